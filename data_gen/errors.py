@@ -1,0 +1,16 @@
+"""The one error a user's mistake raises: what was wrong, where, and what would be right."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """A mistake in what the user gave (an option, a file, a claim), told in one line."""
+
+
+def unknown(what: str, name: object, allowed: Iterable[object]) -> InputError:
+    """An `InputError` for a name that is not among the allowed ones, with the nearest of them suggested."""
+    names = [str(option) for option in allowed]
+    near = get_close_matches(str(name), names, n=1, cutoff=0.6)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return InputError(f"unknown {what} {str(name)!r}{hint} (allowed: {', '.join(names)})")

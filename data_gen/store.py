@@ -1,0 +1,121 @@
+"""Datasets on disk: `images.npy` (uint8 [N, H, W, 3]), `factors.parquet`, `manifest.json`; whole or not there at all.
+
+A dataset is written beside its place and renamed, under a lock, so that two processes that ask for it both get it; its
+folder is named by the hash of its recipe, so that it is reused exactly when it is the same.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from data_gen.errors import InputError
+from data_gen.seeds import generator
+from data_gen.worlds import World
+
+VERSION = 1  # of the pixels: raise it when the same recipe gives other bytes
+BLOCK = 500  # images drawn from one stream: the bytes do not depend on who draws which block, nor on how many are asked
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """images uint8 [N, H, W, 3]; table: the factors' value names, then the style latents; manifest: where it is from."""
+
+    folder: Path
+    images: np.ndarray
+    table: pd.DataFrame
+    manifest: dict
+
+
+def recipe(world: World, images: int, split: str, seed: int) -> dict:
+    """All that decides a dataset's bytes."""
+    space = [[f.name, f.values, f.words, f.probabilities] for f in world.space.factors]
+    return dict(world.identity, version=VERSION, space=space, images=images, split=split, seed=seed)
+
+
+def place(root: str | Path, recipe: dict) -> Path:
+    """The folder of a recipe's dataset under `root`, whether or not it is there yet."""
+    digest = sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+    return Path(root) / f"{recipe.get('world', 'world')}-{recipe['split']}-{digest}"
+
+
+def make(
+    root: str | Path,
+    world: World,
+    images: int,
+    split: str,
+    seed: int,
+    *,
+    wait: bool = True,
+    report: Callable[[int], None] = lambda done: None,
+) -> Path:
+    """The folder of the dataset, generated if it is not there yet. `report(done)` is called after each block.
+
+    Raises filelock.Timeout if another process is generating it and `wait` is false.
+    """
+    wanted = recipe(world, images, split, seed)
+    folder = place(root, wanted)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock", timeout=-1 if wait else 0):
+        if not folder.exists():
+            partial = Path(f"{folder}.partial")
+            shutil.rmtree(
+                partial, ignore_errors=True
+            )  # left by a killed process: we hold the lock, so nobody writes it
+            partial.mkdir()
+            try:
+                _generate(partial, world, wanted, report)
+                os.replace(partial, folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _generate(folder: Path, world: World, wanted: dict, report: Callable[[int], None]) -> None:
+    n, split, seed = wanted["images"], wanted["split"], wanted["seed"]
+    codes = world.space.sample(-(-n // BLOCK) * BLOCK, generator(seed, "factors", split))
+    images, styles = None, []
+    for start in range(0, n, BLOCK):
+        # The last block is drawn whole and cut, so that a small dataset is the beginning of a larger one.
+        block = codes[start : start + BLOCK]
+        drawn = world.render(block, generator(seed, "render", split, start // BLOCK))
+        pixels, style = drawn if isinstance(drawn, tuple) else (drawn, {})
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != len(block) or pixels.shape[3] != 3:
+            raise InputError(f"render must give uint8 images [n, H, W, 3], got {pixels.dtype} {list(pixels.shape)}")
+        if images is None:
+            images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (n, *pixels.shape[1:]))
+        images[start : start + BLOCK] = pixels[: n - start]
+        styles.append(pd.DataFrame(style, index=range(start, start + len(block))))
+        report(min(start + BLOCK, n))
+    images.flush()
+    table = pd.concat([world.space.table(codes), pd.concat(styles)], axis=1)[:n]
+    table.to_parquet(folder / "factors.parquet")
+    sums = {name: _checksum(folder / name) for name in ("images.npy", "factors.parquet")}
+    (folder / "manifest.json").write_text(json.dumps({"recipe": wanted, "checksums": sums}, indent=1))
+
+
+def load(folder: str | Path) -> Dataset:
+    """A dataset whose checksums agree with its manifest. Raises InputError if it is damaged."""
+    folder = Path(folder)
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        for name, expected in manifest["checksums"].items():
+            if _checksum(folder / name) != expected:
+                raise ValueError(f"{name} does not match its checksum")
+        return Dataset(folder, np.load(folder / "images.npy"), pd.read_parquet(folder / "factors.parquet"), manifest)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"the dataset in {folder} is damaged ({error}); delete that folder and it is made again"
+        ) from error
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

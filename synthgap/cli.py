@@ -1,0 +1,159 @@
+"""The `synthgap` command: ask a question, watch it run, read the verdict."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from data_gen import InputError
+
+OVERRIDES = """\
+overrides are name=value pairs in Hydra's syntax; several values make a sweep:
+  preset=full                          the study's larger grid
+  seed=0,1,2  captions.attributes=1,5  other values of what the study sweeps
+  digits=idx digits.root=DIR           MNIST (or its kin) from IDX files instead of generated strokes
+  images=symbolic                      the factors themselves instead of pixels: seconds a run
+  captions.object=colour               another factor always named
+  world=my_world.py                    a world of your own
+  out=DIR                              where runs are kept (runs)
+  workers=N                            processes, one core each (all cores)
+
+every option, its default and its why:
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    try:
+        return asked.do(asked)
+    except InputError as error:
+        return _complain(str(error))
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        return _complain(f"{error.strerror}{where} (is the output folder writable and roomy enough?)")
+    except KeyboardInterrupt:
+        print("interrupted; what is done is kept, and the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="synthgap",
+        description="Controlled synthetic data for the science of the modality gap: factors in, evidence out.",
+        epilog="start with: synthgap run imbalance preset=quick",
+        formatter_class=raw,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, do, what, arguments in (
+        ("studies", _studies, "the studies, their claims, and what is done", ["overrides"]),
+        ("run", _run, "sweep (resuming), then table, figure and verdicts", ["study", "overrides"]),
+        ("show", _show, "the same from what is on disk, no training", ["study", "overrides"]),
+        ("verdicts", _verdicts, "the verdicts of all studies that have run, in one table", ["overrides"]),
+        ("make", _make, "generate or reuse a dataset, and print its folder", ["world", "overrides"]),
+    ):
+        epilog = OVERRIDES + _all_options() if name in ("run", "show", "make") else "out=DIR looks into another folder"
+        command = commands.add_parser(name, help=what, description=what, epilog=epilog, formatter_class=raw)
+        for argument in arguments:
+            help = {
+                "study": "a study's name (see `synthgap studies`) or your own YAML file",
+                "world": "mad, or a Python file that defines `world`",
+                "overrides": "name=value, see below",
+            }[argument]
+            command.add_argument(argument, help=help, nargs="*" if argument == "overrides" else None)
+        command.set_defaults(do=do)
+    return parser
+
+
+def _all_options() -> str:
+    from synthgap import config
+
+    names = {}
+    for group, options in config.GROUPS.items():
+        for option in options:
+            names |= config.keys({group: option})
+    return "\n".join(f"  {key + '=' + _show_default(default):38} {why}" for key, (default, why) in names.items())
+
+
+def _show_default(default) -> str:
+    text = "" if default is None or default == "???" else str(default)
+    return "{seed}" if text == "${seed}" else text
+
+
+def _studies(asked) -> int:
+    from synthgap import report, studies
+
+    out = _out(asked.overrides)
+    for name in studies.available():
+        report.introduce(studies.load(name), out)
+    return 0
+
+
+def _run(asked) -> int:
+    from synthgap import pool, report, runs, studies
+
+    overrides, workers = _workers(asked.overrides)
+    plan = runs.plan(studies.load(asked.study), overrides)
+    runs.collect(plan)  # a damaged result is told before any work
+    runs.prepare(plan)
+    did = pool.sweep(plan, workers)
+    return report.conclude(plan, did)
+
+
+def _show(asked) -> int:
+    from synthgap import report, runs, studies
+
+    overrides, _ = _workers(asked.overrides)
+    return report.conclude(runs.plan(studies.load(asked.study), overrides), did=0, redraw=True)
+
+
+def _verdicts(asked) -> int:
+    from synthgap import report
+
+    report.all_verdicts(_out(asked.overrides))
+    return 0
+
+
+def _make(asked) -> int:
+    from data_gen import store
+    from synthgap import config, progress, runs
+
+    given = [f"world={asked.world}", *asked.overrides]
+    c = config.resolve(given)
+    root = Path(next((o.removeprefix("out=") for o in reversed(asked.overrides) if o.startswith("out=")), "runs/datasets"))
+    if c["images"] == "symbolic":
+        raise InputError("images=symbolic has no pixels to make; leave it out")
+    for split in runs.SPLITS:
+        wanted = runs.dataset_of(c, split)
+        place = store.place(root, store.recipe(*wanted))
+        if place.exists():
+            store.load(place)
+        else:
+            with progress.bar(f"{split} images", wanted[1]) as advance_to:
+                store.make(root, *wanted, report=advance_to)
+        print(place)
+    return 0
+
+
+def _workers(overrides: list[str]) -> tuple[list[str], int]:
+    given = [o.removeprefix("workers=") for o in overrides if o.startswith("workers=")]
+    if given and (not given[-1].isdecimal() or int(given[-1]) < 1):
+        raise InputError(f"workers={given[-1]}: it must be a whole number of at least 1")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return [o for o in overrides if not o.startswith("workers=")], int(given[-1]) if given else cores
+
+
+def _out(overrides: list[str]) -> Path:
+    for override in overrides:
+        if not override.startswith("out="):
+            raise InputError(f"{override!r}: only out=DIR is understood here")
+    return Path(overrides[-1].removeprefix("out=") if overrides else "runs")
+
+
+def _complain(line: str) -> int:
+    print(f"synthgap: error: {' '.join(line.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,292 @@
+"""The options of a run, each with its why, and how overrides become a resolved, checked, hashed config.
+
+`digits`, `captions` and `loss` are Hydra config groups: `digits=idx` picks a schema, `digits.root=DIR` fills it in.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from hashlib import sha256
+from typing import Any
+
+from hydra import compose, initialize
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import II, MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from data_gen import InputError
+from data_gen.errors import unknown
+
+VERSION = 1  # of what a config means: raise it when the same config gives other numbers, and old runs are not reused
+
+
+def option(default: Any, why: str) -> Any:
+    make = {"default_factory": default} if isinstance(default, type) or callable(default) else {"default": default}
+    return field(**make, metadata={"why": why})
+
+
+@dataclass
+class Strokes:
+    name: str = "strokes"
+
+
+@dataclass
+class Idx:
+    name: str = "idx"
+    root: str = option(MISSING, "folder of MNIST's four IDX files, gzipped or not")
+
+
+@dataclass
+class Attributes:
+    policy: str = "attributes"
+    object: str | None = option(None, "the factor that every caption names, and whose bias is measured (first factor)")
+    attributes: int = option(5, "k: how many of the other factors a caption names, drawn without replacement")
+    shuffled: bool = option(True, "words in random order, or in the space's")
+
+
+@dataclass
+class Fixed:
+    policy: str = "fixed"
+    object: str | None = option(None, "the factor whose bias is measured (first factor)")
+    factors: list[str] = option(list[str], "the factors that every caption names")
+    shuffled: bool = option(True, "words in random order, or in the space's")
+
+
+@dataclass
+class Contiguous:
+    policy: str = "contiguous"
+    object: str | None = option(None, "the factor whose bias is measured (first factor)")
+    fraction: float = option(1.0, "share of the full caption that is kept, in one piece and never empty")
+    shuffled: bool = option(True, "words in random order, or in the space's")
+
+
+@dataclass
+class Independent:
+    policy: str = "independent"
+    object: str | None = option(None, "the factor whose bias is measured (first factor)")
+    probability: dict[str, float] = option(dict[str, float], "each factor's chance of being named, e.g. {digit: 1, colour: 0.5}")
+    shuffled: bool = option(True, "words in random order, or in the space's")
+
+
+@dataclass
+class Clip:
+    name: str = "clip"
+
+
+@dataclass
+class Mad:
+    images: int = option(12000, "training images; each is drawn once and keeps its caption (of a custom world too)")
+    test_images: int = option(3000, "evaluation images; entropies are over as many captions (of a custom world too)")
+
+
+@dataclass
+class Temperature:
+    mode: str = option("learnable", "learnable (scale clamped at 100, as CLIP) or fixed")
+    init: float = option(0.07, "τ at the start; for good if fixed")
+    lr: float = option(0.01, "of the log scale: far above the weights', else it hardly moves in a short run")
+
+
+@dataclass
+class Encoder:
+    embedding: int = option(64, "dimensions of the shared space: far above the 10.7 bits there are to say")
+    channels: int = option(16, "of the first convolution; then twice and four times as many")
+    text: str = option("bag", "bag (blind to word order, as MAD's captions are) or transformer")
+    width: int = option(64, "of word vectors; the transformer has one head each 32")
+    depth: int = option(2, "transformer blocks")
+
+
+@dataclass
+class Training:
+    epochs: int = option(12, "passes over the training images")
+    batch: int = option(512, "pairs a step; a larger one holds more equal captions")
+    lr: float = option(0.002, "AdamW's peak, after warmup and before the cosine")
+    weight_decay: float = option(0.05, "AdamW's, on matrices only")
+    warmup: float = option(0.1, "share of the steps in which the rate rises")
+    bf16: bool = option(False, "bfloat16 autocast: quicker where the CPU or GPU has it, other numbers")
+    device: str = option("cpu", "cpu or cuda")
+
+
+@dataclass
+class Seeds:
+    data: int = option(II("seed"), "factors, pixels and captions")
+    init: int = option(II("seed"), "weights at the start")
+    order: int = option(II("seed"), "batches")
+
+
+@dataclass
+class Run:
+    """One run, complete. Group defaults: digits=strokes, captions=attributes, loss=clip."""
+
+    defaults: list[Any] = field(
+        default_factory=lambda: ["_self_", {"digits": "strokes"}, {"captions": "attributes"}, {"loss": "clip"}]
+    )
+    study: str = option("adhoc", "folder under `out` that holds the runs")
+    out: str = option("runs", "where runs and datasets are kept")
+    world: str = option("mad", "mad, or a Python file that defines `world = data_gen.World(space, render)`")
+    images: str = option("pixels", "pixels, or symbolic: the factors themselves as tokens")
+    seed: int = option(0, "sets the three seeds below; runs that are compared share it")
+    seeds: Seeds = field(default_factory=Seeds)
+    mad: Mad = field(default_factory=Mad)
+    encoder: Encoder = field(default_factory=Encoder)
+    temperature: Temperature = field(default_factory=Temperature)
+    training: Training = field(default_factory=Training)
+    digits: Any = MISSING
+    captions: Any = MISSING
+    loss: Any = MISSING
+
+
+GROUPS = {
+    "digits": {"strokes": Strokes, "idx": Idx},
+    "captions": {"attributes": Attributes, "fixed": Fixed, "contiguous": Contiguous, "independent": Independent},
+    "loss": {"clip": Clip},
+}
+CHOICES = {
+    "images": ("pixels", "symbolic"),
+    "temperature.mode": ("learnable", "fixed"),
+    "encoder.text": ("bag", "transformer"),
+    "training.device": ("cpu", "cuda"),
+}
+#: Where things are kept, not what they are: left out of a run's identity.
+PLACES = ("study", "out", "digits.root")
+
+
+def register() -> None:
+    """Tell Hydra the schemas; the config is called `run`."""
+    store = ConfigStore.instance()
+    store.store(name="run", node=Run)
+    for group, options in GROUPS.items():
+        for name, schema in options.items():
+            store.store(group=group, name=name, node=schema)
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Overrides in Hydra's syntax, checked against the names there are. Raises InputError for the first that is wrong."""
+    register()
+    for override in overrides:
+        if "=" not in override and not override.startswith("~"):
+            raise InputError(f"{override!r} is not an override; write name=value")
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise InputError(f"not an override (name=value): {_first_line(error)}") from error
+    chosen = {o.key_or_group: o.value() for o in parsed if o.key_or_group in GROUPS and not o.is_sweep_override()}
+    for group, name in chosen.items():
+        if name not in GROUPS[group]:
+            raise unknown(group, name, GROUPS[group])
+    for override in parsed:
+        _check_key(override.key_or_group, chosen)
+    return parsed
+
+
+def _check_key(key: str, chosen: dict[str, str]) -> None:
+    names = keys(chosen)
+    free = any(key.startswith(f"{name}.") for name in names if name.endswith("probability"))
+    if key in names or key in GROUPS or free:
+        return
+    for group, options in GROUPS.items():
+        for name in options:
+            if key in keys({**chosen, group: name}):
+                raise InputError(f"{key} belongs to {group}={name}; add {group}={name} to use it")
+    near = get_close_matches(key, [*names, *GROUPS], n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(f"unknown option {key!r}{hint} (`synthgap run --help` lists all)")
+
+
+def keys(chosen: dict[str, str] | None = None) -> dict[str, tuple[Any, str]]:
+    """Every option under its override's name → (default, why), for the chosen group options."""
+    chosen = {"digits": "strokes", "captions": "attributes", "loss": "clip"} | (chosen or {})
+    found = dict(_options(Run, ""))
+    for group, name in chosen.items():
+        found |= dict(_options(GROUPS[group][name], f"{group}."))
+    return found
+
+
+def _options(schema: type, prefix: str):
+    for f in fields(schema):
+        if is_dataclass(f.type):
+            yield from _options(f.type, f"{prefix}{f.name}.")
+        elif "why" in f.metadata:
+            default = f.default_factory() if callable(f.default_factory) else f.default
+            yield prefix + f.name, (default, f.metadata["why"])
+
+
+def resolve(overrides: Sequence[str]) -> dict:
+    """The config of one run as plain nested dicts, types and values checked. Raises InputError."""
+    parse(overrides)
+    # the one option with free keys: Hydra wants a + where a key is new
+    overrides = [f"+{o}" if o.startswith("captions.probability") else o for o in overrides]
+    try:
+        with initialize(version_base="1.3", config_path=None):
+            config = compose("run", overrides=overrides)
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(_explain(error)) from error
+    check(resolved)
+    return resolved
+
+
+def check(config: dict) -> None:
+    """Raises InputError for a value that is of the right type but makes no sense."""
+    for key, allowed in CHOICES.items():
+        if get(config, key) not in allowed:
+            raise unknown(f"value of {key}", get(config, key), allowed)
+    for key in ("temperature.init", "training.lr", "temperature.lr"):
+        if not 0 < get(config, key) < float("inf"):
+            raise InputError(f"{key}={get(config, key)}: it must be above 0")
+    for key in ("encoder.embedding", "encoder.channels", "encoder.width", "encoder.depth", "training.epochs"):
+        if get(config, key) < 1:
+            raise InputError(f"{key}={get(config, key)}: it must be at least 1")
+    for key in ("seeds.data", "seeds.init", "seeds.order"):
+        if get(config, key) < 0:
+            raise InputError(f"{key}={get(config, key)}: a seed must be at least 0")
+    if not 0 <= config["training"]["warmup"] < 1:
+        raise InputError(f"training.warmup={config['training']['warmup']}: it must lie in [0, 1)")
+    if config["training"]["weight_decay"] < 0:
+        raise InputError(f"training.weight_decay={config['training']['weight_decay']}: it must be at least 0")
+    if not 2 <= config["training"]["batch"] <= config["mad"]["images"]:
+        raise InputError(
+            f"training.batch={config['training']['batch']}: it must lie between 2 and mad.images={config['mad']['images']}"
+        )
+    if config["mad"]["test_images"] < 200:
+        raise InputError(f"mad.test_images={config['mad']['test_images']}: at least 200 are needed to measure anything")
+    if config["encoder"]["text"] == "transformer" and config["encoder"]["width"] % max(
+        1, config["encoder"]["width"] // 32
+    ):
+        raise InputError(f"encoder.width={config['encoder']['width']}: a transformer needs a multiple of 32")
+
+
+def get(config: dict, key: str) -> Any:
+    """The value under an override's name; of a group, the name of its chosen option."""
+    for part in key.split("."):
+        config = config[part]
+    if isinstance(config, dict):
+        return config.get("name", config.get("policy"))
+    return config
+
+
+def run_id(config: dict, identity: dict) -> str:
+    """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
+    kept = {k: v for k, v in config.items() if k not in PLACES}
+    kept["digits"] = {k: v for k, v in config["digits"].items() if f"digits.{k}" not in PLACES}
+    if config["images"] == "symbolic":
+        kept["digits"] = None  # nobody looks at them
+    text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def _explain(error: Exception) -> str:
+    key = getattr(error, "full_key", None)
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    key = key or getattr(cause, "full_key", None)
+    line = _first_line(cause)
+    if "Missing mandatory value" in line:
+        return f"{key} is not set: give {key}=…"
+    return f"{key}: {line}" if key and key not in line else line
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

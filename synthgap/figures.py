@@ -1,0 +1,60 @@
+"""Table in, figure out; no computing here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from synthgap.summary import IDEAL
+
+COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e", "#2e933c", "#6f4e9c", "#5c5c5c")
+STYLES = ("-", "--", ":", "-.")
+
+
+def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, footer: str = "") -> None:
+    """Draw a study's figure into `path`: a panel each, curves with bands, every seed as a dot.
+
+    dots, points: `summary.dots` and `summary.levels`. spec: the study's `figure`.
+    """
+    panels = spec["panels"]
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 1.2), dpi=120, layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    arms = list(dict.fromkeys(points.arm))
+    for axis, panel in zip(axes, panels, strict=False):
+        title = panel["title"]
+        _panel(axis, points[points.panel == title], dots[dots.panel == title], arms)
+        axis.set_title(title, fontsize=10.5)
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    if len(arms) > 1:
+        handles = [axes[0].plot([], [], color=COLOURS[i % len(COLOURS)], lw=2)[0] for i in range(len(arms))]
+        figure.legend(handles, arms, loc="outside upper center", ncols=len(arms), frameon=False, fontsize=9)
+    figure.suptitle(spec.get("title", ""), fontsize=13)
+    figure.supxlabel(f"{spec['x']['label']}\n{footer}".strip(), fontsize=10)
+    beside = path.with_name(f".{path.name}")
+    figure.savefig(beside, format=path.suffix[1:])
+    beside.replace(path)
+
+
+def _panel(axis, points: pd.DataFrame, dots: pd.DataFrame, arms: list[str]) -> None:
+    curves = [curve for curve in dict.fromkeys(points.curve) if curve != IDEAL]
+    for a, arm in enumerate(arms):
+        for c, curve in enumerate(curves):
+            colour = COLOURS[(a if len(arms) > 1 else c) % len(COLOURS)]
+            line = points[(points.arm == arm) & (points.curve == curve)]
+            dot = dots[(dots.arm == arm) & (dots.curve == curve)]
+            axis.plot(dot.x, dot.value, ".", color=colour, ms=4, alpha=0.35, mew=0)
+            axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.18, lw=0)
+            label = curve if curve and a == 0 else None
+            axis.plot(line.x, line["mean"], STYLES[c % len(STYLES)], color=colour, lw=1.7, label=label)
+    ideal = points[(points.curve == IDEAL) & (points.arm == arms[0])]
+    if len(ideal):
+        axis.plot(ideal.x, ideal["mean"], color="black", lw=1.1, ls=(0, (4, 2)), label=IDEAL)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(alpha=0.25, lw=0.6)
+    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
+    if axis.get_legend_handles_labels()[1]:
+        axis.legend(frameon=False, fontsize=8.5)

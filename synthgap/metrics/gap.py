@@ -1,0 +1,43 @@
+"""How far apart two modalities lie, and how each lies on the sphere. x, y: unit-norm rows [N, D], row i of both a pair."""
+
+import torch
+from torch import Tensor
+
+
+def l2m(x: Tensor, y: Tensor) -> float:
+    """‖mean x − mean y‖, in [0, 2]: the modality gap of Liang et al. (2022)."""
+    return float((x.mean(0) - y.mean(0)).norm())
+
+
+def l2i(x: Tensor, y: Tensor) -> float:
+    """Mean ‖x_i − y_i‖ of the true pairs, in [0, 2] (Schrodi et al. 2025)."""
+    return float((x - y).norm(dim=1).mean())
+
+
+def alignment(x: Tensor, y: Tensor) -> float:
+    """Mean cosine of the true pairs, in [−1, 1]."""
+    return float((x * y).sum(1).mean())
+
+
+def rmg(x: Tensor, y: Tensor) -> float:
+    """Relative modality gap M / (M + (I + T)/2), in [0, 1] (Schrodi et al. 2025, eq. 3); 0.5 when M = I = T.
+
+    With d = (1 − cos)/2, M is the mean d of the true pairs, I and T are those of the distinct pairs within each modality.
+    M ≤ 0 counts as 1e-3. Within a modality Σ_{i≠j} cos = ‖Σ x_i‖² − Σ ‖x_i‖², so the whole costs O(N·D). N ≥ 2.
+    """
+    matching = (1 - alignment(x, y)) / 2
+    matching = matching if matching > 0 else 1e-3
+    return matching / (matching + (_distance_within(x) + _distance_within(y)) / 2)
+
+
+def _distance_within(x: Tensor) -> float:
+    n, x = len(x), x.double()
+    return float(1 - (x.sum(0).square().sum() - x.square().sum()) / (n * (n - 1))) / 2
+
+
+def uniformity(x: Tensor) -> float:
+    """log mean exp(−2‖x_i − x_j‖²) over distinct pairs, in [−8, 0]; lower is more uniform (Wang & Isola 2020). O(N²·D)."""
+    n = len(x)
+    # ‖a − b‖² = 2 − 2·cos; row blocks keep the memory at 512·N
+    total = sum(float((4 * (rows @ x.T) - 4).exp().double().sum()) for rows in x.split(512))
+    return float(torch.tensor((total - n) / (n * (n - 1))).log())

@@ -1,0 +1,56 @@
+"""Workers on this machine: one process a core, each with one thread, all taking from the same plan."""
+
+import os
+from multiprocessing import get_context
+from threading import Thread
+from time import sleep
+
+from synthgap import progress, runs
+from synthgap.runs import Plan
+
+
+def sweep(plan: Plan, workers: int) -> int:
+    """Do what is left of the plan; returns how many runs were left. Shows progress; stops its workers if interrupted."""
+    left = [task for task in plan.tasks if not plan.done(task)]
+    if not left:
+        return 0
+    spawn = get_context("spawn")  # forked workers would share torch's thread pools
+    processes = [
+        spawn.Process(target=_work, args=(plan, os.getpid()), daemon=True) for _ in range(min(workers, len(left)))
+    ]
+    for process in processes:
+        process.start()
+    try:
+        datasets = runs.missing_datasets(plan)
+        if datasets:
+            with progress.bar("datasets", len(datasets)) as advance_to:
+                _watch(processes, lambda: sum(place.exists() for place in datasets), len(datasets), advance_to)
+        with progress.bar("runs", len(plan.tasks)) as advance_to:
+            _watch(processes, lambda: _finished(plan), len(plan.tasks), advance_to)
+    finally:
+        for process in processes:
+            process.terminate() if process.exitcode is None and _finished(plan) < len(plan.tasks) else process.join()
+    return len(left)
+
+
+def _finished(plan: Plan) -> int:
+    return sum(plan.done(task) or plan.failure(task).exists() for task in plan.tasks)
+
+
+def _watch(processes, count, total: int, advance_to) -> None:
+    while (done := count()) < total and any(process.is_alive() for process in processes):
+        advance_to(done)
+        sleep(0.2)
+    advance_to(count())
+
+
+def _work(plan: Plan, parent: int) -> None:
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
+    runs.work(plan)
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed ends within a second: nobody would gather what it makes."""
+    while os.getppid() == parent:
+        sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,138 @@
+"""What a sweep came to: table, verdicts and figure on disk, and the same told on the terminal."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from data_gen import InputError
+from synthgap import runs, studies, summary
+from synthgap.runs import Plan
+from synthgap.studies import Study
+
+COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
+WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
+
+
+def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
+    """Write and tell the table, the verdicts and the figure of what is done; returns 1 if a run is missing, else 0."""
+    console, failed = _console(), runs.failures(plan)
+    done = sum(plan.done(task) for task in plan.tasks)
+    if not done:
+        _tell_missing(console, plan, failed)
+        return 1
+    table = runs.collect(plan)
+    judged, dots = summary.verdicts(table, plan.study), summary.dots(table, plan.study)
+    points = summary.levels(dots)
+    results, verdicts, levels = (plan.folder / f"{name}.parquet" for name in ("results", "verdicts", "levels"))
+    figure = plan.folder / f"{plan.study.name}.png"
+    stale = redraw or not (verdicts.exists() and levels.exists() and figure.exists()) or not _same(results, table)
+    if stale:
+        _write(judged, verdicts)
+        _write(points, levels)
+        if len(points):
+            from synthgap import figures  # matplotlib takes a second that a sweep with nothing to do need not wait for
+
+            figures.draw(points, dots, plan.study.figure, figure, _footer(table))
+        _write(table, results)  # last: while it differs from the runs, the others are known to be stale
+
+    if points.size:
+        console.print(_levels_table(plan.study, points))
+    if judged.size:
+        console.print(_verdicts_table(judged))
+    seconds = table[table.metric == "seconds"].groupby("of").value.mean()
+    parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
+    console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
+    what = f"{did} of {len(plan.tasks)} runs were missing and are done" if did else f"all {done} runs were done: nothing to do"
+    if done == len(plan.tasks):
+        console.print(what if not redraw else f"{done} runs, redrawn")
+    for what, path in (("figure", figure), ("table", results), ("curves", levels), ("verdicts", verdicts)):
+        if path.exists():
+            console.print(f"{what:9}{path}", soft_wrap=True)
+    _tell_missing(console, plan, failed)
+    return 0 if done == len(plan.tasks) else 1
+
+
+def introduce(study: Study, out: Path) -> None:
+    """Tell a study's question, its claims and how many of its runs are on disk."""
+    console = _console()
+    console.print(f"[bold]{study.name}[/]  {study.question}  [dim]({study.source})[/]")
+    for claim in study.claims:
+        levels = ", ".join(map(str, claim.levels))
+        console.print(f"  claim: {claim.claim} [dim]({claim.metric} {claim.direction} over {claim.over} = {levels})[/]")
+    for preset in study.presets:
+        plan = runs.plan(study, [f"preset={preset}", f"out={out}"])
+        done = sum(plan.done(task) for task in plan.tasks)
+        console.print(f"  preset={preset}: {done} of {len(plan.tasks)} runs done in {plan.folder}", soft_wrap=True)
+
+
+def all_verdicts(out: Path) -> None:
+    """Tell the verdicts of every study under `out` in one table."""
+    found = [pd.read_parquet(path) for path in sorted(out.glob("*/verdicts.parquet"))]
+    if not found:
+        known = ", ".join(studies.available())
+        raise InputError(f"no verdicts in {out} yet; `synthgap run STUDY` makes them (studies: {known})")
+    _console().print(_verdicts_table(pd.concat(found, ignore_index=True), with_study=True))
+
+
+def _levels_table(study: Study, points: pd.DataFrame) -> Table:
+    shown = Table(box=None, title_justify="left", title=study.question, header_style="bold", caption_justify="left")
+    shown.add_column(study.figure["x"]["label"], justify="right", max_width=14)
+    curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
+    for panel, curve in curves:
+        shown.add_column(f"{panel}: {curve}" if curve else panel, justify="right", max_width=13)
+    for arm, part in points.groupby("arm", sort=False):
+        if arm:
+            shown.add_row(f"[dim]{arm}[/]")
+        values = part.set_index(["x", "panel", "curve"])["mean"].to_dict()
+        for x in sorted(set(part.x)):
+            shown.add_row(f"{x:.2f}", *(f"{values.get((x, *curve), float('nan')):.3f}" for curve in curves))
+    return shown
+
+
+def _verdicts_table(judged: pd.DataFrame, with_study: bool = False) -> Table:
+    shown = Table(box=None, header_style="bold")
+    for name in (["study"] if with_study else []) + ["claim", "verdict", "effect [95 %]", "p (floor)", "seeds"]:
+        shown.add_column(name, overflow="fold")
+    for row in judged.itertuples():
+        verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
+        if row.verdict == "undecided" and pd.notna(row.seeds_needed):
+            verdict += f"\n(about {row.seeds_needed:.0f} seeds would tell)"
+        effect = f"{row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]".replace("[", r"\[")
+        cells = [row.claim, verdict, effect, f"{row.p:.1e} ({row.p_floor:.0e})", str(row.seeds)]
+        shown.add_row(*([row.study] if with_study else []), *cells)
+    return shown
+
+
+def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None:
+    missing = [task for task in plan.tasks if not plan.done(task)]
+    if missing:
+        console.print(f"[red]{len(missing)} of {len(plan.tasks)} runs are missing[/]; the same command tries them again")
+    for task in missing:
+        reason = failed[task.run_id]["reason"] if task.run_id in failed else "not finished: its worker died, or was never started"
+        where = ", ".join(f"{key}={value}" for key, value in task.swept.items())
+        console.print(f"  {task.run_id} ({where}): {reason}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _footer(table: pd.DataFrame) -> str:
+    return f"{table.run_id.nunique()} runs, {table.seed.nunique()} seeds (dots); bands: 95 % within-seed t intervals"
+
+
+def _same(path: Path, table: pd.DataFrame) -> bool:
+    try:
+        return pd.read_parquet(path).equals(table)
+    except (OSError, ValueError):
+        return False
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
+    table.to_parquet(beside)
+    beside.replace(path)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)

@@ -1,0 +1,302 @@
+"""A study's runs: planned, claimed, trained, kept; then gathered into one tidy table.
+
+`plan` turns a study and overrides into tasks, each a resolved config with the hash that names its folder. `work` takes
+whatever task is neither done nor claimed, so any number of workers, on any number of machines that share the folder, help
+each other; a killed worker loses the run it was in, no more. A folder is written beside its place and renamed when whole.
+"""
+
+import json
+import os
+import shutil
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+import pandas as pd
+import yaml
+from filelock import FileLock, Timeout
+
+from data_gen import MAD, FactorSpace, InputError, World, captions, mad, store, worlds
+from data_gen.captions import Policy
+from data_gen.errors import unknown
+from data_gen.seeds import generator
+from synthgap import config as configs
+from synthgap import studies
+from synthgap.studies import Study
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run: its id, its resolved config and its place in the sweep (one value a swept parameter)."""
+
+    run_id: str
+    config: dict
+    swept: dict
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a study under some overrides. folder: `<out>/<study>`; datasets: `<out>/datasets`."""
+
+    study: Study
+    folder: Path
+    datasets: Path
+    tasks: tuple[Task, ...]
+
+    def done(self, task: Task) -> bool:
+        return (self.folder / task.run_id / "done.json").exists()
+
+    def failure(self, task: Task) -> Path:
+        return self.folder / f"{task.run_id}.failed.json"
+
+
+def plan(study: Study, overrides: Sequence[str]) -> Plan:
+    """Everything that can be wrong with the config, the files or the captions is said here, before any work starts."""
+    swept, cells, constant = studies.expand(study, overrides)
+    base = configs.resolve(constant)
+    out = Path(base["out"])
+    tasks = {}
+    for cell in cells:
+        resolved = configs.resolve([*constant, *(f"{key}={value}" for key, value in cell.items())])
+        world, _ = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told now
+        resolved["captions"]["object"] = object_of(resolved, world.space)
+        policy_of(resolved, world.space)
+        run_id = configs.run_id(resolved, world.identity)
+        tasks[run_id] = Task(
+            run_id, resolved | {"study": study.name}, {key: configs.get(resolved, key) for key in swept}
+        )
+    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()))
+
+
+def world_of(config: dict, split: str = "train") -> World:
+    """The world that a config names; its space alone where images are symbolic."""
+    if config["world"] != "mad":
+        world = _own_world(config["world"])
+        if config["images"] == "pixels" and world.render is None:
+            raise InputError(f"world={config['world']} has no render; give images=symbolic, or the world a render")
+        return world
+    if config["images"] == "symbolic":
+        return World(MAD, identity={"world": "mad"})
+    return _mad(config["digits"]["name"], config["digits"].get("root", ""), split)
+
+
+_own_world = lru_cache(worlds.load)
+_mad = lru_cache(mad.world)
+
+
+def object_of(config: dict, space: FactorSpace) -> str:
+    """The factor whose bias is measured: the one the config names, or the space's first."""
+    name = config["captions"]["object"]
+    if name is not None and name not in space.names:
+        raise unknown("factor in captions.object", name, space.names)
+    return name or space.names[0]
+
+
+def policy_of(config: dict, space: FactorSpace) -> Policy:
+    """The caption policy that a config describes. Raises InputError where it does not fit the space."""
+    c = config["captions"]
+    match c["policy"]:
+        case "attributes":
+            return captions.attributes(space, object_of(config, space), c["attributes"], c["shuffled"])
+        case "fixed":
+            return captions.fixed(space, c["factors"], c["shuffled"])
+        case "contiguous":
+            return captions.contiguous(space, c["fraction"], c["shuffled"])
+        case "independent":
+            return captions.independent(space, c["probability"], c["shuffled"])
+
+
+def dataset_of(config: dict, split: str) -> tuple[World, int, str, int]:
+    """World, number, split and seed: what `data_gen.store.make` asks for."""
+    number = config["mad"]["images" if split == "train" else "test_images"]
+    return world_of(config, split), number, split, config["seeds"]["data"]
+
+
+def prepare(p: Plan) -> None:
+    """Before any work: the output folder can be written and is roomy enough, and what is there already is whole."""
+    missing = [task for task in p.tasks if not p.done(task)]
+    if not missing:
+        return
+    needed = 2**20 * len(missing)  # weights and tables: under 1 MiB a run at the default sizes
+    for place, (_, number, _, _) in missing_datasets(p).items():
+        if place.exists():
+            store.load(place)
+        else:
+            needed += number * 28 * 28 * 3
+    existing = next(path for path in (p.folder, *p.folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise InputError(f"out={p.folder.parent}: about {needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free")
+    p.folder.mkdir(parents=True, exist_ok=True)
+    probe = p.folder / f".probe-{os.getpid()}"
+    probe.touch()
+    probe.unlink()
+    for task in p.tasks:
+        p.failure(task).unlink(missing_ok=True)  # asked for again: tried again
+
+
+def missing_datasets(p: Plan) -> dict[Path, tuple]:
+    """place → (world, number, split, seed) of each dataset that the missing runs read."""
+    return {
+        store.place(p.datasets, store.recipe(*wanted)): wanted
+        for task in p.tasks
+        if task.config["images"] == "pixels" and not p.done(task)
+        for wanted in (dataset_of(task.config, split) for split in SPLITS)
+    }
+
+
+def work(p: Plan) -> None:
+    """Do what is left of a plan, beside any other workers: first the datasets, then the runs. Failures are recorded."""
+    limit_threads()
+    for wanted in missing_datasets(p).values():
+        with suppress(Exception):  # the runs that need it fail with the same reason, and record it
+            store.make(p.datasets, *wanted, wait=False)
+    locks = p.folder / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    for patience in (0, -1):  # first what nobody holds; then wait for the rest, whose holders may have been killed
+        for task in p.tasks:
+            with suppress(Timeout), FileLock(locks / task.run_id, timeout=patience):
+                if not p.done(task) and not p.failure(task).exists():
+                    _run_or_record(p, task)
+
+
+def _run_or_record(p: Plan, task: Task) -> None:
+    partial = p.folder / f"{task.run_id}.partial"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)  # a killed worker's; we hold the lock, so nobody writes it
+        partial.mkdir()
+        _run(p, task, partial)
+        os.replace(partial, p.folder / task.run_id)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": traceback.format_exc()}
+        _write_beside(p.failure(task), json.dumps(record, indent=1))
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _run(p: Plan, task: Task, folder: Path) -> None:
+    # torch costs two seconds to import, so only workers do
+    import numpy as np
+    import torch
+    from safetensors.torch import save_file
+
+    from synthgap.encoders import Bag, ConvImage, Encoders, Transformer, initialise
+    from synthgap.evaluation import evaluate, floors
+    from synthgap.losses import LOSSES
+    from synthgap.training import train
+
+    c, clock = task.config, [perf_counter()]
+    space, device = world_of(c).space, c["training"]["device"]
+    policy = policy_of(c, space)
+    data = {split: _observe(p, c, space, policy, split) for split in SPLITS}
+    inputs = {
+        split: {name: torch.from_numpy(x).to(device) for name, x in observed.items()}
+        for split, (observed, _) in data.items()
+    }
+    clock.append(perf_counter())
+
+    e, words = (
+        c["encoder"],
+        dict(vocabulary=len(space.words), width=c["encoder"]["width"], embedding=c["encoder"]["embedding"]),
+    )
+    if c["images"] == "symbolic":
+        image = Bag(**words)
+    else:
+        height, width = inputs["train"]["image"].shape[1:3]
+        image = ConvImage(height=height, width=width, channels=e["channels"], embedding=e["embedding"])
+    text = Bag(**words) if e["text"] == "bag" else Transformer(**words, longest=len(space), depth=e["depth"])
+    model = initialise(Encoders({"image": image, "text": text}), torch.Generator().manual_seed(c["seeds"]["init"]))
+    model = model.to(device, memory_format=torch.channels_last)
+    trained = train(
+        model,
+        inputs["train"],
+        LOSSES[c["loss"]["name"]],
+        temperature=c["temperature"],
+        training=c["training"],
+        order=generator(c["seeds"]["order"], "order"),
+        watched={name: x[:500] for name, x in inputs["test"].items()},
+    )
+    clock.append(perf_counter())
+
+    observed, codes = data["test"]
+    rows = evaluate(
+        model,
+        inputs["test"],
+        codes,
+        space,
+        object=object_of(c, space),
+        loss=LOSSES[c["loss"]["name"]],
+        scale=trained.scale,
+        batch=c["training"]["batch"],
+    )
+    rows += floors(space, policy, codes, observed["text"], c["training"]["batch"])
+    clock.append(perf_counter())
+    parts = np.diff(clock)
+    rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
+    rows += [("seconds", "", float(parts.sum()))]
+
+    (folder / "config.yaml").write_text(yaml.safe_dump(c, sort_keys=False))
+    save_file({name: x.contiguous() for name, x in model.state_dict().items()}, folder / "model.safetensors")
+    trained.trajectory.to_parquet(folder / "trajectory.parquet")
+    pd.DataFrame(rows, columns=["metric", "of", "value"]).to_parquet(folder / "metrics.parquet")
+    versions = {"synthgap": version("synthgap"), "torch": torch.__version__, "numpy": np.__version__}
+    about = {"versions": versions, "device": device, "threads": torch.get_num_threads(), "seconds": float(parts.sum())}
+    (folder / "done.json").write_text(json.dumps(about, indent=1))
+
+
+def _observe(p: Plan, c: dict, space: FactorSpace, policy: Policy, split: str):
+    """({modality: array [N, …]}, codes [N, F]) of one split: what the encoders see, and what is true."""
+    if c["images"] == "symbolic":
+        codes = space.sample(dataset_of(c, split)[1], generator(c["seeds"]["data"], "factors", split))
+        image = 1 + space.offsets + codes
+    else:
+        dataset = store.load(store.make(p.datasets, *dataset_of(c, split)))
+        image, codes = dataset.images, space.codes(dataset.table)
+    text = captions.write(space, policy, codes, generator(c["seeds"]["data"], "captions", split))
+    return {"image": image, "text": text}, codes
+
+
+def collect(p: Plan) -> pd.DataFrame:
+    """The tidy table of the plan's finished runs: run_id, seed, the swept parameters, metric, of, value; in plan order."""
+    tables = []
+    for task in p.tasks:
+        if p.done(task):
+            path = p.folder / task.run_id / "metrics.parquet"
+            try:
+                rows = pd.read_parquet(path)
+            except (OSError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                raise InputError(
+                    f"the run in {path.parent} is damaged ({reason}); delete that folder and it is run again"
+                ) from error
+            known = {"run_id": task.run_id, "seed": task.config["seed"]} | task.swept
+            tables.append(pd.DataFrame(known, index=rows.index).join(rows))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def failures(p: Plan) -> dict[str, dict]:
+    """run_id → {reason, swept, …} of the runs that failed."""
+    return {task.run_id: json.loads(p.failure(task).read_text()) for task in p.tasks if p.failure(task).exists()}
+
+
+def limit_threads() -> None:
+    """One thread a worker: two workers on two cores do almost twice the work of one worker with two threads."""
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _write_beside(path: Path, text: str) -> None:
+    beside = Path(f"{path}.{os.getpid()}")
+    beside.write_text(text)
+    os.replace(beside, path)

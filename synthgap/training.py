@@ -1,0 +1,110 @@
+"""One loop for every loss, modality count and temperature; a step depends on its arguments alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from math import cos, isfinite, log, pi
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from synthgap.encoders import Encoders
+from synthgap.metrics import l2m, rmg
+
+LARGEST_SCALE = 100.0  # CLIP's clamp
+TRAJECTORY = 40  # points kept of a run's course
+
+PairLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """scale: the logit scale 1/τ at the end. trajectory: a row each few steps: step, loss, logit_scale, rmg, l2m."""
+
+    scale: float
+    trajectory: pd.DataFrame
+
+
+def pairwise(loss: PairLoss, embeddings: dict[str, Tensor], scale: Tensor) -> Tensor:
+    """Mean of a two-modality loss over all pairs of modalities; a scalar."""
+    pairs = list(combinations(embeddings, 2))
+    return sum(loss(embeddings[a], embeddings[b], scale) for a, b in pairs) / len(pairs)
+
+
+def train(
+    model: Encoders,
+    inputs: dict[str, Tensor],
+    loss: PairLoss,
+    *,
+    temperature: dict,
+    training: dict,
+    order: np.random.Generator,
+    watched: dict[str, Tensor],
+    report: Callable[[float], None] = lambda share: None,
+) -> Trained:
+    """Train in place on `inputs` {modality: [N, …]}, whole epochs of full batches in the given order.
+
+    temperature, training: the config's sections of those names. watched: a small held-out batch on which the gap's
+    trajectory is measured. `report(share of the steps done)` is called now and then.
+    """
+    log_scale = torch.tensor(-log(temperature["init"]), device=training["device"], requires_grad=True)
+    if temperature["mode"] == "fixed":
+        log_scale.requires_grad_(False)
+    optimiser = _optimiser(model, log_scale, temperature, training)
+    n, batch = len(next(iter(inputs.values()))), training["batch"]
+    steps = training["epochs"] * (n // batch)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps, training["warmup"]))
+    every, trajectory, step = max(1, steps // TRAJECTORY), [], 0
+
+    for _ in range(training["epochs"]):
+        shuffled = torch.from_numpy(order.permutation(n)).to(training["device"])
+        for rows in shuffled[: n // batch * batch].split(batch):
+            with torch.autocast(training["device"], torch.bfloat16, enabled=training["bf16"]):
+                embeddings = model({name: x[rows] for name, x in inputs.items()})
+            value = pairwise(loss, embeddings, log_scale.exp())
+            if step % every == 0 or step == steps - 1:
+                now = {"loss": value.item(), "logit_scale": log_scale.exp().item()}
+                if not isfinite(now["loss"]):
+                    raise FloatingPointError(f"the loss is {now['loss']} at step {step}: try a lower training.lr")
+                trajectory.append({"step": step} | now | _gap(model, watched))
+                report(step / steps)
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            schedule.step()
+            with torch.no_grad():
+                log_scale.clamp_(max=log(LARGEST_SCALE))
+            step += 1
+    return Trained(log_scale.exp().item(), pd.DataFrame(trajectory))
+
+
+def embed(model: Encoders, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """{modality: [N, …]} → {modality: unit-norm [N, D]} without gradients, in blocks that keep the memory flat."""
+    n = len(next(iter(inputs.values())))
+    with torch.no_grad():
+        blocks = [model({name: x[i : i + 500] for name, x in inputs.items()}) for i in range(0, n, 500)]
+    return {name: torch.cat([block[name] for block in blocks]) for name in inputs}
+
+
+def _optimiser(model: Encoders, log_scale: Tensor, temperature: dict, training: dict) -> torch.optim.AdamW:
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": training["weight_decay"]},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    if log_scale.requires_grad:
+        groups.append({"params": [log_scale], "weight_decay": 0.0, "lr": temperature["lr"]})
+    return torch.optim.AdamW(groups, lr=training["lr"], betas=(0.9, 0.98))
+
+
+def _rate(step: int, steps: int, warmup: float) -> float:
+    rising = (step + 1) / (warmup * steps) if warmup else 1.0
+    return min(rising, (1 + cos(pi * step / steps)) / 2)
+
+
+def _gap(model: Encoders, watched: dict[str, Tensor]) -> dict[str, float]:
+    x, y = list(embed(model, watched).values())[:2]
+    return {"rmg": rmg(x, y), "l2m": l2m(x, y)}
