@@ -1,0 +1,38 @@
+# Two commands: `make demo` shows what synthgap does, `make test` runs what continuous integration runs.
+PYTHON ?= python3
+BIN := .venv/bin
+WHEEL_ENV := .venv/wheel-check
+
+.PHONY: demo test lint pytest wheel
+
+demo: .venv/installed
+	$(BIN)/synthgap run imbalance preset=quick
+
+test: lint pytest wheel
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+pytest: .venv/installed-test
+	$(BIN)/python -m pytest -n 2
+
+# The wheel, in an environment of its own, from an empty folder: no checkout to lean on.
+wheel: .venv/installed-test
+	rm -rf dist $(WHEEL_ENV)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv $(WHEEL_ENV)
+	$(WHEEL_ENV)/bin/pip install --quiet -c constraints.txt dist/*.whl
+	mkdir $(WHEEL_ENV)/empty
+	cd $(WHEEL_ENV)/empty && ../bin/synthgap studies && ../bin/synthgap run imbalance images=symbolic seed=0 \
+		captions.attributes=1,5 mad.images=1024 mad.test_images=200 training.epochs=1
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e .
+	touch $@
+
+.venv/installed-test: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e .[test]
+	touch $@

@@ -95,4 +95,4 @@ def critic_on(space: FactorSpace, codes: np.ndarray, tokens: np.ndarray) -> Floo
         top = spread == spread.max(axis=1, keepdims=True)
         hits += ((top & (groups[rows, None] == groups)).sum(axis=1) / top.sum(axis=1)).sum()
     n, text = len(codes), float(np.log(images).mean())
-    return Floor((loss / n + text) / 2, entropy / n, text, hits / n)
+    return Floor(float(loss / n + text) / 2, float(entropy / n), text, float(hits / n))

@@ -4,18 +4,21 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 from hydra import compose, initialize
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import II, MISSING, OmegaConf
+from omegaconf import II, MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from data_gen import InputError
@@ -214,19 +217,34 @@ def _options(schema: type, prefix: str):
             yield prefix + f.name, (default, f.metadata["why"])
 
 
-def resolve(overrides: Sequence[str]) -> dict:
-    """The config of one run as plain nested dicts, types and values checked. Raises InputError."""
-    parse(overrides)
-    # the one option with free keys: Hydra wants a + where a key is new
-    overrides = [f"+{o}" if o.startswith("captions.probability") else o for o in overrides]
+def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> dict:
+    """The config of one run as plain nested dicts, types and values checked. Raises InputError.
+
+    cell: values that go on top of the overrides. Hydra composes once a choice of groups (70 ms), then cells are cheap.
+    """
+    cell = dict(cell or {})
+    groups = {key: cell.pop(key) for key in list(cell) if key in GROUPS}
     try:
-        with initialize(version_base="1.3", config_path=None):
-            config = compose("run", overrides=overrides)
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True)
+        config = _composed((*overrides, *(f"{key}={value}" for key, value in groups.items()))).copy()
+        chosen = {group: get(config, group) for group in GROUPS}
+        for key, value in cell.items():
+            _check_key(key, chosen)
+            OmegaConf.update(config, key, value)
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(_explain(error)) from error
     check(resolved)
     return resolved
+
+
+@lru_cache
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    parse(overrides)
+    # the one option with free keys: Hydra wants a + where a key is new
+    overrides = [f"+{o}" if o.startswith("captions.probability") else o for o in overrides]
+    inside_a_job = GlobalHydra.instance().is_initialized()
+    with nullcontext() if inside_a_job else initialize(version_base="1.3", config_path=None):
+        return compose("run", overrides=overrides)
 
 
 def check(config: dict) -> None:
@@ -259,11 +277,11 @@ def check(config: dict) -> None:
         raise InputError(f"encoder.width={config['encoder']['width']}: a transformer needs a multiple of 32")
 
 
-def get(config: dict, key: str) -> Any:
+def get(config: Mapping, key: str) -> Any:
     """The value under an override's name; of a group, the name of its chosen option."""
     for part in key.split("."):
         config = config[part]
-    if isinstance(config, dict):
+    if isinstance(config, Mapping | DictConfig):
         return config.get("name", config.get("policy"))
     return config
 

@@ -42,6 +42,9 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
         console.print(_levels_table(plan.study, points))
     if judged.size:
         console.print(_verdicts_table(judged))
+    for claim in plan.study.claims:
+        if claim not in summary.applicable(table, plan.study):
+            console.print(f"not judged, as this sweep does not vary {claim.over}: {claim.claim}", highlight=False)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
@@ -78,17 +81,20 @@ def all_verdicts(out: Path) -> None:
 
 
 def _levels_table(study: Study, points: pd.DataFrame) -> Table:
-    shown = Table(box=None, title_justify="left", title=study.question, header_style="bold", caption_justify="left")
-    shown.add_column(study.figure["x"]["label"], justify="right", max_width=14)
+    shown = Table(box=None, title_justify="left", title=study.question, header_style="bold")
+    x = study.figure["x"]
+    shown.add_column("bits left out" if x["metric"] == "imbalance_bits" else x["metric"], justify="right")
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
+    metric = {panel["title"]: panel["curves"][0]["metric"] for panel in study.figure["panels"]}
     for panel, curve in curves:
-        shown.add_column(f"{panel}: {curve}" if curve else panel, justify="right", max_width=13)
+        shown.add_column(f"{metric[panel]} {curve}".strip(), justify="right", max_width=11)
     for arm, part in points.groupby("arm", sort=False):
         if arm:
             shown.add_row(f"[dim]{arm}[/]")
         values = part.set_index(["x", "panel", "curve"])["mean"].to_dict()
-        for x in sorted(set(part.x)):
-            shown.add_row(f"{x:.2f}", *(f"{values.get((x, *curve), float('nan')):.3f}" for curve in curves))
+        for level in sorted(set(part.x)):
+            cells = (values.get((level, *curve), float("nan")) for curve in curves)
+            shown.add_row(f"{level:.2f}", *(f"{cell:.3f}" for cell in cells))
     return shown
 
 

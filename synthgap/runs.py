@@ -64,7 +64,7 @@ def plan(study: Study, overrides: Sequence[str]) -> Plan:
     out = Path(base["out"])
     tasks = {}
     for cell in cells:
-        resolved = configs.resolve([*constant, *(f"{key}={value}" for key, value in cell.items())])
+        resolved = configs.resolve(constant, cell)
         world, _ = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told now
         resolved["captions"]["object"] = object_of(resolved, world.space)
         policy_of(resolved, world.space)
@@ -130,6 +130,11 @@ def prepare(p: Plan) -> None:
             store.load(place)
         else:
             needed += number * 28 * 28 * 3
+    if any(task.config["training"]["device"] == "cuda" for task in missing):
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError("training.device=cuda: PyTorch sees no CUDA device here; use training.device=cpu")
     existing = next(path for path in (p.folder, *p.folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:

@@ -114,20 +114,18 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
     cases = changes.get("cases", study.cases)
     constant = [f"{key}={value}" for key, value in changes.get("set", {}).items()]
 
-    for override in config.parse([o for o in overrides if not o.startswith("preset=")]):
+    for dropped in (o.removeprefix("~") for o in overrides if o.startswith("~")):
+        if grid.pop(dropped, None) is None:
+            raise unknown("swept parameter to drop", dropped, grid)
+    for override in config.parse([o for o in overrides if not o.startswith(("preset=", "~"))]):
         key = override.key_or_group
-        if override.is_delete():
-            if key not in grid:
-                raise unknown("swept parameter to drop", key, grid)
-            del grid[key]
-            continue
-        cases = [{k: v for k, v in case.items() if k != key} for case in cases]
         if override.is_sweep_override():
-            grid[key] = [str(value) for value in override.sweep_string_iterator()]
-        elif key in grid or any(key in case for case in study.cases):
-            grid[key] = [override.get_value_element_as_str()]
+            grid[key] = [config.parse([f"{key}={value}"])[0].value() for value in override.sweep_string_iterator()]
+        elif key in grid or any(key in case for case in cases):
+            grid[key] = [override.value()]
         else:
             constant.append(override.input_line)
+    cases = [{key: value for key, value in case.items() if key not in grid} for case in cases]
     swept = list(dict.fromkeys([*grid, *(key for case in cases for key in case)]))
     cells = [{**case, **dict(zip(grid, values, strict=True))} for case in cases for values in product(*grid.values())]
     unique = {tuple(sorted((k, str(v)) for k, v in cell.items())): cell for cell in cells}

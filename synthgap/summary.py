@@ -6,7 +6,6 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap.statistics import judge, within_seed_interval
 from synthgap.studies import Claim, Study
@@ -72,18 +71,21 @@ def levels(dots: pd.DataFrame) -> pd.DataFrame:
 def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     """One row a claim, and a claim an arm: what became of it, with everything it rests on."""
     rows, arm = [], arms(table, study)
-    for claim in study.claims:
+    for claim in applicable(table, study):
         for name, part in table.groupby(arm, sort=False):
             values = _of_claim(part, claim)
             text = f"{claim.claim} ({name})" if name else claim.claim
             known = {"study": study.name, "claim": text, "source": claim.source, "metric": claim.metric, "of": claim.of}
             rows.append(known | asdict(judge(values, claim.direction, claim.matters)))
-    return pd.DataFrame(rows, columns=None if rows else list(VERDICT_COLUMNS))
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(VERDICT_COLUMNS))
+
+
+def applicable(table: pd.DataFrame, study: Study) -> list[Claim]:
+    """The claims that this table can speak to: those whose parameter it varies."""
+    return [claim for claim in study.claims if claim.over in table.columns]
 
 
 def _of_claim(table: pd.DataFrame, claim: Claim) -> np.ndarray:
-    if claim.over not in table.columns:
-        raise InputError(f"claim {claim.claim!r} ranges over {claim.over!r}, which this sweep does not vary")
     if claim.metric not in set(table.metric):
         raise unknown(f"metric of claim {claim.claim!r}", claim.metric, sorted(set(table.metric)))
     known = sorted(set(table[table.metric == claim.metric]["of"]))

@@ -1,0 +1,351 @@
+"""The fast batched operations against plain ones: scikit-image's, or a few explicit lines for a single image."""
+
+import os
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from skimage import draw, measure, transform
+from skimage import morphology as plain
+
+from data_gen import morphology
+from data_gen.digits import idx
+from data_gen.errors import InputError
+
+VARIANTS = np.array(
+    list(product(range(3), range(2), range(2), range(2)))
+).T  # all 24: thickness, swelling, fracture, size
+
+
+def mnist(count):
+    root = Path(os.environ.get("SYNTHGAP_MNIST", Path(__file__).parents[2] / "shared/data/mnist"))
+    if not root.is_dir():
+        pytest.skip("no MNIST: set SYNTHGAP_MNIST to the folder of its IDX files")
+    return idx.read(root, "test")[0][:count]
+
+
+def shapes():
+    """A bar 4 px wide and 20 long, a ring of width 3 and a cross of width 2: digits whose answers are known."""
+    y, x = np.mgrid[:28, :28] - 13.5
+    bar = (abs(y) < 10) & (abs(x) < 2)
+    ring = abs(np.hypot(y, x) - 8) < 1.5
+    cross = (np.minimum(abs(y), abs(x)) < 1) & (np.maximum(abs(y), abs(x)) < 10)
+    return np.stack([bar, ring, cross]).astype(np.uint8) * 255
+
+
+def drawn(bones):
+    frame = np.zeros((len(bones.count), 112, 112), bool)
+    frame[bones.image, bones.y, bones.x] = True
+    return frame
+
+
+def differing(ink, reference):
+    return np.count_nonzero(ink != reference) / np.count_nonzero(reference)
+
+
+class Rows:
+    """A generator that hands out chosen numbers."""
+
+    def __init__(self, u):
+        self.u = u
+
+    def random(self, shape):
+        assert self.u.shape == shape
+        return self.u
+
+
+# ---- up and down
+
+
+def test_upscale_binarises_what_scikit_image_enlarges():
+    for digits in (shapes(), mnist(50)):
+        grey = np.stack([transform.pyramid_expand(digit / 255, upscale=4, order=3) for digit in digits])
+        reference = grey >= (grey.min((1, 2)) + grey.max((1, 2)))[:, None, None] / 2
+        assert differing(morphology.upscale(digits), reference) < 0.01
+
+
+def test_downscale_is_scikit_images_to_a_grey_level():
+    ink = morphology.upscale(shapes())
+    large = np.stack([transform.pyramid_reduce(image, downscale=4, order=3) for image in ink])
+    small = np.stack([transform.rescale(image, 0.75, anti_aliasing=False) for image in large])
+    corner = np.array([[3, 4], [4, 3], [4, 4]])
+    assert np.abs(morphology.downscale(ink, np.zeros(3, int), corner) - 255 * large).max() < 1
+    made = morphology.downscale(ink, np.ones(3, int), corner)
+    for image, expected, (y, x) in zip(made, small, corner, strict=True):
+        assert np.abs(image[y : y + 21, x : x + 21] - 255 * expected).max() < 1
+        assert image.sum() == image[y : y + 21, x : x + 21].sum()
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_single_pixel_of_ink_is_still_seen_at_28_px(size):
+    for y in range(112):
+        ink = np.eye(112, dtype=bool)[:, None, :] & (np.arange(112) == y)[None, :, None]  # one image a column
+        made = morphology.downscale(ink, np.full(112, size), np.full((112, 2), 4))
+        assert made.max((1, 2)).min() > 0  # weights are never negative, so more ink is seen as well
+
+
+def test_matrices_are_whole_numbers_small_enough_for_exact_sums():
+    grow, unit = morphology._grow()
+    assert (grow == np.rint(grow)).all() and (grow.sum(1) == unit).all()
+    assert 255 * np.abs(grow).sum(1).max() ** 2 < 2**24
+    shrink, unit = morphology._shrink()
+    assert (shrink == np.rint(shrink)).all() and (shrink >= 0).all() and unit**2 < 2**24
+
+
+# ---- skeleton
+
+
+def test_mean_thickness_of_known_shapes():
+    bar, ring, cross = morphology.mean_thickness(morphology.skeleton(morphology.upscale(shapes())))
+    assert bar == pytest.approx(4, rel=0.15)  # less than 4: the axis branches into the corners
+    assert ring == pytest.approx(3, rel=0.05)
+    assert cross == pytest.approx(2, rel=0.15)
+
+
+def test_mean_thickness_is_the_medial_axis():
+    ink = morphology.upscale(mnist(200))
+    made = morphology.mean_thickness(morphology.skeleton(ink))
+    expected = []
+    for image in ink:
+        axis, distance = plain.medial_axis(np.pad(image, 1), return_distance=True, rng=0)
+        expected.append(2 * distance[axis].mean() / 4)
+    error = np.abs(made / expected - 1)
+    assert error.mean() < 0.01 and error.max() < 0.1
+
+
+@settings(deadline=None, max_examples=30)
+@given(arrays.arrays(bool, (3, 9, 11)))
+def test_skeleton_keeps_the_parts_and_holes_of_its_ink(blocks):
+    ink = blocks.repeat(3, 1).repeat(3, 2)
+    bones = morphology.skeleton(ink)
+    made = np.zeros_like(ink)
+    made[bones.image, bones.y, bones.x] = True
+    assert not (made & ~ink).any()
+    for thin, image in zip(made, ink, strict=True):
+        assert measure.euler_number(thin, connectivity=2) == measure.euler_number(image, connectivity=2)
+        assert measure.label(thin, connectivity=2).max() == measure.label(image, connectivity=2).max()
+
+
+def test_skeleton_of_a_digit_does_not_depend_on_its_batch():
+    ink = morphology.upscale(shapes())
+    together = drawn(morphology.skeleton(ink))
+    for image, expected in zip(ink, together, strict=True):
+        assert (drawn(morphology.skeleton(image[None]))[0] == expected).all()
+
+
+def test_a_disk_moves_the_distance_on_the_skeleton_by_its_radius():
+    ink = morphology.upscale(shapes())
+    bones = morphology.skeleton(ink)
+    by = np.array([3, 2, -2])
+    measured = morphology.mean_thickness(morphology.skeleton(morphology.offset(ink, by)))
+    assert morphology.mean_thickness(bones.grown(by)) == pytest.approx(measured, rel=0.15)
+
+
+def test_points_are_spread_evenly_over_the_skeleton():
+    bones = morphology.skeleton(morphology.upscale(shapes()))
+    u = (np.arange(bones.count[1]) + 0.5) / bones.count[1]
+    chosen = morphology.points(bones, np.stack([u, u, u]))
+    assert (np.unique(chosen[1], axis=0) == np.unique(np.argwhere(drawn(bones)[1]), axis=0)).all()
+    assert all(frame[y, x].all() for frame, y, x in zip(drawn(bones), chosen[..., 0], chosen[..., 1], strict=True))
+
+
+# ---- thicken and thin
+
+
+def test_thickening_and_thinning_are_scikit_images_to_the_pixel():
+    for digits in (shapes(), mnist(30)):
+        ink = morphology.upscale(digits)
+        radius = morphology.disk_radius(morphology.skeleton(ink))
+        for sign, change in ((1, plain.dilation), (-1, plain.erosion)):
+            made = morphology.offset(ink, sign * radius)
+            for image, result, r in zip(ink, made, radius, strict=True):
+                assert (np.pad(result, 1) == change(np.pad(image, 1), plain.disk(r)))[1:-1, 1:-1].all()
+
+
+@pytest.mark.parametrize("amount", [0.7, 1.5, 10])
+def test_thinning_leaves_ink_however_strong(amount):
+    ink = morphology.upscale(shapes())
+    radius = morphology.disk_radius(morphology.skeleton(ink), amount)
+    assert morphology.offset(ink, -radius).any((1, 2)).all()
+
+
+# ---- swell
+
+
+def swelled(image, centre, radius, strength):
+    def source(xy):
+        arm = xy - centre[::-1]
+        return centre[::-1] + arm * np.minimum(np.hypot(*arm.T) / radius, 1)[:, None] ** (strength - 1)
+
+    return transform.warp(image, source)
+
+
+@pytest.mark.parametrize("strength", [2.0, 3.0, 4.5])
+def test_swelling_is_scikit_images_warp(strength):
+    for digits in (shapes(), mnist(20)):
+        ink = morphology.upscale(digits)
+        bones = morphology.skeleton(ink)
+        centre = morphology.points(bones, np.random.default_rng(0).random((len(ink), 1)))[:, 0]
+        radius = 14 * np.sqrt(morphology.mean_thickness(bones))
+        reference = [swelled(image, c, r, strength) for image, c, r in zip(ink, centre, radius, strict=True)]
+        assert differing(morphology.swell(ink, centre, radius, strength), np.stack(reference)) < 0.005
+
+
+def test_swelling_reaches_over_the_frame():
+    ink = np.ones((2, 112, 112), bool)
+    ink[:, 40:] = False
+    centre = np.array([[0, 0], [39, 111]])
+    made = morphology.swell(ink, centre, np.array([30.0, 200.0]))
+    assert (made[0] == ink[0]).all()  # nothing but ink around the corner
+    assert made[1, 60, 111] and not ink[1, 60, 111]
+
+
+@given(st.floats(-60, 60), st.floats(-60, 60), st.floats(1, 50), st.floats(1.5, 5))
+def test_swollen_is_the_inverse_of_what_swell_reads(y, x, radius, strength):
+    centre, place = np.array([[50.0, 60.0]]), np.array([[[50.0 + y, 60.0 + x]]])
+    arm = morphology.swollen(place, centre, np.array([radius]), strength) - centre
+    back = centre + arm * min(np.hypot(*arm[0, 0]) / radius, 1) ** (strength - 1)
+    assert back == pytest.approx(place, abs=1e-4)
+
+
+# ---- fracture
+
+
+def test_erasing_is_a_brush_drawn_along_a_line():
+    for digits in (shapes(), mnist(20)):
+        ink = morphology.upscale(digits)
+        ends = morphology.cuts(morphology.skeleton(ink), np.random.default_rng(0).random((len(ink), 3)))
+        reference = np.pad(ink, ((0, 0), (40, 40), (40, 40)))
+        for image, three in zip(reference, ends, strict=True):
+            for a, b in three:
+                longer = 2 * (b - a) / np.hypot(*(b - a))
+                first, last = np.rint(a - longer).astype(int), np.rint(b + longer).astype(int)
+                for y, x in zip(*draw.line(*first, *last), strict=True):
+                    image[y + 37 : y + 44, x + 37 : x + 44] &= ~plain.disk(3, dtype=bool)
+        assert differing(morphology.erase(ink, ends), reference[:, 40:-40, 40:-40]) < 0.02
+
+
+def test_a_cut_parts_a_bar_at_its_point_and_at_right_angles():
+    ink = morphology.upscale(shapes()[:1])
+    bones = morphology.skeleton(ink)
+    for u in np.linspace(0, 0.999, 7):
+        ends = morphology.cuts(bones, np.array([[u]]))
+        (y0, x0), (y1, x1) = ends[0, 0]
+        assert abs(y1 - y0) < 0.1 * abs(x1 - x0) and min(x0, x1) < 49 and max(x0, x1) > 62
+        made = morphology.erase(ink, ends)
+        assert measure.label(made[0]).max() == 2
+        gap = np.argwhere(ink[0] & ~made[0])
+        assert gap.mean(0) == pytest.approx([(y0 + y1) / 2, 55.5], abs=0.6)  # the published code is 3 px off
+        assert np.ptp(gap[:, 0]) + 1 == pytest.approx(4 * 1.5, abs=1)
+
+
+def test_cuts_keep_away_from_tips_and_forks():
+    bones = morphology.skeleton(morphology.upscale(shapes()[2:]))  # a cross: its fork in the middle, four tips
+    middle = morphology.cuts(bones, np.linspace(0, 0.999, 50)[None])[0].mean(1)
+    from_fork = np.abs(middle - 55.5).max(1)
+    assert from_fork.min() > 7 and from_fork.max() < 40 - 7
+
+
+def test_a_stroke_of_only_tips_is_cut_all_the_same_but_never_lost():
+    dot = np.zeros((1, 112, 112), bool)
+    dot[0, 50:60, 50:60] = True
+    ends = morphology.cuts(morphology.skeleton(dot), np.array([[0.0, 0.5, 0.99]]))
+    assert (morphology.erase(dot, ends, width=5) == dot).all()  # all cuts together would leave nothing
+    assert 0 < morphology.erase(dot, ends[:, :1], width=0.5).sum() < dot.sum()
+
+
+def test_a_cut_crosses_a_swelling_from_edge_to_edge():
+    ink = morphology.upscale(shapes()[:1])
+    centre, radius = np.array([[55, 55]]), np.array([28.0])
+    swollen = morphology.swell(ink, centre, radius)
+    ends = morphology.cuts(morphology.skeleton(ink), np.linspace(0.3, 0.7, 9)[None])
+    for cut in np.split(morphology.swollen(ends, centre, radius), 9, axis=1):
+        assert measure.label(morphology.erase(swollen, cut)[0]).max() == 2
+
+
+# ---- the chain
+
+
+@pytest.mark.parametrize("digits", [shapes, lambda: mnist(20)], ids=["shapes", "mnist"])
+def test_every_factor_shows(digits):
+    digits = digits()
+    n = len(digits)
+    none, one = np.zeros(n, int), np.ones(n, int)
+
+    def made(**factors):
+        factors = {"thickness": none, "swelling": none, "fracture": none, "size": none} | factors
+        return morphology.perturb(digits, rng=np.random.default_rng(0), **factors).astype(float)
+
+    plain_ = made()
+    ink = plain_.sum((1, 2))
+    assert (made(thickness=one).sum((1, 2)) > 1.2 * ink).all()
+    assert (made(thickness=2 * one).sum((1, 2)) < 0.8 * ink).all()
+    assert (made(swelling=one).sum((1, 2)) > 1.02 * ink).all()
+    assert (made(fracture=one).sum((1, 2)) < 0.98 * ink).all()
+    small = made(size=one)
+    assert small.sum((1, 2)) == pytest.approx(0.75**2 * ink, rel=0.1)
+    assert (
+        not small[:, :3].any() and not small[:, 25:].any() and not small[:, :, :3].any() and not small[:, :, 25:].any()
+    )
+
+
+def test_an_image_depends_on_its_digit_its_factors_and_its_row_alone():
+    digits, factors = np.tile(shapes(), (100, 1, 1)), VARIANTS[:, np.arange(300) % 24]
+    u = np.random.default_rng(1).random((300, 6))
+    together = morphology.perturb(digits, *factors, Rows(u))  # more than one block
+    for i in np.random.default_rng(2).choice(300, 40, replace=False):
+        i = slice(i, i + 1)
+        assert (morphology.perturb(digits[i], *factors[:, i], Rows(u[i])) == together[i]).all()
+    backwards = morphology.perturb(digits[::-1], *factors[:, ::-1], Rows(u[::-1]))
+    assert (backwards[::-1] == together).all()
+
+
+def test_a_seed_repeats_and_a_longer_batch_begins_alike():
+    digits = shapes().repeat(24, 0)
+    factors = np.tile(VARIANTS, 3)
+    first, again, other = (morphology.perturb(digits, *factors, np.random.default_rng(s)) for s in (5, 5, 6))
+    assert (first == again).all() and (first != other).any()
+    begun = morphology.perturb(digits[:10], *factors[:, :10], np.random.default_rng(5))
+    assert (begun == first[:10]).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    arrays.arrays(np.uint8, (28, 28), elements=st.sampled_from([0, 0, 0, 0, 90, 255]), fill=st.just(0)),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.7, 2.0]),
+    st.integers(0, 5),
+)
+def test_ink_stays_ink_and_paper_stays_paper(digit, seed, amount, fractures):
+    digits = np.stack([digit] * 24 + [np.full_like(digit, 200)])
+    factors = np.append(VARIANTS, VARIANTS[:, -1:], axis=1)
+    made = morphology.perturb(
+        digits, *factors, np.random.default_rng(seed), amount=amount, fractures=fractures, width=3.0, radius=10.0
+    )
+    assert made[:24].any((1, 2)).all() == (np.ptp(digit) > 0)
+    assert not made[24].any()  # no contrast
+
+
+def test_nothing_in_nothing_out():
+    none = np.zeros(0, int)
+    assert (
+        morphology.perturb(np.zeros((0, 28, 28), np.uint8), none, none, none, none, np.random.default_rng(0)).size == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("digits", "factor", "message"),
+    [
+        (np.zeros((2, 28, 28)), [0, 0], "digits are float64"),
+        (np.zeros((2, 32, 32), np.uint8), [0, 0], "should be uint8"),
+        (np.zeros((2, 28, 28), np.uint8), [0, 3], r"each one of \[0, 1, 2\]"),
+        (np.zeros((2, 28, 28), np.uint8), [0], "thickness should be 2 values"),
+    ],
+)
+def test_mistakes_are_told(digits, factor, message):
+    with pytest.raises(InputError, match=message):
+        morphology.perturb(digits, factor, [0, 0], [0, 0], [0, 0], np.random.default_rng(0))
