@@ -1,0 +1,182 @@
+"""Handwriting digits from strokes: format, independence of rows, and latents that mean what they say."""
+
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import KNeighborsClassifier
+
+from data_gen.digits import strokes
+
+MNIST = Path(os.environ.get("SYNTHGAP_MNIST") or Path(__file__).parents[2] / "shared/data/mnist")
+
+
+def drawn(labels, seed=0):
+    return strokes.draw(np.asarray(labels), np.random.default_rng(seed))
+
+
+@pytest.fixture(scope="module")
+def many():
+    labels = np.repeat(np.arange(10), 500)
+    return labels, *drawn(labels)
+
+
+def moments(images):
+    """Centres of mass [N], [N] and shear [N] (positive leans right), by the image's second moments."""
+    ink = images / images.sum((1, 2), keepdims=True)
+    y, x = np.mgrid[:28, :28]
+    cy, cx = (ink * y).sum((1, 2)), (ink * x).sum((1, 2))
+    dy, dx = y - cy[:, None, None], x - cx[:, None, None]
+    return cy, cx, -(ink * dy * dx).sum((1, 2)) / (ink * dy * dy).sum((1, 2))
+
+
+def side(images, axis):
+    """Height (axis 1) or width (axis 2) of the ink, in px."""
+    inked = (images > 0).any(3 - axis)
+    return 28 - inked.argmax(1) - inked[:, ::-1].argmax(1)
+
+
+def test_the_same_generator_state_draws_the_same_bytes():
+    labels = np.arange(10)
+    images, style = drawn(labels, seed=5)
+    again, same = drawn(labels, seed=5)
+    other, _ = drawn(labels, seed=6)
+    assert images.shape == (10, 28, 28) and images.dtype == np.uint8
+    assert (images == again).all() and (images != other).any((1, 2)).all()
+    assert all((style[name] == same[name]).all() for name in style)
+
+
+def test_style_is_a_column_a_latent():
+    _, style = drawn([3, 1, 4])
+    assert style.pop("variant").dtype == np.int8
+    assert all(latent.shape == (3,) and latent.dtype == np.float32 for latent in style.values())
+    assert {"slant", "rotation", "aspect", "pen", "pressure", "nib", "jitter", "warp", "tension", "shape_0"} <= set(
+        style
+    )
+
+
+def test_an_image_depends_on_its_own_row_only():
+    labels = np.arange(40) % 10
+    images, style = drawn(labels)
+    changed = labels.copy()
+    changed[::2] = 9 - changed[::2]
+    others, other_style = drawn(changed)
+    assert (images[1::2] == others[1::2]).all() and (images[::2] != others[::2]).any((1, 2)).all()
+    assert all((style[name][1::2] == other_style[name][1::2]).all() for name in style)
+
+
+def test_a_shorter_call_draws_the_first_images_of_a_longer_one(monkeypatch):
+    labels = np.arange(30) % 10
+    images, _ = drawn(labels)
+    assert (drawn(labels[:7])[0] == images[:7]).all()
+    monkeypatch.setattr(strokes, "CHUNK", 8)
+    assert (drawn(labels)[0] == images).all()
+
+
+def test_no_labels_no_images():
+    images, style = drawn(np.zeros(0, int))
+    assert images.shape == (0, 28, 28) and style["slant"].shape == (0,)
+
+
+@pytest.mark.parametrize("labels", [[10], [-1], [0.5], [[1, 2]], [True]])
+def test_labels_are_a_vector_of_digits(labels):
+    with pytest.raises(ValueError, match="from 0 to 9"):
+        drawn(labels)
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_forms_share_a_digit(digit):
+    forms = strokes.FORMS[digit]
+    assert len(forms) >= 2 and len({form.name for form in forms}) == len(forms)
+    assert sum(form.share for form in forms) == pytest.approx(1)
+    assert all(low < high for form in forms for low, high in form.ranges.values())
+
+
+def test_every_form_appears_with_its_share(many):
+    labels, _, style = many
+    for digit, forms in enumerate(strokes.FORMS):
+        variants = style["variant"][labels == digit]
+        share = np.array([form.share for form in forms])
+        found = np.bincount(variants, minlength=len(forms)) / len(variants)
+        assert (found > 0).all() and (abs(found - share) < 4 * np.sqrt(share * (1 - share) / len(variants))).all()
+
+
+def test_a_form_has_as_many_shape_latents_as_parameters(many):
+    labels, _, style = many
+    shape = np.stack([style[f"shape_{i}"] for i in range(strokes.SHAPE)], 1)
+    parameters = [len(strokes.FORMS[d][v].ranges) for d, v in zip(labels, style["variant"], strict=True)]
+    assert ((shape != 0).sum(1) == parameters).all()
+    assert abs(shape).max() <= 1.4 and abs(shape[style["reach"] == 1]).max() <= 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(0, 2**32))
+def test_ink_fills_a_box_of_20_px_around_its_centre_of_mass(labels, seed):
+    images, _ = drawn(labels, seed)
+    cy, cx, _ = moments(images)
+    assert (np.maximum(side(images, 1), side(images, 2)) == 20).all()
+    for centre, edges in ((cy, images[:, [0, -1], :]), (cx, images[:, :, [0, -1]])):  # only the border stops a box
+        assert ((abs(centre - 14) <= 0.501) | edges.any((1, 2))).all()
+
+
+def test_slant_leans_a_one_to_the_right(many):
+    labels, images, style = many
+    plain = (labels == 1) & (style["variant"] == 0)
+    lean = moments(images[plain])[2]
+    latent = np.tan(np.arctan(style["slant"][plain]) + style["rotation"][plain])  # clockwise turns lean right as well
+    assert np.corrcoef(lean, latent)[0, 1] > 0.9
+    assert np.polyfit(latent, lean, 1)[0] == pytest.approx(1, abs=0.2)
+
+
+def test_pen_is_the_width_of_a_line_in_px(many):
+    labels, images, style = many
+    plain = (labels == 1) & (style["variant"] == 0)
+    length = np.hypot(side(images[plain], 1), side(images[plain], 2) - style["pen"][plain])
+    width = (images[plain] / 255).sum((1, 2)) / length
+    assert np.corrcoef(width, style["pen"][plain])[0, 1] > 0.9
+    assert np.median(width / style["pen"][plain]) == pytest.approx(1, abs=0.1)
+
+
+def test_pen_inks_every_digit(many):
+    labels, images, style = many
+    ink = images.sum((1, 2)) / 255
+    assert all(np.corrcoef(ink[labels == d], style["pen"][labels == d])[0, 1] > 0.7 for d in range(10))
+
+
+def test_aspect_widens_a_zero(many):
+    labels, images, style = many
+    zero = labels == 0
+    width = side(images[zero], 2) / side(images[zero], 1)
+    assert np.corrcoef(np.log(width), np.log(style["aspect"][zero]))[0, 1] > 0.5
+
+
+def test_a_spline_passes_its_points_and_draws_a_circle_round():
+    turn = np.linspace(0, 2 * np.pi, 9)
+    points = np.stack([np.cos(turn), np.sin(turn)], 1)[None]
+    curve = strokes._spline(points, [False] * 9, np.array([0.5]))
+    assert curve[:, :: strokes.STEPS] == pytest.approx(points)
+    inner = curve[0, strokes.STEPS : -strokes.STEPS]  # the ends have no neighbour to round them
+    assert np.linalg.norm(inner, axis=1) == pytest.approx(1, abs=0.01)
+
+
+def test_strokes_are_readable(many):
+    labels, images, _ = many
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    fresh, _ = drawn(np.arange(500) % 10, seed=1)
+    reader = KNeighborsClassifier(1).fit(flat, labels)
+    assert reader.score(fresh.reshape(500, -1), np.arange(500) % 10) > 0.75
+
+
+def test_strokes_teach_to_read_handwriting(many):
+    files = [MNIST / f"t10k-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1")]
+    if not all(file.exists() for file in files):
+        pytest.skip(f"no MNIST in {MNIST} (set SYNTHGAP_MNIST to a folder with its IDX files)")
+    pixels, answers = (np.frombuffer(gzip.decompress(file.read_bytes()), np.uint8) for file in files)
+    real, answers = pixels[16:].reshape(-1, 784)[:1000], answers[8:][:1000]
+    labels, images, _ = many
+    reader = KNeighborsClassifier(1).fit(images.reshape(len(images), -1).astype(np.float32), labels)
+    assert reader.score(real, answers) > 0.75
