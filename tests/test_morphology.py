@@ -117,7 +117,7 @@ def test_mean_thickness_is_the_medial_axis():
     assert error.mean() < 0.01 and error.max() < 0.1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=50)
 @given(arrays.arrays(bool, (3, 9, 11)))
 def test_skeleton_keeps_the_parts_and_holes_of_its_ink(blocks):
     ink = blocks.repeat(3, 1).repeat(3, 2)
@@ -232,7 +232,7 @@ def test_erasing_is_a_brush_drawn_along_a_line():
 def test_a_cut_parts_a_bar_at_its_point_and_at_right_angles():
     ink = morphology.upscale(shapes()[:1])
     bones = morphology.skeleton(ink)
-    for u in np.linspace(0, 0.999, 7):
+    for u in np.linspace(0.25, 0.75, 9):  # nearer the ends, the axis bends into the corners
         ends = morphology.cuts(bones, np.array([[u]]))
         (y0, x0), (y1, x1) = ends[0, 0]
         assert abs(y1 - y0) < 0.1 * abs(x1 - x0) and min(x0, x1) < 49 and max(x0, x1) > 62

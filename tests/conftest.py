@@ -1,0 +1,36 @@
+"""Shared by all tests: real data where the machine has it, one thread, and the command as a user runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Path:
+    """The folder of MNIST's IDX files: $SYNTHGAP_MNIST, or ../shared/data/mnist beside the checkout."""
+    folder = Path(os.environ.get("SYNTHGAP_MNIST", ROOT.parent / "shared" / "data" / "mnist"))
+    if not folder.is_dir():
+        pytest.skip(f"no real MNIST at {folder} (set SYNTHGAP_MNIST to a folder of its IDX files)")
+    return folder
+
+
+@pytest.fixture
+def synthgap(tmp_path):
+    """Run the real command in an empty folder → CompletedProcess with text output."""
+
+    def call(*arguments: str, **options) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "synthgap", *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, **options)
+
+    return call
+
+
+#: overrides that make a run a matter of a second
+TINY = ("images=symbolic", "mad.images=1024", "mad.test_images=200", "training.epochs=1", "training.batch=256")
