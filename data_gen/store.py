@@ -21,6 +21,7 @@ from data_gen.seeds import generator
 from data_gen.worlds import World
 
 VERSION = 1  # of the pixels: raise it when the same recipe gives other bytes
+FILES = ("images.npy", "factors.parquet")
 BLOCK = 500  # images drawn from one stream: the bytes do not depend on who draws which block, nor on how many are asked
 
 
@@ -81,24 +82,43 @@ def make(
 def _generate(folder: Path, world: World, wanted: dict, report: Callable[[int], None]) -> None:
     n, split, seed = wanted["images"], wanted["split"], wanted["seed"]
     codes = world.space.sample(-(-n // BLOCK) * BLOCK, generator(seed, "factors", split))
-    images, styles = None, []
-    for start in range(0, n, BLOCK):
-        # The last block is drawn whole and cut, so that a small dataset is the beginning of a larger one.
-        block = codes[start : start + BLOCK]
-        drawn = world.render(block, generator(seed, "render", split, start // BLOCK))
-        pixels, style = drawn if isinstance(drawn, tuple) else (drawn, {})
-        if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != len(block) or pixels.shape[3] != 3:
-            raise InputError(f"render must give uint8 images [n, H, W, 3], got {pixels.dtype} {list(pixels.shape)}")
-        if images is None:
-            images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (n, *pixels.shape[1:]))
-        images[start : start + BLOCK] = pixels[: n - start]
-        styles.append(pd.DataFrame(style, index=range(start, start + len(block))))
-        report(min(start + BLOCK, n))
-    images.flush()
+    shape, styles = None, []
+    with (folder / "images.npy").open("wb") as file:  # no memory map: on a full disk its writer dies of a bus error
+        for start in range(0, n, BLOCK):
+            # The last block is drawn whole and cut, so that a small dataset is the beginning of a larger one.
+            block = codes[start : start + BLOCK]
+            pixels, style = draw(world, block, generator(seed, "render", split, start // BLOCK))
+            if shape is None:
+                shape = pixels.shape[1:]
+                header = {"descr": "|u1", "fortran_order": False, "shape": (n, *shape)}
+                np.lib.format.write_array_header_1_0(file, header)
+            if pixels.shape[1:] != shape:
+                raise InputError(f"render gave images of {list(shape)}, then of {list(pixels.shape[1:])}")
+            file.write(pixels[: n - start].tobytes())
+            styles.append(pd.DataFrame(style, index=range(start, start + len(block))))
+            report(min(start + BLOCK, n))
     table = pd.concat([world.space.table(codes), pd.concat(styles)], axis=1)[:n]
     table.to_parquet(folder / "factors.parquet")
-    sums = {name: _checksum(folder / name) for name in ("images.npy", "factors.parquet")}
+    sums = {name: checksum(folder / name) for name in FILES}
     (folder / "manifest.json").write_text(json.dumps({"recipe": wanted, "checksums": sums}, indent=1))
+
+
+def draw(world: World, codes: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Images uint8 [n, H, W, 3] and style latents {name: [n]} of codes [n, F]. Raises InputError if render gives others."""
+    drawn = world.render(codes, generator)
+    pixels, style = drawn if isinstance(drawn, tuple) else (drawn, {})
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != len(codes) or pixels.shape[3] != 3:
+        raise InputError(
+            f"render must give uint8 images [{len(codes)}, H, W, 3], got {pixels.dtype} {list(pixels.shape)}"
+        )
+    for name, latent in style.items():
+        if name in world.space.names or np.shape(latent) != (len(codes),):
+            raise InputError(
+                f"render's style latent {name!r} must have a name that is no factor's and the shape [{len(codes)}], "
+                f"got {list(np.shape(latent))}"
+            )
+    return pixels, style
 
 
 def load(folder: str | Path) -> Dataset:
@@ -106,16 +126,17 @@ def load(folder: str | Path) -> Dataset:
     folder = Path(folder)
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-        for name, expected in manifest["checksums"].items():
-            if _checksum(folder / name) != expected:
+        for name in FILES:
+            if checksum(folder / name) != manifest["checksums"][name]:
                 raise ValueError(f"{name} does not match its checksum")
         return Dataset(folder, np.load(folder / "images.npy"), pd.read_parquet(folder / "factors.parquet"), manifest)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"the dataset in {folder} is damaged ({error}); delete that folder and it is made again"
         ) from error
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

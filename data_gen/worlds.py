@@ -1,10 +1,12 @@
 """A world: a factor space and a way to show it. MAD is one; a teacher's own is another, and nothing else changes."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from traceback import walk_tb
+from types import ModuleType
 
 import numpy as np
 
@@ -35,15 +37,31 @@ def load(path: str | Path) -> World:
         raise InputError(
             f"world={path}: no such file (a world is `mad` or a Python file that defines `world = World(…)`)"
         )
-    spec = spec_from_file_location(f"synthgap_world_{path.stem}", path)
-    module = module_from_spec(spec)
+    module = ModuleType(f"synthgap_world_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses look for themselves
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        source = path.read_bytes()  # once: what runs is what is hashed, whatever a __pycache__ holds
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
         raise InputError(f"world={path} does not run: {type(error).__name__}: {error}") from error
     world = getattr(module, "world", None)
-    if not isinstance(world, World):
-        raise InputError(
-            f"world={path} must define `world = data_gen.World(space, render)`, found {type(world).__name__}"
-        )
-    return World(world.space, world.render, {"file": sha256(path.read_bytes()).hexdigest(), **world.identity})
+    if not isinstance(world, World) or not isinstance(world.space, FactorSpace):
+        found = f"World({type(world.space).__name__}, …)" if isinstance(world, World) else type(world).__name__
+        raise InputError(f"world={path} must define `world = data_gen.World(space, render)`, found {found}")
+    render = _named(world.render, path) if world.render else None
+    return World(world.space, render, {"file": sha256(source).hexdigest(), **world.identity})
+
+
+def _named(render: Render, path: Path) -> Render:
+    """The same render, whose errors are told as the user's: the file and the line."""
+
+    def named(codes: np.ndarray, generator: np.random.Generator):
+        try:
+            return render(codes, generator)
+        except Exception as error:
+            lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
+            where = f"line {lines[-1]}" if lines else "render"
+            raise InputError(f"world={path}, {where}: {type(error).__name__}: {error}") from error
+
+    return named

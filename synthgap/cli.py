@@ -24,6 +24,8 @@ every option, its default and its why:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a → is no reason to crash where the terminal is not UTF-8
     parser = _parser()
     asked = parser.parse_args(arguments)
     try:
@@ -124,7 +126,9 @@ def _make(asked) -> int:
 
     given = [f"world={asked.world}", *asked.overrides]
     c = config.resolve(given)
-    root = Path(next((o.removeprefix("out=") for o in reversed(asked.overrides) if o.startswith("out=")), "runs/datasets"))
+    root = Path(
+        next((o.removeprefix("out=") for o in reversed(asked.overrides) if o.startswith("out=")), "runs/datasets")
+    )
     if c["images"] == "symbolic":
         raise InputError("images=symbolic has no pixels to make; leave it out")
     for split in runs.SPLITS:

@@ -71,7 +71,9 @@ class Contiguous:
 class Independent:
     policy: str = "independent"
     object: str | None = option(None, "the factor whose bias is measured (first factor)")
-    probability: dict[str, float] = option(dict[str, float], "each factor's chance of being named, e.g. {digit: 1, colour: 0.5}")
+    probability: dict[str, float] = option(
+        dict[str, float], "each factor's chance of being named, e.g. {digit: 1, colour: 0.5}"
+    )
     shuffled: bool = option(True, "words in random order, or in the space's")
 
 
@@ -82,7 +84,7 @@ class Clip:
 
 @dataclass
 class Mad:
-    images: int = option(12000, "training images; each is drawn once and keeps its caption (of a custom world too)")
+    images: int = option(30000, "training images, each with its one caption (of a custom world too); fewer overfit")
     test_images: int = option(3000, "evaluation images; entropies are over as many captions (of a custom world too)")
 
 
@@ -104,9 +106,9 @@ class Encoder:
 
 @dataclass
 class Training:
-    epochs: int = option(12, "passes over the training images")
+    epochs: int = option(4, "passes over the training images")
     batch: int = option(512, "pairs a step; a larger one holds more equal captions")
-    lr: float = option(0.002, "AdamW's peak, after warmup and before the cosine")
+    lr: float = option(0.008, "AdamW's peak, after warmup and before the cosine; high, as the schedule is short")
     weight_decay: float = option(0.05, "AdamW's, on matrices only")
     warmup: float = option(0.1, "share of the steps in which the rate rises")
     bf16: bool = option(False, "bfloat16 autocast: quicker where the CPU or GPU has it, other numbers")
@@ -259,11 +261,11 @@ def check(config: dict) -> None:
         if get(config, key) < 1:
             raise InputError(f"{key}={get(config, key)}: it must be at least 1")
     for key in ("seeds.data", "seeds.init", "seeds.order"):
-        if get(config, key) < 0:
-            raise InputError(f"{key}={get(config, key)}: a seed must be at least 0")
+        if not 0 <= get(config, key) < 2**63:
+            raise InputError(f"{key}={get(config, key)}: a seed must be at least 0, and below 2**63")
     if not 0 <= config["training"]["warmup"] < 1:
         raise InputError(f"training.warmup={config['training']['warmup']}: it must lie in [0, 1)")
-    if config["training"]["weight_decay"] < 0:
+    if not 0 <= config["training"]["weight_decay"] < float("inf"):
         raise InputError(f"training.weight_decay={config['training']['weight_decay']}: it must be at least 0")
     if not 2 <= config["training"]["batch"] <= config["mad"]["images"]:
         raise InputError(
@@ -292,6 +294,8 @@ def run_id(config: dict, identity: dict) -> str:
     kept["digits"] = {k: v for k, v in config["digits"].items() if f"digits.{k}" not in PLACES}
     if config["images"] == "symbolic":
         kept["digits"] = None  # nobody looks at them
+    if config["world"] != "mad":
+        kept["world"] = None  # its identity says what is in the file, wherever that lies
     text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:12]
 

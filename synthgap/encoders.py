@@ -17,7 +17,7 @@ class ConvImage(nn.Module):
         super().__init__()
         layers, c_in = [], 3
         for c_out in (channels, 2 * channels, 4 * channels):
-            layers += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.GroupNorm(1, c_out), nn.GELU()]
+            layers += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.GroupNorm(1, c_out), nn.ReLU()]
             c_in, height, width = c_out, -(-height // 2), -(-width // 2)
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(c_in * height * width, embedding)

@@ -1,6 +1,8 @@
 """Workers on this machine: one process a core, each with one thread, all taking from the same plan."""
 
 import os
+import signal
+import sys
 from multiprocessing import get_context
 from threading import Thread
 from time import sleep
@@ -18,8 +20,10 @@ def sweep(plan: Plan, workers: int) -> int:
     processes = [
         spawn.Process(target=_work, args=(plan, os.getpid()), daemon=True) for _ in range(min(workers, len(left)))
     ]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is the parent's, which ends its workers
     for process in processes:
         process.start()
+    signal.signal(signal.SIGINT, before)
     try:
         datasets = runs.missing_datasets(plan)
         if datasets:
@@ -46,7 +50,11 @@ def _watch(processes, count, total: int, advance_to) -> None:
 
 def _work(plan: Plan, parent: int) -> None:
     Thread(target=_end_with, args=(parent,), daemon=True).start()
-    runs.work(plan)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the run it is in is cleaned up
+    try:
+        runs.work(plan)
+    except OSError as error:  # not a run's own, which would be recorded: the folder itself cannot be written
+        sys.exit(f"synthgap: a worker stopped: {error}")
 
 
 def _end_with(parent: int) -> None:

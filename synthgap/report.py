@@ -48,7 +48,11 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
-    what = f"{did} of {len(plan.tasks)} runs were missing and are done" if did else f"all {done} runs were done: nothing to do"
+    what = (
+        f"{did} of {len(plan.tasks)} runs were missing and are done"
+        if did
+        else f"all {done} runs were done: nothing to do"
+    )
     if done == len(plan.tasks):
         console.print(what if not redraw else f"{done} runs, redrawn")
     for what, path in (("figure", figure), ("table", results), ("curves", levels), ("verdicts", verdicts)):
@@ -115,9 +119,15 @@ def _verdicts_table(judged: pd.DataFrame, with_study: bool = False) -> Table:
 def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None:
     missing = [task for task in plan.tasks if not plan.done(task)]
     if missing:
-        console.print(f"[red]{len(missing)} of {len(plan.tasks)} runs are missing[/]; the same command tries them again")
+        console.print(
+            f"[red]{len(missing)} of {len(plan.tasks)} runs are missing[/]; the same command tries them again"
+        )
     for task in missing:
-        reason = failed[task.run_id]["reason"] if task.run_id in failed else "not finished: its worker died, or was never started"
+        reason = (
+            failed[task.run_id]["reason"]
+            if task.run_id in failed
+            else "not finished: its worker died, or was never started"
+        )
         where = ", ".join(f"{key}={value}" for key, value in task.swept.items())
         console.print(f"  {task.run_id} ({where}): {reason}", soft_wrap=True, highlight=False, markup=False)
 

@@ -61,6 +61,8 @@ def plan(study: Study, overrides: Sequence[str]) -> Plan:
     """Everything that can be wrong with the config, the files or the captions is said here, before any work starts."""
     swept, cells, constant = studies.expand(study, overrides)
     base = configs.resolve(constant)
+    if base["study"] not in (configs.Run.study, study.name):
+        raise InputError(f"study={base['study']}: this is the study {study.name!r}; choose another folder with out=DIR")
     out = Path(base["out"])
     tasks = {}
     for cell in cells:
@@ -69,10 +71,14 @@ def plan(study: Study, overrides: Sequence[str]) -> Plan:
         resolved["captions"]["object"] = object_of(resolved, world.space)
         policy_of(resolved, world.space)
         run_id = configs.run_id(resolved, world.identity)
-        tasks[run_id] = Task(
-            run_id, resolved | {"study": study.name}, {key: configs.get(resolved, key) for key in swept}
-        )
+        places = {key: _scalar(configs.get(resolved, key)) for key in swept}
+        tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places)
     return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()))
+
+
+def _scalar(value):
+    """A swept value as a table holds it: a list or mapping as its text."""
+    return str(value) if isinstance(value, list | dict) else value
 
 
 def world_of(config: dict, split: str = "train") -> World:
@@ -120,16 +126,17 @@ def dataset_of(config: dict, split: str) -> tuple[World, int, str, int]:
 
 
 def prepare(p: Plan) -> None:
-    """Before any work: the output folder can be written and is roomy enough, and what is there already is whole."""
+    """Before any work: datasets there are whole and others can be drawn; the folder can be written and is roomy enough."""
     missing = [task for task in p.tasks if not p.done(task)]
     if not missing:
         return
     needed = 2**20 * len(missing)  # weights and tables: under 1 MiB a run at the default sizes
-    for place, (_, number, _, _) in missing_datasets(p).items():
+    for place, (world, number, _, _) in missing_datasets(p).items():
         if place.exists():
             store.load(place)
         else:
-            needed += number * 28 * 28 * 3
+            trial = generator(0, "trial")
+            needed += number * store.draw(world, world.space.sample(2, trial), trial)[0][0].nbytes
     if any(task.config["training"]["device"] == "cuda" for task in missing):
         import torch
 
@@ -178,8 +185,10 @@ def _run_or_record(p: Plan, task: Task) -> None:
         shutil.rmtree(partial, ignore_errors=True)  # a killed worker's; we hold the lock, so nobody writes it
         partial.mkdir()
         _run(p, task, partial)
+        shutil.rmtree(p.folder / task.run_id, ignore_errors=True)  # without its done mark, it is a deletion's rest
         os.replace(partial, p.folder / task.run_id)
     except Exception as error:
+        shutil.rmtree(partial, ignore_errors=True)  # first: on a full disk it makes room for the reason
         reason = f"{type(error).__name__}: {error}"
         record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": traceback.format_exc()}
         _write_beside(p.failure(task), json.dumps(record, indent=1))
@@ -254,6 +263,7 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     pd.DataFrame(rows, columns=["metric", "of", "value"]).to_parquet(folder / "metrics.parquet")
     versions = {"synthgap": version("synthgap"), "torch": torch.__version__, "numpy": np.__version__}
     about = {"versions": versions, "device": device, "threads": torch.get_num_threads(), "seconds": float(parts.sum())}
+    about["checksums"] = {path.name: store.checksum(path) for path in sorted(folder.iterdir())}
     (folder / "done.json").write_text(json.dumps(about, indent=1))
 
 
@@ -274,13 +284,16 @@ def collect(p: Plan) -> pd.DataFrame:
     tables = []
     for task in p.tasks:
         if p.done(task):
-            path = p.folder / task.run_id / "metrics.parquet"
+            folder = p.folder / task.run_id
             try:
-                rows = pd.read_parquet(path)
-            except (OSError, ValueError) as error:
-                reason = str(error).splitlines()[0]
+                for name, expected in json.loads((folder / "done.json").read_text()).get("checksums", {}).items():
+                    if store.checksum(folder / name) != expected:
+                        raise ValueError(f"{name} does not match its checksum")
+                rows = pd.read_parquet(folder / "metrics.parquet")
+            except (OSError, ValueError, AttributeError) as error:
+                reason = (str(error) or type(error).__name__).splitlines()[0]
                 raise InputError(
-                    f"the run in {path.parent} is damaged ({reason}); delete that folder and it is run again"
+                    f"the run in {folder} is damaged ({reason}); delete that folder and it is run again"
                 ) from error
             known = {"run_id": task.run_id, "seed": task.config["seed"]} | task.swept
             tables.append(pd.DataFrame(known, index=rows.index).join(rows))
@@ -289,7 +302,14 @@ def collect(p: Plan) -> pd.DataFrame:
 
 def failures(p: Plan) -> dict[str, dict]:
     """run_id → {reason, swept, …} of the runs that failed."""
-    return {task.run_id: json.loads(p.failure(task).read_text()) for task in p.tasks if p.failure(task).exists()}
+    return {task.run_id: _failure(p.failure(task)) for task in p.tasks if p.failure(task).exists()}
+
+
+def _failure(path: Path) -> dict:
+    try:
+        return {"reason": "unknown"} | json.loads(path.read_text())
+    except (OSError, ValueError, TypeError):
+        return {"reason": f"unknown, as {path} cannot be read"}
 
 
 def limit_threads() -> None:

@@ -56,14 +56,22 @@ def load(name: str) -> Study:
     if name not in known and path.suffix not in (".yaml", ".yml"):
         raise unknown("study", name, known)
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"study {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"study {path} is not YAML: {' '.join(str(error).split())}") from error
     raw = _mapping(
         raw, f"study {path}", required=("question", "grid"), optional=("source", "cases", "presets", "claims", "figure")
     )
+    _grid(raw["grid"], f"grid of {path}")
+    _cases(raw.get("cases"), f"cases of {path}")
+    presets = raw.get("presets") or {"quick": {}}
+    for name, changes in _mapping(presets, f"presets of {path}").items():
+        _mapping(changes, f"preset {name} of {path}", optional=("grid", "cases", "set"))
+        _grid(changes.get("grid", {}), f"grid of preset {name} of {path}")
+        _cases(changes.get("cases"), f"cases of preset {name} of {path}")
+        _mapping(changes.get("set", {}), f"set of preset {name} of {path}")
     source = raw.get("source", "own question")
     return Study(
         name=path.stem,
@@ -71,9 +79,9 @@ def load(name: str) -> Study:
         source=source,
         grid=raw["grid"],
         cases=raw.get("cases") or [{}],
-        presets=raw.get("presets") or {"quick": {}},
+        presets=presets,
         claims=tuple(_claim(claim, path, source) for claim in raw.get("claims") or []),
-        figure=raw.get("figure") or {},
+        figure=_mapping(raw.get("figure") or {}, f"figure of {path}"),
     )
 
 
@@ -82,15 +90,31 @@ def _claim(raw, path: Path, source: str) -> Claim:
     raw = _mapping(
         raw, where, required=("claim", "metric", "over", "levels", "direction"), optional=("of", "matters", "source")
     )
+    if not isinstance(raw["levels"], list):
+        raise InputError(f"levels of {where} must be a list of values of {raw['over']}")
     if raw["direction"] not in DIRECTIONS:
         raise unknown(f"direction in {where}", raw["direction"], DIRECTIONS)
     return Claim(**({"of": "", "matters": 0.0, "source": source} | raw | {"levels": tuple(raw["levels"])}))
 
 
-def _mapping(raw, where: str, *, required: Sequence[str], optional: Sequence[str]) -> dict:
+def _grid(raw, where: str) -> None:
+    for key, values in _mapping(raw, where).items():
+        if not isinstance(values, list) or not values:
+            raise InputError(f"{where}: {key} needs a list of one or more values, like [{values if values else 0}]")
+
+
+def _cases(raw, where: str) -> None:
+    if not isinstance(raw or [], list):
+        raise InputError(f"{where} must be a list of mappings, an arm of the comparison each")
+    for case in raw or []:
+        _mapping(case, where)
+
+
+def _mapping(raw, where: str, *, required: Sequence[str] = (), optional: Sequence[str] = ()) -> dict:
+    """`raw`, if it is a mapping with what is required and nothing beyond what is named; with any keys if none is."""
     if not isinstance(raw, dict):
-        raise InputError(f"{where} must be a mapping with {', '.join(required)}")
-    for key in raw:
+        raise InputError(f"{where} must be a mapping" + (f" with {', '.join(required)}" if required else ""))
+    for key in raw if required or optional else ():
         if key not in (*required, *optional):
             raise unknown(f"key in {where}", key, (*required, *optional))
     for key in required:
@@ -117,10 +141,14 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
     for dropped in (o.removeprefix("~") for o in overrides if o.startswith("~")):
         if grid.pop(dropped, None) is None:
             raise unknown("swept parameter to drop", dropped, grid)
-    for override in config.parse([o for o in overrides if not o.startswith(("preset=", "~"))]):
+    plain = [o for o in overrides if not o.startswith(("preset=", "~"))]
+    groups = [o for o in plain if o.partition("=")[0] in config.GROUPS]  # they decide which other keys there are
+    for override in config.parse(plain):
         key = override.key_or_group
         if override.is_sweep_override():
-            grid[key] = [config.parse([f"{key}={value}"])[0].value() for value in override.sweep_string_iterator()]
+            grid[key] = [
+                config.parse([*groups, f"{key}={value}"])[-1].value() for value in override.sweep_string_iterator()
+            ]
         elif key in grid or any(key in case for case in cases):
             grid[key] = [override.value()]
         else:

@@ -14,7 +14,7 @@ from synthgap.encoders import Encoders
 from synthgap.metrics import l2m, rmg
 
 LARGEST_SCALE = 100.0  # CLIP's clamp
-TRAJECTORY = 40  # points kept of a run's course
+TRAJECTORY = 20  # points kept of a run's course
 
 PairLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 

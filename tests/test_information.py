@@ -75,7 +75,9 @@ def test_pointwise_information_averages_to_the_mutual_information():
     policy = captions.attributes(MAD, "digit", 2)
     codes = MAD.sample(20_000, generator(0, "factors"))
     tokens = captions.write(MAD, policy, codes, generator(0, "captions"))
-    own = [pointwise_information(MAD, codes[i : i + 500], tokens[i : i + 500]).diagonal() for i in range(0, 20_000, 500)]
+    own = [
+        pointwise_information(MAD, codes[i : i + 500], tokens[i : i + 500]).diagonal() for i in range(0, 20_000, 500)
+    ]
     assert np.mean(own) / np.log(2) == pytest.approx(information(MAD, policy).shared, abs=0.02)
 
 

@@ -60,7 +60,9 @@ def test_rmg_is_its_definition(n, seed):
 
 def test_uniformity_is_its_definition():
     x = sphere(1100)
-    assert metrics.uniformity(x) == pytest.approx(np.log(np.exp(-2 * pdist(x.double().numpy(), "sqeuclidean")).mean()), abs=1e-5)
+    assert metrics.uniformity(x) == pytest.approx(
+        np.log(np.exp(-2 * pdist(x.double().numpy(), "sqeuclidean")).mean()), abs=1e-5
+    )
     assert metrics.uniformity(at(0, 180)) == pytest.approx(-8)
     assert metrics.uniformity(at(30, 30)) == pytest.approx(0, abs=1e-6)
 
@@ -152,8 +154,12 @@ def test_recall_without_ties_is_scikit_learn_s(k):
 @given(st.integers(1, 10), st.data())
 def test_recall_is_the_chance_over_all_orders_of_ties(n, data):
     whole = st.integers(0, 2)
-    x = normalize(torch.tensor(data.draw(st.lists(st.tuples(whole, whole), min_size=n, max_size=n))).float() + 0.5, dim=1)
-    y = normalize(torch.tensor(data.draw(st.lists(st.tuples(whole, whole), min_size=n, max_size=n))).float() + 0.5, dim=1)
+    x = normalize(
+        torch.tensor(data.draw(st.lists(st.tuples(whole, whole), min_size=n, max_size=n))).float() + 0.5, dim=1
+    )
+    y = normalize(
+        torch.tensor(data.draw(st.lists(st.tuples(whole, whole), min_size=n, max_size=n))).float() + 0.5, dim=1
+    )
     groups = torch.tensor(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n)))
     k = data.draw(st.integers(1, n))
     similarity, chances = x @ y.T, []
