@@ -3,7 +3,7 @@
 import numpy as np
 
 from data_gen.digits import idx, strokes
-from data_gen.errors import unknown
+from data_gen.errors import InputError, unknown
 from data_gen.factors import MAD
 from data_gen.morphology import perturb
 from data_gen.worlds import Render, World
@@ -39,6 +39,8 @@ def _renderer(draw) -> Render:
 
 def _picker(images: np.ndarray, labels: np.ndarray):
     by_digit = [np.flatnonzero(labels == digit) for digit in range(10)]
+    if absent := [digit for digit, found in enumerate(by_digit) if not len(found)]:
+        raise InputError(f"the IDX files hold no image of {absent}; MAD needs all ten digits")
 
     def draw(digit: np.ndarray, generator: np.random.Generator):
         u = generator.random(len(digit))

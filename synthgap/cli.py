@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 def _all_options() -> str:
     from synthgap import config
 
-    names = {}
+    names = {group: (next(iter(options)), f"one of {', '.join(options)}") for group, options in config.GROUPS.items()}
     for group, options in config.GROUPS.items():
         for option in options:
             names |= config.keys({group: option})

@@ -129,7 +129,6 @@ class Run:
     defaults: list[Any] = field(
         default_factory=lambda: ["_self_", {"digits": "strokes"}, {"captions": "attributes"}, {"loss": "clip"}]
     )
-    study: str = option("adhoc", "folder under `out` that holds the runs")
     out: str = option("runs", "where runs and datasets are kept")
     world: str = option("mad", "mad, or a Python file that defines `world = data_gen.World(space, render)`")
     images: str = option("pixels", "pixels, or symbolic: the factors themselves as tokens")

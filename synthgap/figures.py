@@ -25,6 +25,7 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
     arms = list(dict.fromkeys(points.arm))
     for axis, panel in zip(axes, panels, strict=False):
         title = panel["title"]
+        axis.set_visible(title in set(points.panel))  # a world of its own factors has no curve for MAD's
         _panel(axis, points[points.panel == title], dots[dots.panel == title], arms)
         axis.set_title(title, fontsize=10.5)
     for axis in axes[len(panels) :]:
@@ -40,6 +41,8 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
 
 
 def _panel(axis, points: pd.DataFrame, dots: pd.DataFrame, arms: list[str]) -> None:
+    if points.empty:
+        return
     curves = [curve for curve in dict.fromkeys(points.curve) if curve != IDEAL]
     for a, arm in enumerate(arms):
         for c, curve in enumerate(curves):

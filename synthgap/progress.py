@@ -38,7 +38,7 @@ def _log(what: str, total: int) -> Callable[[int], None]:
         nonlocal told, first
         first = done if first is None else first
         now = monotonic()
-        if now - told < LOG_EVERY and done < total or done == first:
+        if (now - told < LOG_EVERY and done < total) or done == first:
             return
         told = now
         left = (now - started) * (total - done) / (done - first)

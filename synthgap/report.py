@@ -26,8 +26,8 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     table = runs.collect(plan)
     judged, dots = summary.verdicts(table, plan.study), summary.dots(table, plan.study)
     points = summary.levels(dots)
-    results, verdicts, levels = (plan.folder / f"{name}.parquet" for name in ("results", "verdicts", "levels"))
-    figure = plan.folder / f"{plan.study.name}.png"
+    results, verdicts = (plan.folder / f"{name}.parquet" for name in ("results", "verdicts"))
+    levels, figure = plan.folder / "levels.csv", plan.folder / f"{plan.study.name}.png"
     stale = redraw or not (verdicts.exists() and levels.exists() and figure.exists()) or not _same(results, table)
     if stale:
         _write(judged, verdicts)
@@ -77,7 +77,7 @@ def introduce(study: Study, out: Path) -> None:
 
 def all_verdicts(out: Path) -> None:
     """Tell the verdicts of every study under `out` in one table."""
-    found = [pd.read_parquet(path) for path in sorted(out.glob("*/verdicts.parquet"))]
+    found = [pd.read_parquet(path).assign(study=path.parent.name) for path in sorted(out.glob("*/verdicts.parquet"))]
     if not found:
         known = ", ".join(studies.available())
         raise InputError(f"no verdicts in {out} yet; `synthgap run STUDY` makes them (studies: {known})")
@@ -145,7 +145,7 @@ def _same(path: Path, table: pd.DataFrame) -> bool:
 
 def _write(table: pd.DataFrame, path: Path) -> None:
     beside = path.with_name(f".{path.name}-{os.getpid()}")
-    table.to_parquet(beside)
+    table.to_csv(beside, index=False) if path.suffix == ".csv" else table.to_parquet(beside)
     beside.replace(path)
 
 

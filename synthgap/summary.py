@@ -11,6 +11,7 @@ from synthgap.statistics import judge, within_seed_interval
 from synthgap.studies import Claim, Study
 
 IDEAL = "ideal critic"
+DOTS = ["seed", "x", "value", "panel", "curve", "arm"]
 VERDICT_COLUMNS = ("study", "claim", "source", "verdict", "effect", "low", "high", "p", "p_floor", "seeds")
 
 
@@ -52,9 +53,10 @@ def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:
         for curve in [*panel["curves"], *([panel["ideal"] | {"label": IDEAL}] if "ideal" in panel else [])]:
             for name, part in table.groupby(arm, sort=False):
                 values = by_seed(part, curve["metric"], curve["of"], study.figure["x"])
-                known = {"panel": panel["title"], "curve": curve.get("label", ""), "arm": name}
-                rows.append(values.melt(ignore_index=False, var_name="x").reset_index().assign(**known))
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+                if not values.empty:
+                    known = {"panel": panel["title"], "curve": curve.get("label", ""), "arm": name}
+                    rows.append(values.melt(ignore_index=False, var_name="x").reset_index().assign(**known))
+    return pd.concat(rows, ignore_index=True).astype({"x": float}) if rows else pd.DataFrame(columns=DOTS)
 
 
 def levels(dots: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +67,7 @@ def levels(dots: pd.DataFrame) -> pd.DataFrame:
         mean, low, high = within_seed_interval(values.to_numpy())
         known = {"panel": panel, "curve": curve, "arm": arm, "x": values.columns, "seeds": len(values)}
         points.append(pd.DataFrame(known | {"mean": mean, "low": low, "high": high}))
-    return pd.concat(points, ignore_index=True) if points else pd.DataFrame()
+    return pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=["panel", "curve", "arm", "x"])
 
 
 def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:

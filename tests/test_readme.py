@@ -1,0 +1,67 @@
+"""README's promises: its numbers are those of the committed tables, its example runs as printed."""
+
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+WORLDS = {"imbalance": "strokes", "imbalance-mnist": "MNIST", "imbalance-symbolic": "symbolic"}
+
+
+def verdict_rows() -> list[str]:
+    """README's table of verdicts, a line a claim: one cell a world, for the learnable temperature."""
+    tables = {world: pd.read_parquet(ROOT / "figures" / folder / "verdicts.parquet") for folder, world in WORLDS.items()}
+    rows = []
+    for i, claim in enumerate(tables["strokes"].claim):
+        if "(mode learnable" in claim:
+            cells = [table.iloc[i] for table in tables.values()]
+            shown = [f"**{c.verdict}** {c.effect:+.3f} [{c.low:+.3f}, {c.high:+.3f}]" for c in cells]
+            p = max(c.p for c in cells)
+            rows.append(f"| {claim.split(' (')[0]} | {' | '.join(shown)} | {p:.0e} ({cells[0].p_floor:.0e}) | {cells[0].seeds} |")
+    return rows
+
+
+def test_readme_s_verdicts_are_those_of_the_committed_tables():
+    rows = verdict_rows()
+    assert len(rows) == 4
+    for row in rows:
+        assert row in README
+
+
+def test_what_readme_links_to_is_there():
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_figures_folders_hold_picture_table_and_verdicts():
+    for folder in WORLDS:
+        results = pd.read_parquet(ROOT / "figures" / folder / "results.parquet")
+        assert results.seed.nunique() == 8
+        assert results.run_id.nunique() == 192
+        assert (ROOT / "figures" / folder / "imbalance.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("images", ["pixels", "symbolic"])
+def test_readme_s_own_world_runs_as_printed(tmp_path, images):
+    code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "FactorSpace" in block)
+    (tmp_path / "shapes.py").write_text(code)
+    command = next(line for line in README.splitlines() if line.startswith("synthgap run imbalance world=shapes.py"))
+    tiny = f"seed=0 images={images} mad.images=1024 mad.test_images=200 training.epochs=1".split()
+    arguments = [sys.executable, "-m", *command.split(), *tiny]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    results = pd.read_parquet(tmp_path / "runs" / "imbalance" / "results.parquet")
+    assert set(results[results.metric == "probe"]["of"]) == {"shape", "tint", "place"}
+    bits = results[results.metric == "imbalance_bits"].set_index("captions.attributes").value
+    assert bits[2] == pytest.approx(0, abs=1e-9)
+    assert bits[0] == pytest.approx(1.5 + 1)  # H(tint) + H(place)
+
+
+def test_readme_s_python_runs_as_printed(capsys):
+    code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "ideal_critic" in block)
+    exec(compile(code, "README.md", "exec"), {})
+    assert "Information(image=10.7" in capsys.readouterr().out

@@ -1,0 +1,84 @@
+"""From a table with known numbers to verdicts, levels and a figure: nothing here trains."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_gen import InputError
+from synthgap import figures, studies, summary
+
+STUDY = studies.load("imbalance")
+
+
+def table(arms=("learnable",), seeds=4, slope=-0.1) -> pd.DataFrame:
+    """A sweep whose RMG falls by `slope` a level on a seed's own offset, and whose every other metric is flat noise."""
+    rng, rows = np.random.default_rng(0), []
+    for arm in arms:
+        for seed in range(seeds):
+            offset = rng.normal()
+            for k in range(6):
+                known = {"run_id": f"{arm}{seed}{k}", "seed": seed, "captions.attributes": k, "temperature.mode": arm}
+                values = {("rmg", "image-text"): offset + slope * k + rng.normal(0, 0.001)}
+                values |= {("moad", of): rng.normal(0, 0.001) for of in ("image", "text")}
+                values |= {("entropy", "image-text"): rng.normal(0, 9.0), ("floor_entropy", "image-text"): 1.0}
+                values |= {("imbalance_bits", "image-text"): 7.39 - 1.48 * k}
+                rows += [known | {"metric": m, "of": of, "value": v} for (m, of), v in values.items()]
+    return pd.DataFrame(rows)
+
+
+def test_verdicts_are_read_off_the_table():
+    judged = summary.verdicts(table(), STUDY).set_index(["metric", "of"])
+    gap = judged.loc["rmg", "image-text"]
+    assert gap.verdict == "supported"
+    assert gap.effect == pytest.approx(-0.4, abs=0.01)  # from k = 1 to k = 5, whatever the seeds' offsets
+    assert gap.p == pytest.approx(gap.p_floor, rel=1e-6)
+    assert judged.loc["moad", "image"].verdict == "contradicted"  # it does not move, surely
+    assert judged.loc["entropy", "image-text"].verdict == "undecided"  # it may
+    assert judged.loc["entropy", "image-text"].seeds_needed > 4
+    assert set(summary.VERDICT_COLUMNS) <= set(judged.reset_index().columns)
+
+
+def test_each_arm_has_its_own_verdict():
+    judged = summary.verdicts(table(("learnable", "fixed")), STUDY)
+    assert len(judged) == 2 * len(STUDY.claims)
+    assert "the modality gap falls as captions tell more (mode fixed)" in set(judged.claim)
+
+
+def test_one_seed_decides_nothing():
+    assert set(summary.verdicts(table(seeds=1), STUDY).verdict) == {"undecided"}
+
+
+def test_claims_about_what_is_not_varied_are_left_out():
+    assert summary.verdicts(table().drop(columns="captions.attributes"), STUDY).empty
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [("rmg", "rgm", "did you mean 'rmg'"), ("moad", "moad", "of")])
+def test_a_claim_about_no_metric_is_told(old, new, said):
+    claim = next(claim for claim in STUDY.claims if claim.metric == old)
+    wrong = claim.__class__(**{**claim.__dict__, "metric": new, "of": "imagetext" if old == new else claim.of})
+    with pytest.raises(InputError, match=said):
+        summary.verdicts(table(), studies.Study(**{**STUDY.__dict__, "claims": (wrong,)}))
+
+
+def test_levels_hold_what_the_figure_shows():
+    dots = summary.dots(table(), STUDY)
+    points = summary.levels(dots)
+    gap = points[points.panel == "modality gap (RMG)"]
+    assert gap.x.tolist() == sorted(gap.x)
+    assert len(gap) == 6
+    assert gap["mean"].to_numpy()[:-1] == pytest.approx(gap["mean"].to_numpy()[1:] - 0.1, abs=0.01)
+    assert (gap.high - gap.low).max() < 0.02  # within seeds: their offsets of about 1 are not in the way
+    dot = dots[(dots.panel == "modality gap (RMG)") & (dots.seed == 2) & (dots.x == gap.x.min())]
+    source = table().query("metric == 'rmg' and seed == 2 and `captions.attributes` == 5")
+    assert dot.value.item() == source.value.item()
+
+
+def test_a_figure_is_drawn_whole(tmp_path):
+    dots = summary.dots(table(("learnable", "fixed")), STUDY)
+    path = tmp_path / "figure.png"
+    figures.draw(summary.levels(dots), dots, STUDY.figure, path, "a footer")
+    image = cv2.imread(str(path))
+    assert image.shape[0] > 500
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
+    assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
