@@ -63,6 +63,8 @@ def make(
     """
     wanted = recipe(world, images, split, seed)
     folder = place(root, wanted)
+    if not folder.exists():
+        trial(world)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock", timeout=-1 if wait else 0):
         if not folder.exists():
@@ -113,12 +115,17 @@ def draw(world: World, codes: np.ndarray, generator: np.random.Generator) -> tup
             f"render must give uint8 images [{len(codes)}, H, W, 3], got {pixels.dtype} {list(pixels.shape)}"
         )
     for name, latent in style.items():
-        if name in world.space.names or np.shape(latent) != (len(codes),):
-            raise InputError(
-                f"render's style latent {name!r} must have a name that is no factor's and the shape [{len(codes)}], "
-                f"got {list(np.shape(latent))}"
-            )
+        if name in world.space.names:
+            raise InputError(f"render's style latent {name!r} is named like a factor; give it another name")
+        if np.shape(latent) != (len(codes),):
+            raise InputError(f"render's style latent {name!r} must be [{len(codes)}], got {list(np.shape(latent))}")
     return pixels, style
+
+
+def trial(world: World) -> int:
+    """Draw two samples, so that a render's mistake is told before any work → bytes of an image."""
+    g = generator(0, "trial")
+    return draw(world, world.space.sample(2, g), g)[0][0].nbytes
 
 
 def load(folder: str | Path) -> Dataset:

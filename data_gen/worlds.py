@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from traceback import walk_tb
@@ -37,11 +38,19 @@ def load(path: str | Path) -> World:
         raise InputError(
             f"world={path}: no such file (a world is `mad` or a Python file that defines `world = World(…)`)"
         )
+    try:
+        source = path.read_bytes()  # once: what runs is what is hashed, whatever a __pycache__ holds
+    except OSError as error:
+        raise InputError(f"world={path} cannot be read: {error.strerror}") from error
+    return _run(path, source)
+
+
+@lru_cache
+def _run(path: Path, source: bytes) -> World:
     module = ModuleType(f"synthgap_world_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where dataclasses look for themselves
     try:
-        source = path.read_bytes()  # once: what runs is what is hashed, whatever a __pycache__ holds
         exec(compile(source, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         raise InputError(f"world={path} does not run: {type(error).__name__}: {error}") from error

@@ -16,8 +16,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 
-from data_gen import InputError
-from synthgap import config, report, runs, studies
+from synthgap import cli, config, report, runs, studies
 
 
 @dataclass
@@ -44,16 +43,18 @@ def plan(overrides: list[str]) -> runs.Plan:
 
 @hydra.main(version_base="1.3", config_path=None, config_name="sweep")
 def work(_) -> None:
-    mine = plan(list(HydraConfig.get().overrides.task))
-    runs.prepare(mine)
-    runs.work(mine)
+    runs.work(plan(list(HydraConfig.get().overrides.task)))
+
+
+def main() -> int:
+    asked = plan([a for a in sys.argv[1:] if not a.startswith(("-", "hydra", "+hydra"))])
+    if not any(a.startswith("-") and a not in ("-m", "--multirun") for a in sys.argv[1:]):  # --help writes nothing
+        runs.collect(asked)
+        runs.prepare(asked)
+    left = sum(not asked.done(task) for task in asked.tasks)
+    work()
+    return report.conclude(asked, left)
 
 
 if __name__ == "__main__":
-    try:
-        asked = plan([a for a in sys.argv[1:] if not a.startswith(("-", "hydra", "+hydra"))])
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    left = sum(not asked.done(task) for task in asked.tasks)
-    work()
-    sys.exit(report.conclude(asked, left))
+    sys.exit(cli.guarded(main))

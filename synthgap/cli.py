@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from data_gen import InputError
@@ -25,11 +26,17 @@ every option, its default and its why:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a → is no reason to crash where the terminal is not UTF-8
+        if hasattr(stream, "reconfigure"):  # a notebook's has not
+            stream.reconfigure(errors="replace")  # a → is no reason to crash where the terminal is not UTF-8
     parser = _parser()
     asked = parser.parse_args(arguments)
+    return guarded(lambda: asked.do(asked))
+
+
+def guarded(do: Callable[[], int]) -> int:
+    """The exit code of `do()`; what a user can mend is told in a line."""
     try:
-        return asked.do(asked)
+        return do()
     except InputError as error:
         return _complain(str(error))
     except OSError as error:
@@ -77,7 +84,7 @@ def _all_options() -> str:
     names = {group: (next(iter(options)), f"one of {', '.join(options)}") for group, options in config.GROUPS.items()}
     for group, options in config.GROUPS.items():
         for option in options:
-            names |= config.keys({group: option})
+            names |= {**config.keys({group: option}), **names}  # where several have it, the default's wording
     return "\n".join(f"  {key + '=' + _show_default(default):38} {why}" for key, (default, why) in names.items())
 
 

@@ -155,7 +155,7 @@ CHOICES = {
     "training.device": ("cpu", "cuda"),
 }
 #: Where things are kept, not what they are: left out of a run's identity.
-PLACES = ("study", "out", "digits.root")
+PLACES = ("out", "digits.root")
 
 
 def register() -> None:
@@ -230,7 +230,7 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
         chosen = {group: get(config, group) for group in GROUPS}
         for key, value in cell.items():
             _check_key(key, chosen)
-            OmegaConf.update(config, key, value)
+            OmegaConf.update(config, key, value, force_add=True)  # checked above; a probability is a new key
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(_explain(error)) from error
@@ -256,6 +256,8 @@ def check(config: dict) -> None:
     for key in ("temperature.init", "training.lr", "temperature.lr"):
         if not 0 < get(config, key) < float("inf"):
             raise InputError(f"{key}={get(config, key)}: it must be above 0")
+    if config["temperature"]["mode"] == "learnable" and config["temperature"]["init"] < 0.01:
+        raise InputError(f"temperature.init={config['temperature']['init']}: a learnable one is kept at 0.01 or above")
     for key in ("encoder.embedding", "encoder.channels", "encoder.width", "encoder.depth", "training.epochs"):
         if get(config, key) < 1:
             raise InputError(f"{key}={get(config, key)}: it must be at least 1")

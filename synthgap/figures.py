@@ -1,5 +1,6 @@
 """Table in, figure out; no computing here."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,14 +29,14 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
         axis.set_visible(title in set(points.panel))  # a world of its own factors has no curve for MAD's
         _panel(axis, points[points.panel == title], dots[dots.panel == title], arms)
         axis.set_title(title, fontsize=10.5)
+    if len(arms) > 1:  # colours mean the same in every panel: said once
+        handles = [axes[0].plot([], [], color=COLOURS[i % len(COLOURS)], lw=2)[0] for i in range(len(arms))]
+        axes[0].legend(handles, arms, frameon=False, fontsize=8.5, loc="best")
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    if len(arms) > 1:
-        handles = [axes[0].plot([], [], color=COLOURS[i % len(COLOURS)], lw=2)[0] for i in range(len(arms))]
-        figure.legend(handles, arms, loc="outside upper center", ncols=len(arms), frameon=False, fontsize=9)
     figure.suptitle(spec.get("title", ""), fontsize=13)
     figure.supxlabel(f"{spec['x']['label']}\n{footer}".strip(), fontsize=10)
-    beside = path.with_name(f".{path.name}")
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
     figure.savefig(beside, format=path.suffix[1:])
     beside.replace(path)
 
@@ -51,8 +52,11 @@ def _panel(axis, points: pd.DataFrame, dots: pd.DataFrame, arms: list[str]) -> N
             dot = dots[(dots.arm == arm) & (dots.curve == curve)]
             axis.plot(dot.x, dot.value, ".", color=colour, ms=4, alpha=0.35, mew=0)
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.18, lw=0)
-            label = curve if curve and a == 0 else None
-            axis.plot(line.x, line["mean"], STYLES[c % len(STYLES)], color=colour, lw=1.7, label=label)
+            axis.plot(line.x, line["mean"], STYLES[c % len(STYLES)], color=colour, lw=1.7)
+    for c, curve in enumerate(filter(None, curves)):
+        axis.plot(
+            [], [], STYLES[c % len(STYLES)], color="black" if len(arms) > 1 else COLOURS[c % len(COLOURS)], label=curve
+        )
     ideal = points[(points.curve == IDEAL) & (points.arm == arms[0])]
     if len(ideal):
         axis.plot(ideal.x, ideal["mean"], color="black", lw=1.1, ls=(0, (4, 2)), label=IDEAL)

@@ -10,12 +10,17 @@ from time import sleep
 from synthgap import progress, runs
 from synthgap.runs import Plan
 
+#: glibc hands a step's large blocks back to the system and faults them in again at the next: a third of a run's time.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+
 
 def sweep(plan: Plan, workers: int) -> int:
     """Do what is left of the plan; returns how many runs were left. Shows progress; stops its workers if interrupted."""
     left = [task for task in plan.tasks if not plan.done(task)]
     if not left:
         return 0
+    for name, value in KEEP_MEMORY.items():
+        os.environ.setdefault(name, value)  # read once, when a process starts: inherited by the workers
     spawn = get_context("spawn")  # forked workers would share torch's thread pools
     processes = [
         spawn.Process(target=_work, args=(plan, os.getpid()), daemon=True) for _ in range(min(workers, len(left)))

@@ -44,7 +44,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
         console.print(_verdicts_table(judged))
     for claim in plan.study.claims:
         if claim not in summary.applicable(table, plan.study):
-            console.print(f"not judged, as this sweep does not vary {claim.over}: {claim.claim}", highlight=False)
+            console.print(f"not judged, with under three of its levels of {claim.over}: {claim.claim}", highlight=False)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
@@ -77,7 +77,7 @@ def introduce(study: Study, out: Path) -> None:
 
 def all_verdicts(out: Path) -> None:
     """Tell the verdicts of every study under `out` in one table."""
-    found = [pd.read_parquet(path).assign(study=path.parent.name) for path in sorted(out.glob("*/verdicts.parquet"))]
+    found = [_read(path).assign(study=path.parent.name) for path in sorted(out.glob("*/verdicts.parquet"))]
     if not found:
         known = ", ".join(studies.available())
         raise InputError(f"no verdicts in {out} yet; `synthgap run STUDY` makes them (studies: {known})")
@@ -138,9 +138,16 @@ def _footer(table: pd.DataFrame) -> str:
 
 def _same(path: Path, table: pd.DataFrame) -> bool:
     try:
-        return pd.read_parquet(path).equals(table)
-    except (OSError, ValueError):
+        return _read(path).equals(table)
+    except InputError:
         return False
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged; `synthgap show {path.parent.name}` writes it anew") from error
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

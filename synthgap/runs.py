@@ -60,10 +60,7 @@ class Plan:
 def plan(study: Study, overrides: Sequence[str]) -> Plan:
     """Everything that can be wrong with the config, the files or the captions is said here, before any work starts."""
     swept, cells, constant = studies.expand(study, overrides)
-    base = configs.resolve(constant)
-    if base["study"] not in (configs.Run.study, study.name):
-        raise InputError(f"study={base['study']}: this is the study {study.name!r}; choose another folder with out=DIR")
-    out = Path(base["out"])
+    out = Path(configs.resolve(constant)["out"])
     tasks = {}
     for cell in cells:
         resolved = configs.resolve(constant, cell)
@@ -84,7 +81,7 @@ def _scalar(value):
 def world_of(config: dict, split: str = "train") -> World:
     """The world that a config names; its space alone where images are symbolic."""
     if config["world"] != "mad":
-        world = _own_world(config["world"])
+        world = worlds.load(config["world"])
         if config["images"] == "pixels" and world.render is None:
             raise InputError(f"world={config['world']} has no render; give images=symbolic, or the world a render")
         return world
@@ -93,7 +90,6 @@ def world_of(config: dict, split: str = "train") -> World:
     return _mad(config["digits"]["name"], config["digits"].get("root", ""), split)
 
 
-_own_world = lru_cache(worlds.load)
 _mad = lru_cache(mad.world)
 
 
@@ -135,8 +131,7 @@ def prepare(p: Plan) -> None:
         if place.exists():
             store.load(place)
         else:
-            trial = generator(0, "trial")
-            needed += number * store.draw(world, world.space.sample(2, trial), trial)[0][0].nbytes
+            needed += number * store.trial(world)
     if any(task.config["training"]["device"] == "cuda" for task in missing):
         import torch
 

@@ -18,7 +18,8 @@ VERDICT_COLUMNS = ("study", "claim", "source", "verdict", "effect", "low", "high
 def arms(table: pd.DataFrame, study: Study) -> pd.Series:
     """The arm of the comparison that each row belongs to, as a person would say it; empty where there is only one.
 
-    Arms are the combinations of whatever was swept beside the seed and what the claims range over.
+    Arms are the combinations of whatever was swept beside the seed and what the claims range over. The study's figure may
+    give them shorter names (`arms`).
     """
     ranged = {"run_id", "seed", "metric", "of", "value", *(claim.over for claim in study.claims)}
     if not study.claims:
@@ -27,7 +28,7 @@ def arms(table: pd.DataFrame, study: Study) -> pd.Series:
     if not differing:
         return pd.Series("", index=table.index)
     parts = [column.split(".")[-1] + " " + table[column].astype(str) for column in differing]
-    return parts[0].str.cat(parts[1:], sep=", ")
+    return parts[0].str.cat(parts[1:], sep=", ").replace(study.figure.get("arms", {}))
 
 
 def by_seed(table: pd.DataFrame, metric: str, of: str | Sequence[str], over: str | Mapping) -> pd.DataFrame:
@@ -83,8 +84,8 @@ def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def applicable(table: pd.DataFrame, study: Study) -> list[Claim]:
-    """The claims that this table can speak to: those whose parameter it varies."""
-    return [claim for claim in study.claims if claim.over in table.columns]
+    """The claims that this table can speak to: those of whose levels it has three or more, which a trend needs."""
+    return [claim for claim in study.claims if claim.over in table and len(_present(table, claim)) >= 3]
 
 
 def _of_claim(table: pd.DataFrame, claim: Claim) -> np.ndarray:

@@ -74,8 +74,8 @@ def train(
             value.backward()
             optimiser.step()
             schedule.step()
-            with torch.no_grad():
-                log_scale.clamp_(max=log(LARGEST_SCALE))
+            if log_scale.requires_grad:
+                log_scale.data.clamp_(max=log(LARGEST_SCALE))
             step += 1
     return Trained(log_scale.exp().item(), pd.DataFrame(trajectory))
 

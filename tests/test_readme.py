@@ -14,14 +14,18 @@ WORLDS = {"imbalance": "strokes", "imbalance-mnist": "MNIST", "imbalance-symboli
 
 def verdict_rows() -> list[str]:
     """README's table of verdicts, a line a claim: one cell a world, for the learnable temperature."""
-    tables = {world: pd.read_parquet(ROOT / "figures" / folder / "verdicts.parquet") for folder, world in WORLDS.items()}
+    tables = {
+        world: pd.read_parquet(ROOT / "figures" / folder / "verdicts.parquet") for folder, world in WORLDS.items()
+    }
     rows = []
     for i, claim in enumerate(tables["strokes"].claim):
-        if "(mode learnable" in claim:
+        if "(τ learnable)" in claim:
             cells = [table.iloc[i] for table in tables.values()]
             shown = [f"**{c.verdict}** {c.effect:+.3f} [{c.low:+.3f}, {c.high:+.3f}]" for c in cells]
             p = max(c.p for c in cells)
-            rows.append(f"| {claim.split(' (')[0]} | {' | '.join(shown)} | {p:.0e} ({cells[0].p_floor:.0e}) | {cells[0].seeds} |")
+            rows.append(
+                f"| {claim.split(' (')[0]} | {' | '.join(shown)} | {p:.0e} ({cells[0].p_floor:.0e}) | {cells[0].seeds} |"
+            )
     return rows
 
 
@@ -55,10 +59,10 @@ def test_readme_s_own_world_runs_as_printed(tmp_path, images):
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     results = pd.read_parquet(tmp_path / "runs" / "imbalance" / "results.parquet")
-    assert set(results[results.metric == "probe"]["of"]) == {"shape", "tint", "place"}
+    assert set(results[results.metric == "probe"]["of"]) == {"shape", "tint", "place", "size"}
     bits = results[results.metric == "imbalance_bits"].set_index("captions.attributes").value
-    assert bits[2] == pytest.approx(0, abs=1e-9)
-    assert bits[0] == pytest.approx(1.5 + 1)  # H(tint) + H(place)
+    assert bits[3] == pytest.approx(0, abs=1e-9)
+    assert bits[0] == pytest.approx(1.5 + 1 + 1)  # H(tint) + H(place) + H(size)
 
 
 def test_readme_s_python_runs_as_printed(capsys):

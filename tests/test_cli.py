@@ -1,0 +1,278 @@
+"""The command as an impatient user, a flaky cluster and a hostile disk meet it. Slow things, so few of them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic, sleep
+
+import pandas as pd
+import pytest
+from conftest import TINY
+
+from synthgap import cli, config, pool, report, runs, studies
+
+SWEEP = ("captions.attributes=0,1,3,5", "seed=0,1")
+SMALL = ("captions.attributes=1,5", "seed=0,1")
+
+
+def numbers(folder):
+    table = pd.read_parquet(folder / "imbalance" / "results.parquet")
+    return table[table.metric != "seconds"].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The folder of eight runs that nobody disturbed, done by one worker in this process."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    plan = runs.plan(studies.load("imbalance"), [*TINY, *SWEEP, f"out={out}"])
+    runs.prepare(plan)
+    runs.work(plan)
+    assert report.conclude(plan, did=8) == 0
+    return out
+
+
+def start(folder, *overrides):
+    command = [sys.executable, "-m", "synthgap", "run", "imbalance", *TINY, "out=runs", *overrides]
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes)
+
+
+def until(condition, seconds=120):
+    end = monotonic() + seconds
+    while not condition():
+        assert monotonic() < end, "it never happened"
+        sleep(0.02)
+
+
+def group_is_gone(leader):
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_sweep_that_is_killed_twice_and_interrupted_ends_as_if_nothing_had_happened(tmp_path, undisturbed):
+    folder = tmp_path / "runs" / "imbalance"
+
+    def done():
+        return len(list(folder.glob("*/done.json")))
+
+    kills = (
+        (os.kill, signal.SIGKILL),  # the parent alone: its orphaned workers must end by themselves
+        (os.killpg, signal.SIGKILL),  # parent and workers, as a cluster does
+        (os.killpg, signal.SIGINT),  # Ctrl-C in a terminal goes to all of them
+    )
+    for kill, sent in kills:
+        before = done()
+        process = start(tmp_path, *SWEEP, "workers=1")
+        until(lambda seen=before: done() > seen and list(folder.glob("*.partial")))
+        kill(process.pid, sent)
+        out, error = process.communicate(timeout=60)
+        until(lambda leader=process.pid: group_is_gone(leader))
+        assert before < done() < 8, "half-way: some runs are kept, some are missing"
+        if sent == signal.SIGINT:
+            assert process.returncode == 130 and out == ""
+            assert error == "interrupted; what is done is kept, and the same command goes on from there\n"
+            assert not list(folder.glob("*.partial"))
+
+    kept = {path: path.stat().st_mtime_ns for path in folder.glob("*/done.json")}
+    last = start(tmp_path, *SWEEP, "workers=2")
+    out, _ = last.communicate(timeout=120)
+    assert last.returncode == 0 and f"{8 - len(kept)} of 8 runs were missing and are done" in out
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert numbers(tmp_path / "runs").equals(numbers(undisturbed))
+    assert {path.name for path in folder.iterdir()} == {path.name for path in (undisturbed / "imbalance").iterdir()}
+
+
+def test_two_that_run_the_same_sweep_help_each_other_and_agree(tmp_path, undisturbed):
+    both = [start(tmp_path, *SMALL, "workers=1") for _ in range(2)]
+    told = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    whole = numbers(undisturbed)
+    assert numbers(tmp_path / "runs").equals(whole[whole["captions.attributes"].isin([1, 5])].reset_index(drop=True))
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_failing_cell_costs_exit_code_1_and_no_other_cell(tmp_path, monkeypatch, capsys):
+    def sweep(plan, workers):
+        runs.work(plan)
+        return len(plan.tasks)
+
+    monkeypatch.setattr(pool, "sweep", sweep)  # no worker processes: what is told is the point here
+    cells = ("captions.attributes=1", "seed=0", "training.lr=0.002,1e30")
+    assert cli.main(["run", "imbalance", *TINY, *cells, f"out={tmp_path}"]) == 1
+    told, error = capsys.readouterr()
+    assert "1 of 2 runs are missing" in told and "try a lower training.lr" in told and "Traceback" not in told + error
+    assert len(list(tmp_path.glob("imbalance/*.failed.json"))) == len(list(tmp_path.glob("imbalance/*/done.json"))) == 1
+
+
+# --- mistakes: one line, exit code 2, before any work
+
+
+WRONG = {
+    "captions.attributes=9": "0 to 5 attributes",
+    "captions.attributes=-1": "0 to 5 attributes",
+    "captions.object=colr": "did you mean 'colour'",
+    "captions.objct=colour": "did you mean 'captions.object'",
+    "temperature.init=-0.07": "above 0",
+    "temperature.init=0.07,-1": "above 0",
+    "training.lr=fast": "could not be converted to Float",
+    "seed=1.5": "could not be converted to Integer",
+    "loss=clp": "did you mean 'clip'",
+    "preset=ful": "did you mean 'full'",
+    "world=mars": "no such file",
+    "digits=idx": "digits.root is not set",
+    "workers=0": "whole number of at least 1",
+    "workers=x": "whole number of at least 1",
+    "~sed": "did you mean 'seed'",
+    "hello": "write name=value",
+    "out=file": "Not a directory: file/imbalance",
+    "out=file/deeper": "Not a directory",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_mistake_is_one_line_and_nothing_is_written(wrong, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert cli.main(["run", "imbalance", "images=symbolic", wrong]) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.count("\n") == 1
+    assert error.startswith("synthgap: error: ") and WRONG[wrong] in error
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["run", "imbalanc"], "did you mean 'imbalance'"),
+        (["show", "own.yaml"], "No such file"),
+        (["make", "mars"], "no such file"),
+        (["make", "mad", "images=symbolic"], "no pixels to make"),
+        (["make", "mad", "mad.images=600,700"], "Ambiguous value"),
+        (["make", "mad", "out=file"], "file"),
+        (["verdicts"], "no verdicts in runs yet"),
+        (["verdicts", "seed=0"], "only out=DIR"),
+        (["studies", "seed=0"], "only out=DIR"),
+    ],
+)
+def test_every_command_tells_its_mistakes(command, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert cli.main(command) == 2
+    out, error = capsys.readouterr()
+    assert out == "" and error.count("\n") == 1 and told in error
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_mistake_looks_the_same_from_outside(synthgap, tmp_path):
+    wrong = synthgap("run", "imbalance", "trianing.lr=1")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    near = (
+        "synthgap: error: unknown option 'trianing.lr'; did you mean 'training.lr'? (`synthgap run --help` lists all)\n"
+    )
+    assert wrong.stderr == near
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_truncated_idx_file_is_told_by_its_name(mnist, tmp_path, capsys):
+    for path in mnist.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    cut = next(tmp_path.glob("t10k-images*"))
+    content = cut.read_bytes()[:100_000]
+    cut.unlink()
+    cut.write_bytes(content)
+    assert cli.main(["run", "imbalance", "digits=idx", f"digits.root={tmp_path}", f"out={tmp_path / 'runs'}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and f"{cut} is cut off" in error
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Mounts a file system of its own at tmp_path/disk, where the machine lets us."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(options):
+        try:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("mounting a disk needs root")
+        return place
+
+    yield mount
+    if os.path.ismount(place):
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("asked", [("images=symbolic",), ("images=pixels", "mad.images=600")])
+def test_a_full_output_folder_is_told_before_any_work(asked, disk, capsys):
+    place = disk("size=1m")
+    assert cli.main(["run", "imbalance", *asked, f"out={place}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "MB are needed" in error
+    assert list(place.iterdir()) == []
+
+
+def test_a_read_only_output_folder_is_told_before_any_work(disk, capsys):
+    place = disk("ro")
+    for command in (["run", "imbalance", "images=symbolic"], ["make", "mad"]):
+        assert cli.main([*command, f"out={place}"]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "Read-only file system" in error
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
+def test_a_folder_that_cannot_be_made_is_told_before_any_work(capsys):
+    for command in (["run", "imbalance", "images=symbolic"], ["make", "mad"]):
+        assert cli.main([*command, "out=/proc/nowhere"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+# --- what it tells
+
+
+@pytest.mark.parametrize("command", ["run", "show", "make"])
+def test_help_lists_every_option_with_its_why(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    told = capsys.readouterr().out
+    for key, (_, why) in config.keys().items():
+        assert f"\n  {key}=" in told and why in told
+    for group, names in config.GROUPS.items():
+        for name in names:
+            assert all(f"\n  {key}=" in told for key in config.keys({group: name}))
+
+
+@pytest.mark.parametrize("command", [[], ["studies"], ["verdicts"]])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: synthgap" in capsys.readouterr().out
+
+
+def test_help_outlives_a_terminal_without_greek(synthgap):
+    told = synthgap("run", "--help", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert told.returncode == 0 and "temperature.init" in told.stdout
+
+
+def test_studies_says_what_is_asked_claimed_and_done(tmp_path, capsys):
+    assert cli.main(["studies", f"out={tmp_path}"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for name in studies.available():
+        study = studies.load(name)
+        assert name in told and study.question in told and all(claim.claim in told for claim in study.claims)
+    assert "preset=quick: 0 of " in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_show_of_nothing_says_what_is_missing_and_writes_nothing(tmp_path, capsys):
+    assert cli.main(["show", "imbalance", *TINY, *SMALL, f"out={tmp_path / 'runs'}"]) == 1
+    assert "4 of 4 runs are missing" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []

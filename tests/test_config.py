@@ -1,0 +1,152 @@
+"""Options, overrides and the hash that names a run: what counts, what does not, and what is refused."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_gen import InputError
+from synthgap import config
+
+MAD = {"world": "mad"}
+#: another value for every option that decides a run's numbers, under the group choice that has the option
+OTHER = {
+    "world": "'mine.py'",
+    "images": "symbolic",
+    "seed": "1",
+    "seeds.data": "1",
+    "seeds.init": "1",
+    "seeds.order": "1",
+    "mad.images": "2000",
+    "mad.test_images": "300",
+    "temperature.mode": "fixed",
+    "temperature.init": "0.5",
+    "temperature.lr": "0.5",
+    "encoder.embedding": "7",
+    "encoder.channels": "7",
+    "encoder.text": "transformer",
+    "encoder.width": "128",
+    "encoder.depth": "3",
+    "training.epochs": "3",
+    "training.batch": "64",
+    "training.lr": "0.5",
+    "training.weight_decay": "0.5",
+    "training.warmup": "0.5",
+    "training.bf16": "true",
+    "training.device": "cuda",
+    "captions.object": "colour",
+    "captions.attributes": "2",
+    "captions.shuffled": "false",
+    "captions.factors": "[digit]",
+    "captions.fraction": "0.5",
+    "captions.probability": "{digit: 0.5}",
+}
+
+
+def run_id(*overrides, identity=MAD):
+    return config.run_id(config.resolve(overrides), identity)
+
+
+def options():
+    """Every option that is no place → the choice of groups that has it."""
+    found = dict.fromkeys(config.keys(), ())
+    for group, names in config.GROUPS.items():
+        for name in names:
+            found = dict.fromkeys(config.keys({group: name}), (f"{group}={name}",)) | found
+    return {key: chosen for key, chosen in found.items() if key not in config.PLACES}
+
+
+def test_every_option_of_science_changes_the_run_id():
+    for key, chosen in options().items():
+        assert key in OTHER or key.startswith("loss."), f"{key} is new: write another value of it into OTHER"
+        if key in OTHER:
+            identity = {"file": "x"} if key == "world" else MAD
+            assert run_id(*chosen, f"{key}={OTHER[key]}", identity=identity) != run_id(*chosen), key
+
+
+def test_choosing_another_group_option_changes_the_run_id():
+    ids = [run_id("captions=attributes"), run_id("captions=contiguous"), run_id("captions=fixed")]
+    assert len(set(ids)) == 3
+    assert run_id("digits=idx", "digits.root=DIR") != run_id()
+
+
+def test_where_things_lie_does_not_change_the_run_id():
+    assert run_id("out=here") == run_id("out=/there") == run_id()
+    assert run_id("digits=idx", "digits.root=here") == run_id("digits=idx", "digits.root=/there")
+    own = {"file": "checksum"}
+    assert run_id("world=mine.py", identity=own) == run_id("world=/there/mine.py", identity=own)
+
+
+def test_digits_do_not_matter_where_nobody_looks_at_them():
+    symbolic = run_id("images=symbolic")
+    assert symbolic == run_id("images=symbolic", "digits=idx", "digits.root=DIR")
+
+
+def test_saying_a_default_is_not_a_change():
+    spoken = [f"{key}={default}" for key, (default, _) in config.keys().items() if key in ("mad.images", "training.lr")]
+    assert len(spoken) == 2 and run_id(*spoken) == run_id()
+
+
+def test_what_is_in_the_worlds_files_changes_the_run_id():
+    assert run_id(identity={"world": "mad", "files": "a"}) != run_id(identity={"world": "mad", "files": "b"})
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.permutations(["seed=3", "training.lr=0.01", "captions.attributes=2", "out=x"]))
+def test_the_order_of_overrides_does_not_matter(overrides):
+    assert run_id(*overrides) == run_id("seed=3", "training.lr=0.01", "captions.attributes=2", "out=x")
+
+
+def test_a_cell_is_the_same_as_overrides():
+    cell = {"captions.attributes": 2, "seed": 3, "temperature.mode": "fixed"}
+    assert config.resolve([], cell) == config.resolve([f"{key}={value}" for key, value in cell.items()])
+
+
+def test_a_cell_may_set_the_chance_of_one_factor():
+    constant = ["captions=independent", "captions.probability.digit=1"]
+    resolved = config.resolve(constant, {"captions.probability.colour": 0.5})
+    assert resolved["captions"]["probability"] == {"digit": 1.0, "colour": 0.5}
+
+
+def test_seeds_follow_the_seed_unless_they_are_given():
+    assert config.resolve(["seed=7", "seeds.init=1"])["seeds"] == {"data": 7, "init": 1, "order": 7}
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("captions.objct=colour", "did you mean 'captions.object'"),
+        ("training.epocs=1", "did you mean 'training.epochs'"),
+        ("loss=clp", "unknown loss 'clp'; did you mean 'clip'"),
+        ("digits=mnist", "unknown digits 'mnist'"),
+        ("images=pixel", "did you mean 'pixels'"),
+        ("temperature.mode=fix", "did you mean 'fixed'"),
+        ("temperature.init=-0.07", "temperature.init=-0.07: it must be above 0"),
+        ("temperature.init=0", "it must be above 0"),
+        ("training.lr=nan", "it must be above 0"),
+        ("training.lr=fast", "training.lr: Value 'fast'"),
+        ("training.epochs=1.5", "training.epochs: Value '1.5'"),
+        ("training.epochs=0", "it must be at least 1"),
+        ("training.bf16=maybe", "training.bf16: Value 'maybe'"),
+        ("training.batch=1", "between 2 and mad.images"),
+        ("training.warmup=1", r"\[0, 1\)"),
+        ("training.weight_decay=-1", "at least 0"),
+        ("training.weight_decay=nan", "training.weight_decay=nan"),
+        ("training.weight_decay=inf", "training.weight_decay=inf"),
+        ("mad.images=1e9", "mad.images: Value"),
+        ("mad.test_images=10", "at least 200"),
+        ("seed=x", "seed: Value 'x'"),
+        ("seed=-1", "a seed must be at least 0"),
+        ("seed=99999999999999999999", "below 2"),
+        ("digits=idx", "digits.root is not set"),
+        ("digits.root=DIR", "add digits=idx"),
+        ("captions.fraction=0.5", "add captions=contiguous"),
+        ("encoder=3", "unknown option 'encoder'"),
+        ("hello", "write name=value"),
+        ("", "write name=value"),
+        ("seed=[1", "not an override"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_with_what_would_be_right(override, told):
+    with pytest.raises(InputError, match=told) as error:
+        config.resolve([override])
+    assert "\n" not in str(error.value)

@@ -1,0 +1,291 @@
+"""A run is a folder and rows of a table: complete, repeatable to the bit, recorded if it fails, told if it is damaged."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import TINY
+from filelock import FileLock
+from safetensors.torch import load_file
+
+from data_gen import InputError
+from synthgap import cli, pool, report, runs, studies
+
+CELLS = ("captions.attributes=1,5", "seed=0,1")
+FACTORS = {"digit", "thickness", "swelling", "fracture", "size", "colour"}
+#: metrics → what each is about
+METRICS = {
+    ("rmg", "l2m", "l2i", "alignment", "imbalance_bits"): {"image-text"},
+    ("uniformity", "moad", "moad_pooled"): {"image", "text"},
+    ("entropy", "floor_entropy", "recall@1", "recall@1_instance", "recall@1_class"): {"image-text", "text-image"},
+    ("loss", "logit_scale", "floor_loss"): {""},
+    ("probe", "zero_shot"): FACTORS,
+    ("seconds",): {"", "data", "training", "evaluation"},
+}
+
+
+def planned(out, *overrides):
+    return runs.plan(studies.load("imbalance"), [*TINY, f"out={out}", *(overrides or CELLS)])
+
+
+def finish(plan):
+    """Do a plan here, without worker processes."""
+    runs.prepare(plan)
+    runs.work(plan)
+    return plan
+
+
+def numbers(table):
+    """All that must be the same in every repetition: everything but the clock."""
+    return table[table.metric != "seconds"].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished sweep of four runs."""
+    plan = finish(planned(tmp_path_factory.mktemp("finished")))
+    assert report.conclude(plan, did=4) == 0
+    return plan
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The same in a folder of one's own, to be spoilt."""
+    shutil.copytree(finished.folder.parent, tmp_path / "runs")
+    return planned(tmp_path / "runs")
+
+
+def test_the_table_is_tidy(finished):
+    table = pd.read_parquet(finished.folder / "results.parquet")
+    swept = ["captions.attributes", "temperature.mode", "temperature.init"]
+    assert list(table.columns) == ["run_id", "seed", *swept, "metric", "of", "value"]
+    assert not table.duplicated(["run_id", "metric", "of"]).any()
+    assert table.groupby("run_id")[["seed", *swept]].nunique().eq(1).all(axis=None)
+    cells = table.drop_duplicates("run_id")[["captions.attributes", "seed"]]
+    assert set(cells.itertuples(index=False, name=None)) == {(1, 0), (1, 1), (5, 0), (5, 1)}
+    for metrics, of in METRICS.items():
+        for metric in metrics:
+            assert set(table[table.metric == metric]["of"]) >= of, metric
+    assert np.isfinite(table.value).all()
+
+
+def test_every_run_folder_says_all_about_its_run(finished):
+    for task in finished.tasks:
+        folder = finished.folder / task.run_id
+        files = {"config.yaml", "model.safetensors", "trajectory.parquet", "metrics.parquet", "done.json"}
+        assert {path.name for path in folder.iterdir()} == files
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        assert config["captions"]["attributes"] == task.swept["captions.attributes"] and config["study"] == "imbalance"
+        assert config["captions"]["object"] == "digit", "a default that depends on the world is written out"
+        assert {"step", "loss", "logit_scale", "rmg", "l2m"} <= set(
+            pd.read_parquet(folder / "trajectory.parquet").columns
+        )
+        about = json.loads((folder / "done.json").read_text())
+        assert set(about["checksums"]) == files - {"done.json"} and about["versions"]["torch"] == torch.__version__
+
+
+def test_the_weights_that_are_kept_give_the_numbers_in_the_table(finished):
+    from data_gen import MAD
+    from data_gen.seeds import generator
+    from synthgap.encoders import Bag, Encoders
+    from synthgap.metrics import rmg
+    from synthgap.training import embed
+
+    task = finished.tasks[0]
+    model = Encoders({name: Bag(vocabulary=26, width=64, embedding=64) for name in ("image", "text")})
+    model.load_state_dict(load_file(finished.folder / task.run_id / "model.safetensors"))
+    observed, codes = runs._observe(finished, task.config, MAD, runs.policy_of(task.config, MAD), "test")
+    assert (codes == MAD.sample(200, generator(0, "factors", "test"))).all()
+    z = embed(model, {name: torch.from_numpy(x) for name, x in observed.items()})
+    table = runs.collect(finished)
+    kept = table[(table.run_id == task.run_id) & (table.metric == "rmg")].value.item()
+    assert rmg(z["image"], z["text"]) == pytest.approx(kept, abs=1e-6)
+
+
+def test_a_repetition_gives_the_same_numbers_to_the_bit(finished, tmp_path):
+    again = finish(planned(tmp_path, "captions.attributes=5,1", "seed=1"))  # other runs in another order
+    names = ["captions.attributes", "seed", "metric", "of"]
+    first, second = (numbers(runs.collect(plan)).set_index(names).value for plan in (finished, again))
+    assert second.index.unique("captions.attributes").tolist() == [5, 1] and len(first) == 2 * len(second)
+    assert second.equals(first[second.index])
+
+
+def test_a_finished_sweep_is_left_alone(copied, capsys, monkeypatch):
+    """Neither trained nor redrawn nor touched: it only says so."""
+    monkeypatch.setattr(pool, "_work", None)
+    before = {path: path.stat().st_mtime_ns for path in copied.folder.rglob("*")}
+    assert cli.main(["run", "imbalance", *TINY, *CELLS, f"out={copied.folder.parent}"]) == 0
+    assert "all 4 runs were done: nothing to do" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in copied.folder.rglob("*")} == before
+
+
+def test_a_wider_sweep_does_only_what_is_new(copied):
+    wider = planned(copied.folder.parent, "captions.attributes=1,3,5", "seed=0,1")
+    before = {task.run_id for task in wider.tasks if wider.done(task)}
+    assert before == {task.run_id for task in copied.tasks}
+    kept = copied.folder / copied.tasks[0].run_id / "done.json"
+    made = kept.stat().st_mtime_ns
+    finish(wider)
+    assert all(wider.done(task) for task in wider.tasks) and kept.stat().st_mtime_ns == made
+
+
+def test_only_what_was_asked_for_is_in_the_table(copied):
+    narrow = planned(copied.folder.parent, "captions.attributes=1", "seed=0,1")
+    assert runs.collect(narrow)["captions.attributes"].unique().tolist() == [1]
+
+
+def test_a_swept_list_is_one_value_in_the_table(tmp_path):
+    asked = ["~captions.attributes", "captions=fixed", "captions.factors=[digit],[digit,colour]", "seed=0"]
+    plan = finish(planned(tmp_path, *asked))
+    assert set(runs.collect(plan)["captions.factors"]) == {"['digit']", "['digit', 'colour']"}
+    assert report.conclude(plan, did=2) == 0
+
+
+def test_a_failing_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path, capsys):
+    plan = finish(planned(tmp_path, "captions.attributes=1", "seed=0", "training.lr=1e30,0.002"))
+    bad, good = sorted(plan.tasks, key=lambda task: -task.config["training"]["lr"])
+    assert plan.done(good) and not plan.done(bad)
+    record = json.loads((plan.folder / f"{bad.run_id}.failed.json").read_text())
+    assert "loss is nan" in record["reason"] and record["swept"]["training.lr"] == 1e30
+    assert "Traceback" in record["traceback"] and record["config"]["training"]["lr"] == 1e30
+    assert not list(plan.folder.glob("*.partial"))
+
+    assert report.conclude(plan, did=2) == 1
+    told = capsys.readouterr().out
+    assert "1 of 2 runs are missing" in told and "training.lr=1e+30" in told and record["reason"] in told
+    assert runs.collect(plan).run_id.unique().tolist() == [good.run_id]
+
+    runs.prepare(plan)  # the same command again: what failed is forgotten, and tried again
+    assert runs.failures(plan) == {}
+    runs.work(plan)
+    assert set(runs.failures(plan)) == {bad.run_id}
+
+
+def test_a_full_disk_in_the_middle_of_a_run_is_a_failure_with_a_reason(tmp_path, monkeypatch):
+    def full(plan, task, folder):
+        (folder / "config.yaml").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    plan = planned(tmp_path, "captions.attributes=1", "seed=0")
+    monkeypatch.setattr(runs, "_run", full)
+    finish(plan)
+    assert [failure["reason"] for failure in runs.failures(plan).values()] == [
+        "OSError: [Errno 28] No space left on device"
+    ]
+    assert not list(plan.folder.glob("*.partial"))
+
+
+def test_a_record_of_failure_that_cannot_be_read_is_no_reason_to_fail(copied, capsys):
+    shutil.rmtree(copied.folder / copied.tasks[0].run_id)
+    copied.failure(copied.tasks[0]).write_text('{"reason": "the lo')
+    assert cli.main(["show", "imbalance", *TINY, *CELLS, f"out={copied.folder.parent}"]) == 1
+    assert "cannot be read" in capsys.readouterr().out
+
+
+def test_what_a_killed_worker_left_is_cleared_away(copied):
+    task = copied.tasks[0]
+    place = copied.folder / task.run_id
+    whole = pd.read_parquet(place / "metrics.parquet")
+    place.rename(copied.folder / f"{task.run_id}.partial")
+    ((copied.folder / f"{task.run_id}.partial") / "junk").touch()
+    finish(copied)
+    assert not list(copied.folder.glob("*.partial")) and not (place / "junk").exists()
+    assert numbers(pd.read_parquet(place / "metrics.parquet")).equals(numbers(whole))
+
+
+def test_a_folder_without_its_done_mark_is_run_again(copied):
+    place = copied.folder / copied.tasks[0].run_id
+    (place / "done.json").unlink()  # as a deletion that was interrupted leaves it
+    finish(copied)
+    assert copied.done(copied.tasks[0]) and not runs.failures(copied)
+
+
+def test_a_run_that_another_worker_holds_is_left_to_it(tmp_path, monkeypatch):
+    plan = planned(tmp_path, "captions.attributes=1", "seed=0,1")
+    runs.prepare(plan)
+    held, free = plan.tasks
+    (plan.folder / ".locks").mkdir()
+    done = []
+
+    def run(p, task, folder):
+        done.append(task)
+        if task == free:
+            lock.release()  # the other worker was killed meanwhile
+        (folder / "done.json").touch()
+
+    monkeypatch.setattr(runs, "_run", run)
+    lock = FileLock(plan.folder / ".locks" / held.run_id)
+    lock.acquire()
+    runs.work(plan)
+    assert done == [free, held], "first what is free, then what is left by the dead"
+
+
+def spoil(name, change):
+    def do(folder):
+        path = folder / name
+        path.write_bytes(change(path.read_bytes()))
+
+    return do
+
+
+def flipped(position):
+    return lambda content: content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+
+
+DAMAGE = {
+    "metrics with a flipped bit": spoil("metrics.parquet", flipped(300)),
+    "metrics cut short": spoil("metrics.parquet", lambda content: content[:100]),
+    "empty metrics": spoil("metrics.parquet", lambda content: b""),
+    "no metrics": lambda folder: (folder / "metrics.parquet").unlink(),
+    "weights with a flipped bit": spoil("model.safetensors", flipped(5000)),
+    "no weights": lambda folder: (folder / "model.safetensors").unlink(),
+    "another config": spoil("config.yaml", lambda content: content.replace(b"seed: 0", b"seed: 9")),
+    "an empty done mark": spoil("done.json", lambda content: b""),
+    "a done mark of binary": spoil("done.json", lambda content: b"\xff\xfe"),
+    "a done mark that is a list": spoil("done.json", lambda content: b"[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_run_is_told_and_nothing_is_lost(copied, capsys, damage):
+    folder = copied.folder / copied.tasks[0].run_id
+    damage(folder)
+    before = {path: path.stat().st_mtime_ns for path in copied.folder.rglob("*")}
+    with pytest.raises(InputError, match=f"{folder} is damaged .*delete that folder and it is run again"):
+        runs.collect(copied)
+    for command in ("run", "show"):
+        assert cli.main([command, "imbalance", *TINY, *CELLS, f"out={copied.folder.parent}"]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "is damaged" in error
+    assert {path: path.stat().st_mtime_ns for path in copied.folder.rglob("*")} == before
+
+
+def test_show_redraws_what_was_deleted_or_spoilt(copied):
+    names = ("imbalance.png", "verdicts.parquet", "results.parquet")
+    whole = pd.read_parquet(copied.folder / "results.parquet")
+    (copied.folder / names[0]).unlink()
+    (copied.folder / names[1]).unlink()
+    (copied.folder / names[2]).write_bytes(b"PAR1 no more")
+    assert cli.main(["show", "imbalance", *TINY, *CELLS, f"out={copied.folder.parent}"]) == 0
+    assert all((copied.folder / name).stat().st_size > 500 for name in names)
+    assert pd.read_parquet(copied.folder / "results.parquet").equals(whole)
+
+
+def test_show_and_verdicts_tell_the_same_from_what_is_on_disk(copied, capsys):
+    out = copied.folder.parent
+    assert cli.main(["show", "imbalance", *TINY, *CELLS, f"out={out}"]) == 0
+    shown = capsys.readouterr().out
+    assert copied.study.question in shown and "4 runs, redrawn" in shown
+    assert str(copied.folder / "imbalance.png") in shown
+    assert cli.main(["verdicts", f"out={out}"]) == 0
+    table = capsys.readouterr().out
+    judged = pd.read_parquet(copied.folder / "verdicts.parquet")
+    columns = {"study", "claim", "source", "verdict", "effect", "low", "high", "p", "p_floor", "seeds"}
+    assert columns <= set(judged.columns) and len(judged) == len(copied.study.claims)
+    assert set(judged.verdict) <= {"supported", "contradicted", "undecided"}
+    for verdict in judged.verdict:
+        assert verdict in shown and verdict in table

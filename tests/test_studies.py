@@ -1,0 +1,152 @@
+"""A study's YAML file: what ships is sound, a user's own is checked, and overrides take the place of what is swept."""
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_gen import InputError
+from synthgap import runs, studies
+
+OWN = """\
+question: Does it?
+grid: {captions.attributes: [0, 1, 2], seed: [0, 1]}
+cases:
+  - {temperature.mode: learnable}
+  - {temperature.mode: fixed, temperature.init: 0.3}
+presets:
+  quick: {}
+  tiny: {grid: {seed: [0]}, set: {training.epochs: 1}}
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A user's own study, changed by the pieces of YAML that are given."""
+
+    def write(text=OWN, **changes):
+        path = tmp_path / "own.yaml"
+        path.write_text(yaml.safe_dump(yaml.safe_load(text) | changes))
+        return studies.load(str(path))
+
+    return write
+
+
+def expand(study, *overrides):
+    """What is swept, a dict a cell, and the overrides that hold for all."""
+    return studies.expand(study, overrides)
+
+
+@pytest.mark.parametrize("name", studies.available())
+def test_a_study_that_ships_can_be_planned_in_each_preset(name, tmp_path):
+    study = studies.load(name)
+    for preset in study.presets:
+        plan = runs.plan(study, [f"preset={preset}", "images=symbolic", f"out={tmp_path}"])
+        assert len({task.run_id for task in plan.tasks}) == len(plan.tasks) > 1
+    assert not list(tmp_path.iterdir()), "a plan writes nothing"
+
+
+def test_all_values_are_combined_in_each_case(own):
+    swept, cells, constant = expand(own())
+    assert swept == ["captions.attributes", "seed", "temperature.mode", "temperature.init"]
+    assert len(cells) == 3 * 2 * 2 and constant == []
+    assert {"captions.attributes": 2, "seed": 1, "temperature.mode": "fixed", "temperature.init": 0.3} in cells
+
+
+def test_a_preset_changes_the_grid_and_sets_the_rest(own):
+    _, cells, constant = expand(own(), "preset=tiny")
+    assert {cell["seed"] for cell in cells} == {0} and constant == ["training.epochs=1"]
+
+
+def test_an_override_takes_the_place_of_what_is_swept(own):
+    _, cells, constant = expand(own(), "seed=7", "captions.attributes=1,5", "mad.images=600")
+    assert {cell["seed"] for cell in cells} == {7} and {cell["captions.attributes"] for cell in cells} == {1, 5}
+    assert constant == ["mad.images=600"]
+
+
+def test_an_override_of_a_case_holds_in_every_case(own):
+    swept, cells, _ = expand(own(), "temperature.mode=fixed", "temperature.init=0.1")
+    assert {(c["temperature.mode"], c["temperature.init"]) for c in cells} == {("fixed", 0.1)}
+    assert len(cells) == 6, "cases that became the same are one"
+    assert swept[:2] == ["captions.attributes", "seed"]
+
+
+def test_several_values_of_anything_make_a_sweep(own):
+    swept, cells, _ = expand(own(), "training.lr=0.001,0.01", "seed=range(3)")
+    assert "training.lr" in swept and len(cells) == 3 * 3 * 2 * 2
+    assert {cell["training.lr"] for cell in cells} == {0.001, 0.01} and {cell["seed"] for cell in cells} == {0, 1, 2}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seeds=st.lists(st.integers(0, 99), min_size=1, max_size=5), k=st.lists(st.integers(0, 5), min_size=1, max_size=3)
+)
+def test_a_value_that_is_given_twice_is_run_once(seeds, k):
+    study = studies.Study("own", "?", "", {"captions.attributes": [0], "seed": [0]}, [{}], {"quick": {}}, (), {})
+    given_twice = [f"seed={','.join(map(str, seeds))}", f"captions.attributes={','.join(map(str, k))}"]
+    _, cells, _ = expand(study, *given_twice)
+    assert len(cells) == len(set(seeds)) * len(set(k))
+
+
+def test_a_swept_parameter_can_be_dropped(own):
+    swept, cells, _ = expand(own(), "~captions.attributes", "captions=fixed", "captions.factors=[digit],[digit,colour]")
+    assert "captions.attributes" not in swept
+    assert {str(cell["captions.factors"]) for cell in cells} == {"['digit']", "['digit', 'colour']"}
+    with pytest.raises(InputError, match="did you mean 'seed'"):
+        expand(own(), "~sed")
+
+
+def test_one_factors_chance_can_be_swept(own):
+    chances = ["captions=independent", "captions.probability.digit=1", "captions.probability.colour=0,0.5"]
+    _, cells, _ = expand(own(), "~captions.attributes", *chances)
+    assert {cell["captions.probability.colour"] for cell in cells} == {0, 0.5}
+
+
+def test_an_unknown_preset_is_told(own):
+    with pytest.raises(InputError, match="did you mean 'tiny'"):
+        expand(own(), "preset=tinny")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"grid": 3}, "grid of .* must be a mapping"),
+        ({"grid": {"seed": 3}}, r"seed needs a list .*\[3\]"),
+        ({"grid": {"seed": []}}, "seed needs a list"),
+        ({"cases": {"seed": 1}}, "cases of .* must be a list of mappings"),
+        ({"cases": ["seed"]}, "cases of .* must be a mapping"),
+        ({"presets": ["quick"]}, "presets of .* must be a mapping"),
+        ({"presets": {"quick": {"gird": {}}}}, "did you mean 'grid'"),
+        ({"presets": {"quick": {"grid": {"seed": 0}}}}, "grid of preset quick of .*: seed needs a list"),
+        ({"figure": "pretty"}, "figure of .* must be a mapping"),
+        ({"qestion": "?"}, "did you mean 'question'"),
+        ({"claims": [{"claim": "it falls"}]}, "has no 'metric'"),
+        (
+            {"claims": [{"claim": "c", "metric": "rmg", "over": "seed", "levels": 3, "direction": "falls"}]},
+            "levels of a claim of .* must be a list",
+        ),
+        (
+            {"claims": [{"claim": "c", "metric": "rmg", "over": "seed", "levels": [0, 1], "direction": "fals"}]},
+            "did you mean 'falls'",
+        ),
+    ],
+)
+def test_a_mistake_in_a_users_study_is_told(own, change, told):
+    with pytest.raises(InputError, match=told):
+        own(**change)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"question: [a\n", "is not YAML"), (b"\xff\xfe\x00", "is not YAML"), (b"- a\n", "mapping")]
+)
+def test_a_file_that_is_no_study_is_told(tmp_path, content, told):
+    (tmp_path / "bad.yaml").write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        studies.load(str(tmp_path / "bad.yaml"))
+
+
+def test_a_study_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'imbalance'"):
+        studies.load("imbalanc")
+    with pytest.raises(InputError, match="No such file"):
+        studies.load(str(tmp_path / "none.yaml"))

@@ -1,0 +1,75 @@
+"""The same study through plain Hydra and its launchers: same runs, same numbers, and no litter."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import ROOT, TINY
+
+from synthgap import report, runs, studies
+
+SCRIPT = ROOT / "experiments" / "sweep.py"
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """Run the script in an empty folder."""
+
+    def call(*arguments):
+        command = [sys.executable, SCRIPT, *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """What `synthgap run` makes of the same sweep, but for its worker processes."""
+    out = tmp_path_factory.mktemp("usual")
+    plan = runs.plan(studies.load("imbalance"), [*TINY, "captions.attributes=1,5", "seed=0,1", f"out={out}"])
+    runs.prepare(plan)
+    runs.work(plan)
+    report.conclude(plan, did=4)
+    return numbers(out)
+
+
+def numbers(out):
+    table = pd.read_parquet(Path(out) / "imbalance" / "results.parquet")
+    return table[table.metric != "seconds"].reset_index(drop=True)
+
+
+def test_a_launcher_splits_the_grid_and_a_single_job_does_what_it_left(sweep, usual, tmp_path):
+    asked = ("study=imbalance", *TINY, "out=here")
+    split = sweep("-m", *asked, "captions.attributes=1,5", "seed=0", "hydra/launcher=joblib")
+    assert split.returncode == 0, split.stderr
+    assert numbers(tmp_path / "here").equals(usual[usual.seed == 0].reset_index(drop=True))
+
+    single = sweep(*asked, "captions.attributes=5", "seed=1")
+    assert single.returncode == 0 and "1 of 1 runs were missing and are done" in single.stdout, single.stderr
+    same = usual[(usual["captions.attributes"] == 5) & (usual.seed == 1)].reset_index(drop=True)
+    assert numbers(tmp_path / "here").equals(same)
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+    litter = {path.name for path in (tmp_path / "here").iterdir()} - {"imbalance", ".hydra"}
+    assert not litter and not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("captions.attributes=9", "0 to 5 attributes"),
+        ("out=file", "Not a directory"),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_work(sweep, tmp_path, wrong, told):
+    (tmp_path / "file").touch()
+    failed = sweep(*TINY, wrong)
+    assert failed.returncode == 2
+    assert failed.stderr.count("\n") == 1 and told in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_help_writes_nothing(sweep, tmp_path):
+    assert sweep("--help").returncode == 0
+    assert list(tmp_path.iterdir()) == []
