@@ -50,7 +50,7 @@ def _panel(axis, points: pd.DataFrame, dots: pd.DataFrame, arms: list[str]) -> N
             colour = COLOURS[(a if len(arms) > 1 else c) % len(COLOURS)]
             line = points[(points.arm == arm) & (points.curve == curve)]
             dot = dots[(dots.arm == arm) & (dots.curve == curve)]
-            axis.plot(dot.x, dot.value, ".", color=colour, ms=4, alpha=0.35, mew=0)
+            axis.plot(dot.x, dot.value, ".", color=colour, ms=5, alpha=0.45, mew=0)
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.18, lw=0)
             axis.plot(line.x, line["mean"], STYLES[c % len(STYLES)], color=colour, lw=1.7)
     for c, curve in enumerate(filter(None, curves)):
