@@ -44,7 +44,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
         console.print(_verdicts_table(judged))
     for claim in plan.study.claims:
         if claim not in summary.applicable(table, plan.study):
-            console.print(f"not judged, with under three of its levels of {claim.over}: {claim.claim}", highlight=False)
+            console.print(f"not judged, as this sweep does not vary {claim.over}: {claim.claim}", highlight=False)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")

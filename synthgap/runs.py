@@ -20,6 +20,7 @@ from time import perf_counter
 import pandas as pd
 import yaml
 from filelock import FileLock, Timeout
+from threadpoolctl import threadpool_limits
 
 from data_gen import MAD, FactorSpace, InputError, World, captions, mad, store, worlds
 from data_gen.captions import Policy
@@ -310,10 +311,12 @@ def _failure(path: Path) -> dict:
 def limit_threads() -> None:
     """One thread a worker: two workers on two cores do almost twice the work of one worker with two threads."""
     import cv2
+    import sklearn.linear_model  # noqa: F401  (with its linear algebra: only what is loaded can be limited)
     import torch
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def _write_beside(path: Path, text: str) -> None:

@@ -1,7 +1,7 @@
 """A claim and a table in, a verdict out. Seeds are paired: every level of a comparison shares its seed."""
 
 from dataclasses import dataclass
-from math import factorial, inf, isfinite, sqrt
+from math import factorial, inf, isfinite, nan, sqrt
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from data_gen.errors import unknown
 
 Direction = Literal["falls", "rises"]
 DIRECTIONS = ("falls", "rises")
+FEWEST_LEVELS = 3  # a trend is more than a difference
 FEWEST_SEEDS = 3  # fewer give no interval worth the name
 
 
@@ -22,7 +23,7 @@ def paired_interval(differences, level: float = 0.95) -> tuple[float, float]:
     """
     d = np.asarray(differences, dtype=float)
     if len(d) < 2:
-        return float("nan"), float("nan")
+        return nan, nan
     half = t.ppf((1 + level) / 2, len(d) - 1) * d.std(ddof=1) / sqrt(len(d))
     return float(d.mean() - half), float(d.mean() + half)
 
@@ -66,19 +67,18 @@ def judge(table, direction: Direction, matters: float, alpha: float = 0.05, leve
 
     *supported*: the trend is significant in the claimed direction, the interval of the change excludes 0 on that side, and
     the change is at least `matters`. *contradicted*: the same in the other direction, or the interval lies wholly below
-    `matters`: whatever change there is, it does not matter. *undecided*: anything else, and always under 3 seeds.
+    `matters`: whatever change there is, it does not matter. *undecided*: anything else, and always under 3 seeds or levels.
     """
     if direction not in DIRECTIONS:
         raise unknown("direction", direction, DIRECTIONS)
     table = np.asarray(table, dtype=float)
     table = table[np.isfinite(table).all(axis=1)]
     seeds, levels = table.shape
-    if seeds < FEWEST_SEEDS or levels < 3:
-        change = table[:, -1] - table[:, 0] if levels else np.array([])
-        effect = float(change.mean()) if len(change) else float("nan")
-        return Verdict(
-            "undecided", effect, *paired_interval(change, level), float("nan"), float("nan"), seeds, FEWEST_SEEDS
-        )
+    if seeds < FEWEST_SEEDS or levels < FEWEST_LEVELS:
+        change = table[:, -1] - table[:, 0] if seeds and levels else np.array([])
+        effect = float(change.mean()) if len(change) else nan
+        needed = FEWEST_SEEDS if levels >= FEWEST_LEVELS else nan  # more seeds make no trend of two levels
+        return Verdict("undecided", effect, *paired_interval(change, level), nan, nan, seeds, needed)
     change = table[:, -1] - table[:, 0]
     sign = -1 if direction == "falls" else 1
     low, high = paired_interval(change, level)
@@ -90,7 +90,7 @@ def judge(table, direction: Direction, matters: float, alpha: float = 0.05, leve
         outcome = "contradicted"
     else:
         outcome = "undecided"
-    needed = _seeds_needed(sign * change, matters, level) if outcome == "undecided" else float("nan")
+    needed = _seeds_needed(sign * change, matters, level) if outcome == "undecided" else nan
     return Verdict(outcome, float(change.mean()), low, high, p, smallest_p(seeds, levels), seeds, needed)
 
 
@@ -101,7 +101,7 @@ def _seeds_needed(toward: np.ndarray, matters: float, level: float) -> float:
     for n in range(len(toward) + 1, 1000):
         if t.ppf((1 + level) / 2, n - 1) * spread / sqrt(n) < distance:
             return float(n)
-    return inf if isfinite(spread) else float("nan")
+    return inf if isfinite(spread) else nan
 
 
 def within_seed_interval(table, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -84,8 +84,8 @@ def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def applicable(table: pd.DataFrame, study: Study) -> list[Claim]:
-    """The claims that this table can speak to: those of whose levels it has three or more, which a trend needs."""
-    return [claim for claim in study.claims if claim.over in table and len(_present(table, claim)) >= 3]
+    """The claims that this table can speak to: those whose parameter it varies."""
+    return [claim for claim in study.claims if claim.over in table]
 
 
 def _of_claim(table: pd.DataFrame, claim: Claim) -> np.ndarray:

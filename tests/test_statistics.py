@@ -85,6 +85,14 @@ def test_verdicts(values, direction, verdict):
     assert (judged.seeds_needed > judged.seeds) == (verdict == "undecided")
 
 
+def test_two_levels_are_no_trend_and_no_number_of_seeds_makes_them_one():
+    judged = judge(table(LEVELS, 0.01)[:, [0, 4]], "falls", 0.05)
+    assert judged.verdict == "undecided"
+    assert judged.effect == pytest.approx(-0.4, abs=0.02)
+    assert np.isnan(judged.p)
+    assert np.isnan(judged.seeds_needed)
+
+
 def test_a_trend_too_small_to_matter_is_not_support():
     judged = judge(table(LEVELS / 100, 1e-5), "falls", matters=0.05)
     assert judged.p < 0.001
