@@ -38,7 +38,9 @@ def undisturbed(tmp_path_factory):
 def start(folder, *overrides):
     command = [sys.executable, "-m", "synthgap", "run", "imbalance", *TINY, "out=runs", *overrides]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes)
+    # a test run started in the background ignores Ctrl-C, and would hand that on
+    hears = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731
+    return subprocess.Popen(command, cwd=folder, start_new_session=True, preexec_fn=hears, **pipes)
 
 
 def until(condition, seconds=120):
