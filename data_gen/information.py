@@ -1,55 +1,109 @@
 """What captions tell about images, in exact bits, and what the best possible critic makes of it.
 
-A caption t names a set S of factors, chosen independently of the image x, and their values. So
-I(x; t) = Σ_S p(S) · H(x_S), and the pointwise information of an image and a caption is
-log p(t|x)/p(t) = −log p(x_S = v) if x has the values v that t names, and −∞ otherwise. That density ratio is the critic
-that minimises InfoNCE (van den Oord et al. 2018; Poole et al. 2019), so its loss, entropy and recall are the marks that
-no trained model passes except by chance.
+An image x shows its visible factors V: all, unless some are hidden. A caption t names a set S of factors, chosen without
+looking at the values, and their values, hidden ones too. So I(x; t) = Σ_S p(S) · I(x_V; x_S), and the pointwise information
+of an image and a caption is log p(t|x)/p(t) = log p(x_S = v | x_V)/p(x_S = v), which is −∞ where they contradict. If the
+factors are independent it is −log p(x_{S∩V} = v) elsewhere. That density ratio is the critic that minimises InfoNCE (van
+den Oord et al. 2018; Poole et al. 2019), so its loss, entropy and recall are the marks that no trained model passes except
+by chance.
+
+`visible`, everywhere: names of factors or a mask (bool [F]); None: all of them.
 """
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 
 import numpy as np
 
 from data_gen import captions
 from data_gen.captions import Policy
-from data_gen.factors import FactorSpace
+from data_gen.errors import InputError
+from data_gen.factors import FactorSpace, by_set
+
+Visible = Iterable[str] | np.ndarray | None
 
 
 @dataclass(frozen=True)
 class Information:
-    """In bits: `image` = H(image factors), `shared` = I(image factors; caption), `imbalance` = image − shared."""
+    """In bits: `image` = H(visible factors), `shared` = I(visible factors; caption), `imbalance` = image − shared: what the
+    captions leave out. `text_only` = Σ_S p(S) · H(x_S | x_V): what they say of factors that the image does not show; which
+    factors they name and in what order is text-only too, and not counted."""
 
     image: float
     shared: float
+    text_only: float = 0.0
 
     @property
     def imbalance(self) -> float:
         return self.image - self.shared
 
 
-def information(space: FactorSpace, policy: Policy) -> Information:
-    """Exact, by enumerating the sets that the policy names. MAD, k = 0 … 5: 3.32, 4.80, 6.28, 7.76, 9.24, 10.71 shared."""
-    return Information(float(space.bits.sum()), float(policy.probabilities @ (policy.sets @ space.bits)))
+def information(space: FactorSpace, policy: Policy, visible: Visible = None) -> Information:
+    """Exact, by enumerating the sets that the policy names. MAD, k = 0 … 5: 3.32, 4.80, 6.28, 7.76, 9.24, 10.71 shared.
+
+    Raises InputError if nothing is visible.
+    """
+    seen = _seen(space, visible)
+    image = space.entropy(seen)
+    text_only = space.entropy(policy.sets | seen) - image  # H(x_S | x_V) of each set
+    shared = space.entropy(policy.sets) - text_only
+    return Information(float(image), float(policy.probabilities @ shared), float(policy.probabilities @ text_only))
 
 
-def pointwise_information(space: FactorSpace, codes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    """log p(t_j|x_i)/p(t_j) in nats, [N images, M captions]: the ideal critic's logits; −∞ where they contradict."""
+def pointwise_information(
+    space: FactorSpace, codes: np.ndarray, tokens: np.ndarray, visible: Visible = None
+) -> np.ndarray:
+    """log p(t_j|x_i)/p(t_j) in nats, [N images, M captions]: the ideal critic's logits; −∞ where they contradict.
+
+    codes: [N, F], of hidden factors too, which have no influence. Raises InputError for what cannot occur in the space.
+    """
+    seen = _seen(space, visible)
+    images, image, _ = _distinct(codes * seen)
+    said, caption, _ = _said(space, tokens)
+    return _logits(space, seen, images, said)[np.ix_(image, caption)]
+
+
+def _seen(space: FactorSpace, visible: Visible) -> np.ndarray:
+    """bool [F]"""
+    seen = space.mask(space.names if visible is None else visible)
+    if not seen.any():
+        raise InputError(f"an image must show at least one factor, but all are hidden: {', '.join(space.names)}")
+    return seen
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct rows [U, F], which of them each row is [N], and how often each occurs [U]."""
+    distinct, which, count = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    return distinct, which.reshape(-1), count.astype(float)
+
+
+def _said(space: FactorSpace, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `_distinct`, of what captions say, order aside: 1 + the value where a factor is named, 0 where not."""
     named, values = captions.read(space, tokens)
-    return np.where(_agree(codes, named, values), _surprise(space, named, values), -np.inf)
+    return _distinct(np.where(named, 1 + values, 0))
 
 
-def _surprise(space: FactorSpace, named: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """−log p(x_S = v) in nats, [M]."""
-    return -np.where(named, space.log2_probability(values), 0).sum(axis=1) * np.log(2)
-
-
-def _agree(codes: np.ndarray, named: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Whether image i has all that caption j names, bool [N, M]."""
-    agree = np.ones((len(codes), len(named)), dtype=bool)
-    for f in range(codes.shape[1]):
+def _logits(space: FactorSpace, seen: np.ndarray, codes: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """log p(x_S = v | x_V)/p(x_S = v) in nats, [N, M], of images [N, F] and captions as in `_said` [M, F]."""
+    named, values = said > 0, np.maximum(said - 1, 0)
+    agree = np.ones((len(codes), len(said)), dtype=bool)
+    for f in np.flatnonzero(seen):
         agree &= ~named[:, f] | (codes[:, None, f] == values[None, :, f])
-    return agree
+    log2_said = space.log2_marginal(named, values)
+    if not np.isfinite(log2_said).all():
+        raise InputError("a caption says what cannot occur in this factor space")
+    if space.joint is None:
+        return np.where(agree, -space.log2_marginal(named & seen, values) * np.log(2), -np.inf)
+    log2_shown = space.log2_marginal(np.tile(seen, (len(codes), 1)), codes)
+    if not np.isfinite(log2_shown).all():
+        raise InputError("an image shows what cannot occur in this factor space")
+    logits = np.empty(agree.shape)
+    for chosen, at in by_set(named):
+        p = space.marginal(chosen | seen)
+        both = [values[None, at, f] if chosen[f] else codes[:, None, f] * seen[f] for f in range(len(space))]
+        with np.errstate(divide="ignore"):
+            logits[:, at] = np.log2(p)[tuple(both)]
+    return np.where(agree, (logits - log2_shown[:, None] - log2_said) * np.log(2), -np.inf)
 
 
 @dataclass(frozen=True)
@@ -64,35 +118,49 @@ class Floor:
 
 
 def ideal_critic(
-    space: FactorSpace, policy: Policy, size: int, generator: np.random.Generator, draws: int = 20
+    space: FactorSpace,
+    policy: Policy,
+    size: int,
+    generator: np.random.Generator,
+    draws: int = 20,
+    visible: Visible = None,
 ) -> Floor:
     """The mean over `draws` fresh batches of `size` pairs; its standard error falls as 1/√(draws · size)."""
     rows = []
     for _ in range(draws):
         codes = space.sample(size, generator)
         tokens = captions.write(space, policy, codes, generator)
-        rows.append(astuple(critic_on(space, codes, tokens)))
+        rows.append(astuple(critic_on(space, codes, tokens, visible)))
     return Floor(*np.mean(rows, axis=0).tolist())
 
 
-def critic_on(space: FactorSpace, codes: np.ndarray, tokens: np.ndarray) -> Floor:
-    """The ideal critic on one given set of pairs: codes [N, F], tokens [N, L], row i of both a pair. O(N²·F).
+def critic_on(space: FactorSpace, codes: np.ndarray, tokens: np.ndarray, visible: Visible = None) -> Floor:
+    """The ideal critic on one given set of pairs: codes [N, F], tokens [N, L], row i of both a pair.
 
-    Softmax over its logits has a closed form: an image spreads w_j = 1/p(x_S = v) over the captions that it agrees with, and
-    a caption spreads evenly over the images that agree with it.
+    Images that show the same and captions that say the same have the same logits, so the softmax is taken over the
+    U ≤ N different images and M ≤ N different captions, each weighed by how often it occurs: O(U·M·F).
     """
-    named, values = captions.read(space, tokens)
-    surprise, groups = _surprise(space, named, values), captions.equal(tokens)
-    w, images, entropy, loss, hits = np.exp(surprise), np.zeros(len(codes)), 0.0, 0.0, 0.0
-    for start in range(0, len(codes), 512):
-        rows = slice(start, start + 512)
-        agree = _agree(codes[rows], named, values)
-        spread = agree * w
-        total = spread.sum(axis=1)
-        images += agree.sum(axis=0)
-        entropy += (np.log(total) - spread @ surprise / total).sum()
-        loss += (np.log(total) - surprise[rows]).sum()
-        top = spread == spread.max(axis=1, keepdims=True)
-        hits += ((top & (groups[rows, None] == groups)).sum(axis=1) / top.sum(axis=1)).sum()
-    n, text = len(codes), float(np.log(images).mean())
-    return Floor(float(loss / n + text) / 2, float(entropy / n), text, float(hits / n))
+    seen = _seen(space, visible)
+    images, image, repeats = _distinct(codes * seen)
+    said, caption, copies = _said(space, tokens)
+    by_image = np.argsort(image, kind="stable")
+    image, caption, n = image[by_image], caption[by_image], len(codes)
+    z_text, e_text, loss, entropy, hits = np.zeros(len(said)), np.zeros(len(said)), 0.0, 0.0, 0.0
+    for start in range(0, len(images), 256):
+        rows = slice(start, start + 256)
+        logits = _logits(space, seen, images[rows], said)
+        w = np.exp(logits)
+        energy = w * np.where(w > 0, logits, 0)
+        z_text += repeats[rows] @ w
+        e_text += repeats[rows] @ energy
+        z = w @ copies
+        entropy += repeats[rows] @ (np.log(z) - energy @ copies / z)
+        loss += repeats[rows] @ np.log(z)
+        top = logits >= logits.max(axis=1, keepdims=True) - 1e-9  # ties, whatever their rounding
+        pairs = slice(*np.searchsorted(image, [start, start + 256]))
+        own = image[pairs] - start, caption[pairs]
+        loss -= 2 * logits[own].sum()
+        hits += (top[own] * copies[own[1]] / (top @ copies)[own[0]]).sum()
+    loss += copies @ np.log(z_text)
+    entropy_text = copies @ (np.log(z_text) - e_text / z_text)
+    return Floor(float(loss) / (2 * n), float(entropy) / n, float(entropy_text) / n, float(hits) / n)

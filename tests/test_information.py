@@ -1,16 +1,17 @@
 """Information accounting against brute force over the whole joint distribution, and the ideal critic against its softmax."""
 
 from collections import defaultdict
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp, xlogy
-from test_factors import spaces
+from test_factors import entropy_of, joint_spaces, probability_of_each, spaces
 
-from data_gen import MAD, Factor, FactorSpace, captions
-from data_gen.information import critic_on, ideal_critic, information, pointwise_information
+from data_gen import MAD, Factor, FactorSpace, InputError, captions
+from data_gen.information import Floor, critic_on, ideal_critic, information, pointwise_information
 from data_gen.seeds import generator
 
 
@@ -20,55 +21,142 @@ def test_mad_captions_tell_the_published_bits(k, bits):
     assert told.shared == pytest.approx(bits, abs=0.005)
     assert told.image == pytest.approx(np.log2(1680))
     assert told.imbalance == told.image - told.shared
+    assert told.text_only == 0
 
 
-def by_brute_force(space: FactorSpace, policy) -> float:
-    """I(x; t) = Σ p(x, t) log2 p(x, t)/(p(x) p(t)) over every image and every caption, with no use of independence."""
-    p_x = np.exp2(space.log2_probability(space.enumerate()).sum(axis=1))
-    joint, p_t = defaultdict(float), defaultdict(float)
-    for x, p in zip(space.enumerate().tolist(), p_x, strict=True):
+def joint_of(space: FactorSpace, policy, visible) -> dict:
+    """p(x, t) of what every image shows and every caption says, with no use of independence."""
+    p = defaultdict(float)
+    for x, p_x in probability_of_each(space).items():
         for named, p_named in zip(policy.sets, policy.probabilities, strict=True):
-            caption = tuple((f, x[f]) for f in np.flatnonzero(named).tolist())
-            joint[tuple(x), caption] += p * p_named
-            p_t[caption] += p * p_named
-    p_of = dict(zip(map(tuple, space.enumerate().tolist()), p_x, strict=True))
-    return sum(p * np.log2(p / (p_of[x] * p_t[t])) for (x, t), p in joint.items())
+            shown = tuple(x[f] for f in np.flatnonzero(visible))
+            p[shown, tuple((f, x[f]) for f in np.flatnonzero(named).tolist())] += p_x * p_named
+    return {pair: p_pair for pair, p_pair in p.items() if p_pair > 0}
 
 
-@settings(max_examples=40, deadline=None)
-@given(spaces(most_factors=3), st.data())
-def test_information_is_exact_for_any_space_and_policy(space, data):
+def marginals_of(joint: dict) -> tuple[dict, dict]:
+    p_x, p_t = defaultdict(float), defaultdict(float)
+    for (x, t), p in joint.items():
+        p_x[x] += p
+        p_t[t] += p
+    return p_x, p_t
+
+
+def some_policy(space: FactorSpace, data):
     kind = data.draw(st.sampled_from(["attributes", "contiguous", "window", "independent"]))
     if kind == "attributes":
         k = data.draw(st.integers(0, len(space) - 1))
-        policy = captions.attributes(space, data.draw(st.sampled_from(space.names)), k)
-    elif kind == "independent":
+        return captions.attributes(space, data.draw(st.sampled_from(space.names)), k)
+    if kind == "independent":
         chances = data.draw(st.lists(st.sampled_from([0.1, 0.5, 1.0]), min_size=len(space), max_size=len(space)))
-        policy = captions.independent(space, dict(zip(space.names, chances, strict=True)))
-    else:
-        policy = captions.contiguous(space, data.draw(st.floats(0.05, 1)), shuffled=kind == "contiguous")
+        return captions.independent(space, dict(zip(space.names, chances, strict=True)))
+    return captions.contiguous(space, data.draw(st.floats(0.05, 1)), shuffled=kind == "contiguous")
+
+
+def some_visible(space: FactorSpace, data) -> np.ndarray:
+    shown = st.lists(st.booleans(), min_size=len(space), max_size=len(space)).filter(any)
+    return np.array(data.draw(st.just([True] * len(space)) | shown))
+
+
+@settings(max_examples=80, deadline=None)
+@given(spaces(most_factors=3) | joint_spaces(), st.data())
+def test_information_is_exact_for_any_space_policy_and_hidden_factors(space, data):
+    policy, visible = some_policy(space, data), some_visible(space, data)
     assert policy.probabilities.sum() == pytest.approx(1)
-    assert information(space, policy).shared == pytest.approx(by_brute_force(space, policy))
+    told = information(space, policy, visible)
+    joint = joint_of(space, policy, visible)
+    p_x, p_t = marginals_of(joint)
+    shared = sum(p * np.log2(p / (p_x[x] * p_t[t])) for (x, t), p in joint.items())
+    assert told.image == pytest.approx(entropy_of(p_x), abs=1e-9)
+    assert told.shared == pytest.approx(shared, abs=1e-9)
+    # H(t) = I(x; t) + H(t | x), and of that a part is which factors are named: H(S)
+    which = entropy_of(dict(enumerate(policy.probabilities)))
+    assert told.shared + told.text_only + which == pytest.approx(entropy_of(p_t), abs=1e-9)
+    assert told.imbalance == pytest.approx(entropy_of(joint) - entropy_of(p_t), abs=1e-9)  # H(x | t)
+    if visible.all():
+        assert told == information(space, policy)
+        assert told.text_only == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("k", range(6))
-def test_the_ideal_critic_s_closed_form_is_the_softmax_of_its_logits(k):
-    codes = MAD.sample(700, generator(0, "factors"))
-    tokens = captions.write(MAD, captions.attributes(MAD, "digit", k), codes, generator(0, "captions"))
-    logits = pointwise_information(MAD, codes, tokens)
+def test_a_hidden_factor_is_told_by_the_captions_alone_unless_another_gives_it_away():
+    policy = captions.fixed(MAD, ["digit", "colour"])
+    apart = information(MAD, policy, ["digit", "size"])
+    assert apart.image == pytest.approx(np.log2(20))
+    assert apart.shared == pytest.approx(np.log2(10))
+    assert apart.text_only == pytest.approx(np.log2(7))
+    shared, text_only = [], []
+    for rho in (0, 0.3, 0.6, 1):
+        told = information(MAD.correlated("digit", "colour", rho), policy, ["digit", "size"])
+        assert told.shared == pytest.approx(np.log2(10))  # the digit, and nothing more: a colour only repeats it
+        text_only.append(told.text_only)
+        colour = information(MAD.correlated("digit", "colour", rho), captions.fixed(MAD, ["colour"]), ["digit"])
+        assert colour.shared + colour.text_only == pytest.approx(np.log2(7))
+        shared.append(colour.shared)
+    assert (np.diff(text_only) < 0).all() and (np.diff(shared) > 0).all()
+
+
+def by_softmax(logits: np.ndarray, tokens: np.ndarray) -> Floor:
+    """What the ideal critic's marks mean, from its logits [N, N]."""
     to_text = logits - logsumexp(logits, axis=1, keepdims=True)
     to_image = logits - logsumexp(logits, axis=0, keepdims=True)
     p, q = np.exp(to_text), np.exp(to_image)
-    floor = critic_on(MAD, codes, tokens)
-    assert floor.loss == pytest.approx(-(np.diag(to_text).mean() + np.diag(to_image).mean()) / 2)
-    assert floor.entropy == pytest.approx(-xlogy(p, p).sum(axis=1).mean())
-    assert floor.entropy_text == pytest.approx(-xlogy(q, q).sum(axis=0).mean())
-    groups = captions.equal(tokens)
-    right = []
+    groups, right = captions.equal(tokens), []
     for row, group in zip(logits, groups, strict=True):
-        top = np.flatnonzero(row == row.max())
+        top = np.flatnonzero(row > row.max() - 1e-9)
         right.append((groups[top] == group).mean())
-    assert floor.recall == pytest.approx(np.mean(right))
+    return Floor(
+        loss=-(np.diag(to_text).mean() + np.diag(to_image).mean()) / 2,
+        entropy=-xlogy(p, p).sum(axis=1).mean(),
+        entropy_text=-xlogy(q, q).sum(axis=0).mean(),
+        recall=float(np.mean(right)),
+    )
+
+
+SHOWN = ["digit", "thickness", "size"]  # by images that hide the other three
+
+
+@pytest.mark.parametrize("visible", [None, SHOWN])
+@pytest.mark.parametrize("rho", [0, 0.6])
+@pytest.mark.parametrize("k", range(6))
+def test_the_ideal_critic_s_closed_form_is_the_softmax_of_its_logits(k, rho, visible):
+    space = MAD.correlated("digit", "colour", rho)
+    codes = space.sample(700, generator(0, "factors"))
+    tokens = captions.write(space, captions.attributes(space, "digit", k), codes, generator(0, "captions"))
+    floor = critic_on(space, codes, tokens, visible)
+    assert astuple(floor) == pytest.approx(
+        astuple(by_softmax(pointwise_information(space, codes, tokens, visible), tokens))
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(spaces(most_factors=3) | joint_spaces(), st.data(), st.integers(1, 12))
+def test_the_ideal_critic_is_the_density_ratio_for_any_space_policy_and_hidden_factors(space, data, n):
+    policy, visible = some_policy(space, data), some_visible(space, data)
+    codes = space.sample(n, generator(0, "factors"))
+    tokens = captions.write(space, policy, codes, generator(0, "captions"))
+    joint = joint_of(space, policy, visible)
+    p_x, p_t = marginals_of(joint)
+    shown = [tuple(x[visible].tolist()) for x in codes]
+    named, values = captions.read(space, tokens)
+    said = [tuple((f, v[f]) for f in np.flatnonzero(s).tolist()) for s, v in zip(named, values, strict=True)]
+    logits = np.array(
+        [[np.log(joint[x, t] / (p_x[x] * p_t[t])) if (x, t) in joint else -np.inf for t in said] for x in shown]
+    )
+    np.testing.assert_allclose(pointwise_information(space, codes, tokens, visible), logits, atol=1e-9)
+    floor = critic_on(space, codes, tokens, [name for name, seen in zip(space.names, visible, strict=True) if seen])
+    assert astuple(floor) == pytest.approx(astuple(by_softmax(logits, tokens)), abs=1e-9)
+
+
+def test_the_ideal_critic_of_a_space_is_the_same_however_its_distribution_is_written():
+    listed = FactorSpace(MAD.factors, MAD.distribution)
+    policy = captions.attributes(MAD, "digit", 3)
+    codes = MAD.sample(300, generator(0, "factors"))
+    tokens = captions.write(MAD, policy, codes, generator(0, "captions"))
+    for visible in (None, SHOWN):
+        marks = [astuple(critic_on(space, codes, tokens, visible)) for space in (MAD, listed)]
+        assert marks[0] == pytest.approx(marks[1])
+        bits = [astuple(information(space, policy, visible)) for space in (MAD, listed)]
+        assert bits[0] == pytest.approx(bits[1], abs=1e-9)
 
 
 def test_pointwise_information_averages_to_the_mutual_information():
@@ -81,9 +169,11 @@ def test_pointwise_information_averages_to_the_mutual_information():
     assert np.mean(own) / np.log(2) == pytest.approx(information(MAD, policy).shared, abs=0.02)
 
 
-def test_no_critic_beats_the_ideal_one():
+@pytest.mark.parametrize(("rho", "visible"), [(0, None), (0.7, None), (0.7, ["a"])])
+def test_no_critic_beats_the_ideal_one(rho, visible):
     """Any rescaling or shift of the ideal logits by caption raises the image → text loss: it is a minimum."""
     space = FactorSpace((Factor("a", ("a0", "a1", "a2"), probabilities=(0.6, 0.3, 0.1)), Factor("b", ("b0", "b1"))))
+    space = space.correlated("a", "b", rho)
     policy = captions.independent(space, {"a": 0.7, "b": 0.7})
     codes = space.sample(64 * 500, generator(0, "factors"))
     tokens = captions.write(space, policy, codes, generator(0, "captions"))
@@ -92,7 +182,8 @@ def test_no_critic_beats_the_ideal_one():
     def loss(change) -> float:
         total = 0.0
         for i in range(0, len(codes), 64):
-            logits = change(pointwise_information(space, codes[i : i + 64], tokens[i : i + 64]), tokens[i : i + 64])
+            batch = slice(i, i + 64)
+            logits = change(pointwise_information(space, codes[batch], tokens[batch], visible), tokens[batch])
             total -= (np.diag(logits) - logsumexp(logits, axis=1)).mean()
         return total / 500
 
@@ -100,6 +191,13 @@ def test_no_critic_beats_the_ideal_one():
     assert ideal < loss(lambda logits, t: 0.7 * logits)
     assert ideal < loss(lambda logits, t: 1.5 * logits)
     assert ideal < loss(lambda logits, t: logits + noise[t].sum(axis=1))
+    if rho:  # nor does one that sees as much, but does not know that the factors go together
+        apart = FactorSpace(space.factors)
+        total = 0.0
+        for i in range(0, len(codes), 64):
+            logits = pointwise_information(apart, codes[i : i + 64], tokens[i : i + 64], visible)
+            total -= (np.diag(logits) - logsumexp(logits, axis=1)).mean()
+        assert ideal < total / 500
 
 
 def test_floors_fall_as_captions_tell_more_and_rise_with_the_batch():
@@ -109,3 +207,28 @@ def test_floors_fall_as_captions_tell_more_and_rise_with_the_batch():
     assert floors[0].loss == pytest.approx(np.log(25.6), abs=0.05)  # ten captions: a tenth of the batch looks alike
     assert floors[5].recall == 1.0
     assert ideal_critic(MAD, captions.attributes(MAD, "digit", 5), 1024, generator(0, "f")).loss > floors[5].loss
+
+
+PLAIN, RED_THREE = np.array([[0, 0, 0, 0, 0, 0]]), np.array([[3, 0, 0, 0, 0, 1]])
+
+
+def ask_without_red_threes(image, told, policy):
+    tokens = captions.write(MAD, policy, told, generator(0))
+    return pointwise_information(MAD.without({"digit": "3", "colour": "red"}), image, tokens)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda policy: information(MAD, policy, []), "at least one factor, but all are hidden: digit"),
+        (lambda policy: information(MAD, policy, np.zeros(6, dtype=bool)), "all are hidden"),
+        (lambda policy: ideal_critic(MAD, policy, 4, generator(0), visible=["color"]), "did you mean 'colour'"),
+        (lambda policy: ideal_critic(MAD, policy, 4, generator(0), visible=np.ones(5, dtype=bool)), r"must be \[6\]"),
+        (lambda policy: ask_without_red_threes(PLAIN, RED_THREE, policy), "a caption says what cannot occur"),
+        (lambda policy: ask_without_red_threes(RED_THREE, PLAIN, policy), "an image shows what cannot occur"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(make, said):
+    with pytest.raises(InputError, match=said) as error:
+        make(captions.fixed(MAD, ["digit", "colour"]))
+    assert "\n" not in str(error.value)
