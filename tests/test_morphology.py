@@ -1,5 +1,7 @@
 """The fast batched operations against plain ones: scikit-image's, or a few explicit lines for a single image."""
 
+import hashlib
+import inspect
 import os
 from itertools import product
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import ndimage
 from skimage import draw, measure, transform
 from skimage import morphology as plain
 
@@ -44,7 +47,8 @@ def drawn(bones):
 
 
 def differing(ink, reference):
-    return np.count_nonzero(ink != reference) / np.count_nonzero(reference)
+    """[N] differing pixels of each image, as a share of its ink."""
+    return np.count_nonzero(ink != reference, (1, 2)) / np.count_nonzero(reference, (1, 2))
 
 
 class Rows:
@@ -62,22 +66,27 @@ class Rows:
 
 
 def test_upscale_binarises_what_scikit_image_enlarges():
-    for digits in (shapes(), mnist(50)):
+    for digits in (shapes(), mnist(200)):
         grey = np.stack([transform.pyramid_expand(digit / 255, upscale=4, order=3) for digit in digits])
         reference = grey >= (grey.min((1, 2)) + grey.max((1, 2)))[:, None, None] / 2
-        assert differing(morphology.upscale(digits), reference) < 0.01
+        off = differing(morphology.upscale(digits), reference)
+        # scikit-image cuts off what cubic interpolation overshoots before it blurs, which thins a few digits' edges
+        assert off.mean() < 0.005 and off.max() < 0.05
 
 
 def test_downscale_is_scikit_images_to_a_grey_level():
-    ink = morphology.upscale(shapes())
-    large = np.stack([transform.pyramid_reduce(image, downscale=4, order=3) for image in ink])
-    small = np.stack([transform.rescale(image, 0.75, anti_aliasing=False) for image in large])
-    corner = np.array([[3, 4], [4, 3], [4, 4]])
-    assert np.abs(morphology.downscale(ink, np.zeros(3, int), corner) - 255 * large).max() < 1
-    made = morphology.downscale(ink, np.ones(3, int), corner)
-    for image, expected, (y, x) in zip(made, small, corner, strict=True):
-        assert np.abs(image[y : y + 21, x : x + 21] - 255 * expected).max() < 1
-        assert image.sum() == image[y : y + 21, x : x + 21].sum()
+    for digits in (shapes(), mnist(100)):
+        ink = morphology.upscale(digits)
+        n = len(ink)
+        corner = np.array([[3, 4], [4, 3], [4, 4]])[np.arange(n) % 3]
+        large = np.stack([transform.pyramid_reduce(image, downscale=4, order=3) for image in ink])
+        small = np.zeros_like(large)
+        for image, whole, (y, x) in zip(small, large, corner, strict=True):
+            image[y : y + 21, x : x + 21] = transform.rescale(whole, 0.75, anti_aliasing=False)
+        for size, reference in enumerate((large, small)):
+            made = morphology.downscale(ink, np.full(n, size), corner)
+            assert np.abs(made - 255 * reference).max() < 1
+            assert not made[reference == 0].any()
 
 
 @pytest.mark.parametrize("size", [0, 1])
@@ -107,14 +116,17 @@ def test_mean_thickness_of_known_shapes():
 
 
 def test_mean_thickness_is_the_medial_axis():
-    ink = morphology.upscale(mnist(200))
+    digits = mnist(2000)
+    ink = np.concatenate([morphology.upscale(block) for block in np.split(digits, 20)])
+    # All digits under one another, paper between them, are one image to scikit-image: a fifth of the time of 2,000.
+    axis, distance = plain.medial_axis(
+        np.pad(ink, ((0, 0), (1, 1), (1, 1))).reshape(-1, 114), rng=0, return_distance=True
+    )
+    axis, distance = axis.reshape(len(ink), -1), distance.reshape(len(ink), -1)
+    expected = 2 * (axis * distance).sum(1) / axis.sum(1) / 4
     made = morphology.mean_thickness(morphology.skeleton(ink))
-    expected = []
-    for image in ink:
-        axis, distance = plain.medial_axis(np.pad(image, 1), return_distance=True, rng=0)
-        expected.append(2 * distance[axis].mean() / 4)
     error = np.abs(made / expected - 1)
-    assert error.mean() < 0.01 and error.max() < 0.1
+    assert error.mean() < 0.005 and error.max() < 0.1
 
 
 @settings(deadline=None, max_examples=50)
@@ -141,7 +153,7 @@ def test_a_disk_moves_the_distance_on_the_skeleton_by_its_radius():
     ink = morphology.upscale(shapes())
     bones = morphology.skeleton(ink)
     by = np.array([3, 2, -2])
-    measured = morphology.mean_thickness(morphology.skeleton(morphology.offset(ink, by)))
+    measured = morphology.mean_thickness(morphology.skeleton(morphology.thicken(ink, by)))
     assert morphology.mean_thickness(bones.grown(by)) == pytest.approx(measured, rel=0.15)
 
 
@@ -157,11 +169,11 @@ def test_points_are_spread_evenly_over_the_skeleton():
 
 
 def test_thickening_and_thinning_are_scikit_images_to_the_pixel():
-    for digits in (shapes(), mnist(30)):
+    for digits in (shapes(), mnist(100)):
         ink = morphology.upscale(digits)
         radius = morphology.disk_radius(morphology.skeleton(ink))
         for sign, change in ((1, plain.dilation), (-1, plain.erosion)):
-            made = morphology.offset(ink, sign * radius)
+            made = morphology.thicken(ink, sign * radius)
             for image, result, r in zip(ink, made, radius, strict=True):
                 assert (np.pad(result, 1) == change(np.pad(image, 1), plain.disk(r)))[1:-1, 1:-1].all()
 
@@ -169,8 +181,8 @@ def test_thickening_and_thinning_are_scikit_images_to_the_pixel():
 @pytest.mark.parametrize("amount", [0.7, 1.5, 10])
 def test_thinning_leaves_ink_however_strong(amount):
     ink = morphology.upscale(shapes())
-    radius = morphology.disk_radius(morphology.skeleton(ink), amount)
-    assert morphology.offset(ink, -radius).any((1, 2)).all()
+    radius = morphology.disk_radius(morphology.skeleton(ink), -amount)
+    assert (radius < 0).all() and morphology.thicken(ink, radius).any((1, 2)).all()
 
 
 # ---- swell
@@ -186,13 +198,13 @@ def swelled(image, centre, radius, strength):
 
 @pytest.mark.parametrize("strength", [2.0, 3.0, 4.5])
 def test_swelling_is_scikit_images_warp(strength):
-    for digits in (shapes(), mnist(20)):
+    for digits in (shapes(), mnist(100)):
         ink = morphology.upscale(digits)
         bones = morphology.skeleton(ink)
         centre = morphology.points(bones, np.random.default_rng(0).random((len(ink), 1)))[:, 0]
         radius = 14 * np.sqrt(morphology.mean_thickness(bones))
         reference = [swelled(image, c, r, strength) for image, c, r in zip(ink, centre, radius, strict=True)]
-        assert differing(morphology.swell(ink, centre, radius, strength), np.stack(reference)) < 0.005
+        assert differing(morphology.swell(ink, centre, radius, strength), np.stack(reference)).max() < 0.001
 
 
 def test_swelling_reaches_over_the_frame():
@@ -215,18 +227,41 @@ def test_swollen_is_the_inverse_of_what_swell_reads(y, x, radius, strength):
 # ---- fracture
 
 
-def test_erasing_is_a_brush_drawn_along_a_line():
-    for digits in (shapes(), mnist(20)):
+def fractured(image, axis, places):
+    """The published fracture, centred: its direction from the skeleton's moments, its length from the exact distance."""
+    distance = ndimage.distance_transform_edt(np.pad(image, 40))
+    axis, image = np.pad(axis, 40), np.pad(image, 40)
+    for place in places + 40:
+        window = np.argwhere(axis[tuple(slice(c - 8, c + 9) for c in place)])
+        (u02, u11), (_, u20) = np.cov(window.T, bias=True)
+        across = np.arctan2(2 * u11, u20 - u02) / 2 + np.pi / 2
+        arm = (distance[tuple(place)] + 2) * np.array([np.sin(across), np.cos(across)])
+        # the published code cuts the decimals off, a shift of half a pixel
+        for y, x in zip(*draw.line(*np.rint(place + arm).astype(int), *np.rint(place - arm).astype(int)), strict=True):
+            image[y - 3 : y + 4, x - 3 : x + 4] &= ~plain.disk(3, dtype=bool)
+    return image[40:-40, 40:-40]
+
+
+def test_fractures_are_the_published_ones_centred():
+    for digits in (shapes(), mnist(200)):
         ink = morphology.upscale(digits)
-        ends = morphology.cuts(morphology.skeleton(ink), np.random.default_rng(0).random((len(ink), 3)))
-        reference = np.pad(ink, ((0, 0), (40, 40), (40, 40)))
-        for image, three in zip(reference, ends, strict=True):
-            for a, b in three:
-                longer = 2 * (b - a) / np.hypot(*(b - a))
-                first, last = np.rint(a - longer).astype(int), np.rint(b + longer).astype(int)
-                for y, x in zip(*draw.line(*first, *last), strict=True):
-                    image[y + 37 : y + 44, x + 37 : x + 44] &= ~plain.disk(3, dtype=bool)
-        assert differing(morphology.erase(ink, ends), reference[:, 40:-40, 40:-40]) < 0.02
+        bones = morphology.skeleton(ink)
+        ends = morphology.cuts(bones, np.random.default_rng(0).random((len(ink), 3)))
+        places = np.rint(ends.mean(2)).astype(int)
+        reference = np.stack([fractured(*each) for each in zip(ink, drawn(bones), places, strict=True)])
+        assert differing(morphology.erase(ink, ends), reference).max() < 0.02
+
+
+@pytest.mark.parametrize("offset", [0.75, 0.25])
+def test_an_offset_moves_the_same_fractures_up_and_left(offset):
+    digits, none, one = shapes(), np.zeros(3, int), np.ones(3, int)
+    ink = morphology.upscale(digits)
+    u = np.random.default_rng(1).random((3, 6))
+    ends = morphology.cuts(morphology.skeleton(ink), u[:, 3:]) - 4 * offset
+    expected = morphology.downscale(morphology.erase(ink, ends), none, np.zeros((3, 2), int))
+    made = morphology.perturb(digits, none, none, one, none, Rows(u), offset=offset)
+    assert (made == expected).all()
+    assert (made != morphology.perturb(digits, none, none, one, none, Rows(u))).any((1, 2)).all()
 
 
 def test_a_cut_parts_a_bar_at_its_point_and_at_right_angles():
@@ -294,7 +329,8 @@ def test_every_factor_shows(digits):
 
 
 def test_an_image_depends_on_its_digit_its_factors_and_its_row_alone():
-    digits, factors = np.tile(shapes(), (100, 1, 1)), VARIANTS[:, np.arange(300) % 24]
+    digits = np.concatenate([np.tile(shapes(), (50, 1, 1)), shapes().repeat(50, 0)])  # apart, and many in a row
+    factors = VARIANTS[:, np.arange(300) % 24]
     u = np.random.default_rng(1).random((300, 6))
     together = morphology.perturb(digits, *factors, Rows(u))  # more than one block
     for i in np.random.default_rng(2).choice(300, 40, replace=False):
@@ -302,6 +338,35 @@ def test_an_image_depends_on_its_digit_its_factors_and_its_row_alone():
         assert (morphology.perturb(digits[i], *factors[:, i], Rows(u[i])) == together[i]).all()
     backwards = morphology.perturb(digits[::-1], *factors[:, ::-1], Rows(u[::-1]))
     assert (backwards[::-1] == together).all()
+
+
+@pytest.mark.parametrize(
+    ("strengths", "checksum"),
+    [
+        (morphology.PUBLISHED, "ae3f26951ac39420ad0778333adf46e03e08dda84861bdb44917dfa065f89ec2"),
+        (morphology.STRONG, "24c81fd70a555ab1e4acfcbfbe23d9eb0bce424f4aaea564ae098caca6704a01"),
+    ],
+    ids=["published", "strong"],
+)
+def test_the_bytes_never_change(strengths, checksum):
+    digits, factors = shapes().repeat(24, 0), np.tile(VARIANTS, 3)
+    made = morphology.perturb(digits, *factors, np.random.default_rng(2404), **strengths)
+    assert hashlib.sha256(made.tobytes()).hexdigest() == checksum
+
+
+def test_the_published_strengths_are_the_defaults():
+    keywords = inspect.signature(morphology.perturb).parameters
+    assert {name: keywords[name].default for name in morphology.PUBLISHED} == morphology.PUBLISHED
+    assert morphology.STRONG.keys() == morphology.PUBLISHED.keys()
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_the_size_of_a_block_changes_nothing(block, monkeypatch):
+    digits = np.concatenate([np.tile(shapes(), (40, 1, 1)), shapes().repeat(8, 0)])
+    factors = VARIANTS[:, np.arange(len(digits)) % 24]
+    expected = morphology.perturb(digits, *factors, np.random.default_rng(3))
+    monkeypatch.setattr(morphology, "BLOCK", block)
+    assert (morphology.perturb(digits, *factors, np.random.default_rng(3)) == expected).all()
 
 
 def test_a_seed_repeats_and_a_longer_batch_begins_alike():
