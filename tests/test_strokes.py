@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
+from data_gen import InputError
 from data_gen.digits import strokes
 
 MNIST = Path(os.environ.get("SYNTHGAP_MNIST") or Path(__file__).parents[2] / "shared/data/mnist")
@@ -52,11 +53,13 @@ def test_the_same_generator_state_draws_the_same_bytes():
 
 def test_style_is_a_column_a_latent():
     _, style = drawn([3, 1, 4])
-    assert style.pop("variant").dtype == np.int8
+    assert style.pop("variant").dtype == np.int8 and style.pop("writer").dtype == np.int16
     assert all(latent.shape == (3,) and latent.dtype == np.float32 for latent in style.values())
-    assert {"slant", "rotation", "aspect", "pen", "pressure", "nib", "jitter", "warp", "tension", "shape_0"} <= set(
-        style
-    )
+    assert {name.removesuffix("_0") for name in strokes.LATENTS} == {
+        name.rstrip("0123456789").rstrip("_") for name in style
+    }
+    for name, latent in strokes.LATENTS.items():
+        assert ((style[name] >= latent.low) & (style[name] <= latent.high)).all(), name
 
 
 def test_an_image_depends_on_its_own_row_only():
@@ -152,6 +155,110 @@ def test_aspect_widens_a_zero(many):
     zero = labels == 0
     width = side(images[zero], 2) / side(images[zero], 1)
     assert np.corrcoef(np.log(width), np.log(style["aspect"][zero]))[0, 1] > 0.5
+
+
+# ---- writers
+
+
+def test_the_splits_share_no_writer(many):
+    labels, _, style = many
+    _, other = strokes.draw(labels, np.random.default_rng(0), split="test")
+    assert not set(style["writer"].tolist()) & set(other["writer"].tolist())
+    assert style["writer"].max() < strokes.WRITERS <= other["writer"].min()
+    assert len(set(style["writer"].tolist())) > 0.9 * strokes.WRITERS
+
+
+def test_writers_are_the_same_people_for_every_seed():
+    """The mean slant of a writer's digits, from two seeds: habits agree, the moment's chance does not."""
+    labels = np.zeros(10_000, int)
+    (_, a), (_, b) = (strokes.draw(labels, np.random.default_rng(seed)) for seed in (1, 2))
+    means = [
+        np.bincount(s["writer"], s["slant"], 1000) / np.maximum(np.bincount(s["writer"], minlength=1000), 1)
+        for s in (a, b)
+    ]
+    assert np.corrcoef(*means)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["slant", "pen", "contrast", "tension"])
+def test_a_writer_s_digits_are_alike_and_all_digits_have_the_habit(name):
+    labels = np.arange(20_000) % 10
+    _, style = drawn(labels)
+    latent = style[name].copy()
+    for digit in range(10):  # each digit has its own mean; what is left is the writer's and the moment's
+        latent[labels == digit] -= latent[labels == digit].mean()
+    by_writer = np.bincount(style["writer"], latent) / np.maximum(np.bincount(style["writer"]), 1)
+    share = by_writer.var() / latent.var()
+    assert share == pytest.approx(strokes.HABIT[name], abs=0.15)
+
+
+def test_a_writer_keeps_to_a_form_of_a_digit_but_not_of_all():
+    labels = np.repeat([4, 9], 10_000)
+    _, style = drawn(labels)
+    four, nine = (style["variant"][labels == d] for d in (4, 9))
+    writer = style["writer"][:10_000]
+    common = np.array([np.bincount(four[writer == w]).max() / (writer == w).sum() for w in range(200)])
+    assert common.mean() > np.bincount(four).max() / len(four) + 0.2
+    assert abs(np.corrcoef(four, nine)[0, 1]) < 0.05
+
+
+def test_writers_leave_the_distribution_of_all_images_as_it_is(many):
+    """Habit and moment add up to a standard normal: a slant over all writers is spread as the table says."""
+    labels, _, style = many
+    z = (style["slant"] - strokes.SLANT[labels]) / strokes.SLANT_SD
+    assert abs(z.mean()) < 0.06 and z.std() == pytest.approx(1, abs=0.05)
+
+
+# ---- style that is chosen
+
+
+def test_a_given_latent_is_what_is_drawn():
+    labels = np.ones(300, int)
+    lean = []
+    for slant in (-0.4, 0.0, 0.4):
+        images, style = strokes.draw(
+            labels, np.random.default_rng(0), given={"slant": slant, "rotation": 0, "warp": 0, "shape_0": 0}
+        )
+        assert (style["slant"] == np.float32(slant)).all()
+        plain = style["variant"] == 0
+        lean.append(np.median(moments(images[plain])[2]))
+    assert lean == pytest.approx([-0.4, 0.0, 0.4], abs=0.06)
+
+
+def test_a_latent_given_leaves_the_others_as_they_were():
+    labels = np.arange(50) % 10
+    _, free = drawn(labels)
+    _, bound = strokes.draw(labels, np.random.default_rng(0), given={"pen": np.linspace(1.5, 4, 50)})
+    assert all((free[name] == bound[name]).all() for name in free if name != "pen")
+
+
+def test_a_latent_is_drawn_from_a_part_of_its_distribution(many):
+    labels, _, whole = many
+    halves = np.arange(len(labels)) % 2
+    _, style = strokes.draw(labels, np.random.default_rng(3), between={"slant": (halves / 2, halves / 2 + 0.5)})
+    z = (style["slant"] - strokes.SLANT[labels]) / strokes.SLANT_SD
+    assert z[halves == 0].max() <= 1e-6 and z[halves == 1].min() >= -1e-6
+    assert np.sort(style["slant"])[::500] == pytest.approx(
+        np.sort(whole["slant"])[::500], abs=0.12
+    )  # as before, in all
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"given": {"slnt": 0.1}}, "did you mean 'slant'"),
+        ({"given": {"variant": 0}}, "unknown latent"),
+        ({"given": {"pen": 60}}, r"pen=60: the stroke's width, px of 28; it must lie in \[1.1, 6\]"),
+        ({"given": {"slant": float("nan")}}, "it must lie in"),
+        ({"given": {"shape_99": 0}}, "unknown latent"),
+        ({"between": {"warp": (0, 1)}}, "drawn from a part"),
+        ({"between": {"slant": (0.5, 0.4)}}, "low <= high"),
+        ({"split": "validation"}, "unknown split"),
+    ],
+)
+def test_what_can_t_be_chosen_is_told(asked, said):
+    with pytest.raises(InputError, match=said) as error:
+        strokes.draw(np.arange(10), np.random.default_rng(0), **asked)
+    assert "\n" not in str(error.value)
 
 
 def test_a_spline_passes_its_points_and_draws_a_circle_round():
