@@ -1,52 +1,139 @@
 """MAD, Multimodal Attributes and Digits (Schrodi et al., ICLR 2025): digits perturbed, scaled and coloured."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from data_gen.digits import idx, strokes
 from data_gen.errors import InputError, unknown
-from data_gen.factors import MAD
-from data_gen.morphology import perturb
+from data_gen.factors import MAD, Factor, FactorSpace
+from data_gen.morphology import PUBLISHED, STRONG, perturb
 from data_gen.worlds import Render, World
 
 DIGITS = ("strokes", "idx")
+VARIANTS = ("corrected", "published")
+STRENGTHS = {"published": PUBLISHED, "strong": STRONG}
 
-#: One row a colour, in MAD's order. A colour scales a fixed hue, so that it never changes with the stroke's brightness;
-#: the published code left a gray third channel in yellow, cyan and magenta, which turned thick strokes white.
+#: One row a colour, in MAD's order. A colour scales a fixed hue, so that it never changes with the stroke's brightness.
 HUES = np.array(
     [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0)], dtype=np.uint8
 )  # gray, red, green, blue, cyan, magenta, yellow
+OFFSET = 0.75  # px of 28: how far beside its point of the stroke the published code cuts
+
+#: Styles of handwriting that can be factors: each value an equal part of the style's own distribution, in rising order.
+STYLE = {
+    "slant": ("upright", "slanted"),
+    "pen": ("fine", "bold"),
+    "aspect": ("narrow", "wide"),
+    "rotation": ("tilted left", "tilted right"),
+    "blur": ("crisp", "soft"),
+}
 
 
-def world(digits: str = "strokes", root: str = "", split: str = "train") -> World:
-    """MAD on generated strokes, or on the IDX files in `root` (their train or t10k part, by `split`)."""
+def space(style: Sequence[str] = ()) -> FactorSpace:
+    """MAD's factors, and behind them one with two values for each named style of `STYLE`."""
+    for name in style:
+        if name not in STYLE:
+            raise unknown("style in mad.style", name, STYLE)
+    return FactorSpace((*MAD.factors, *(Factor(name, STYLE[name]) for name in style))) if style else MAD
+
+
+def world(
+    digits: str = "strokes",
+    root: str = "",
+    split: str = "train",
+    *,
+    variant: str = "corrected",
+    strength: str = "published",
+    style: Sequence[str] = (),
+    given: Mapping[str, float] | None = None,
+) -> World:
+    """MAD on generated strokes, or on the IDX files in `root` (their train or t10k part, by `split`).
+
+    variant: `published` keeps the faults of the published code: yellow, cyan and magenta leave the third channel as bright
+        as the ink, so that bright strokes turn white; cuts lie beside the stroke; and colours (as captions) are drawn
+        anew at every access.
+    strength: `published`, or `strong`: operations that can be seen (data_gen.morphology.STRONG).
+    style: strokes only: styles of handwriting that are factors, so that captions may name them (`STYLE`).
+    given: strokes only: latents of the handwriting set to a number (data_gen.digits.strokes.LATENTS).
+    Raises InputError for a name that is none of these, or files that are none.
+    """
+    for what, name, allowed in (("mad.variant", variant, VARIANTS), ("mad.strength", strength, STRENGTHS)):
+        if name not in allowed:
+            raise unknown(f"value of {what}", name, allowed)
+    identity: dict = {"world": "mad", "digits": digits, "variant": variant, "strength": strength}
     if digits == "strokes":
-        return World(MAD, _renderer(strokes.draw), {"world": "mad", "digits": "strokes"})
-    if digits == "idx":
+        given = dict(given or {})
+        strokes.checked(given, {}, 1)
+
+        def draw(codes: np.ndarray, generator: np.random.Generator):
+            halves = {name: (codes[:, 6 + i] / 2, (codes[:, 6 + i] + 1) / 2) for i, name in enumerate(style)}
+            images, latents = strokes.draw(codes[:, 0], generator, split=split, given=given, between=halves)
+            return images, {f"latent_{name}" if name in style else name: latent for name, latent in latents.items()}
+
+        identity |= {"style": list(style), "given": given}
+    elif digits == "idx":
+        if style or given:
+            raise InputError("style can be a factor or be given only where digits=strokes draws it")
         draw = _picker(*idx.read(root, split))
-        return World(MAD, _renderer(draw), {"world": "mad", "digits": "idx", "files": idx.fingerprint(root)})
-    raise unknown("digit source", digits, DIGITS)
+        identity |= {"files": idx.fingerprint(root)}
+    else:
+        raise unknown("digit source", digits, DIGITS)
+    published = variant == "published"
+    return World(
+        space(style),
+        _renderer(draw, published, STRENGTHS[strength]),
+        identity,
+        look=_recoloured if published else None,
+    )
 
 
-def _renderer(draw) -> Render:
+def _renderer(draw, published: bool, strength: Mapping[str, float]) -> Render:
+    offset = OFFSET if published else 0.0
+    paint = _paint_as_published if published else _paint
+
     def render(codes: np.ndarray, generator: np.random.Generator):
-        digit, thickness, swelling, fracture, size, colour = codes.T
-        gray, style = draw(digit, generator)
-        gray = perturb(gray, thickness, swelling, fracture, size, generator)
-        return gray[..., None] * HUES[colour][:, None, None, :], style
+        _, thickness, swelling, fracture, size, colour = codes[:, :6].T
+        gray, style = draw(codes, generator)
+        gray = perturb(gray, thickness, swelling, fracture, size, generator, **strength, offset=offset)
+        return paint(gray, colour), style
 
     return render
+
+
+def _paint(gray: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    return gray[..., None] * HUES[colour][:, None, None, :]
+
+
+def _paint_as_published(gray: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Two lit channels are full wherever there is ink, and the third keeps the gray that the corrected hue leaves out."""
+    lit = HUES[colour][:, None, None, :] == 1
+    full = np.where(lit, 255 * (gray > 0)[..., None], gray[..., None])
+    return np.where(HUES[colour].sum(axis=1)[:, None, None, None] == 2, full, _paint(gray, colour)).astype(np.uint8)
+
+
+#: the channel in which each published colour keeps the gray
+_KEEPS_GRAY = np.array([0, 0, 1, 2, 0, 1, 2])
+
+
+def _recoloured(images: np.ndarray, codes: np.ndarray, generator: np.random.Generator):
+    colour = MAD.index("colour")
+    gray = np.take_along_axis(images, _KEEPS_GRAY[codes[:, colour]][:, None, None, None], axis=3)[..., 0]
+    codes = codes.copy()
+    codes[:, colour] = MAD.sample(len(codes), generator)[:, colour]
+    return _paint_as_published(gray, codes[:, colour]), codes
 
 
 def _picker(images: np.ndarray, labels: np.ndarray):
     by_digit = [np.flatnonzero(labels == digit) for digit in range(10)]
     if absent := [digit for digit, found in enumerate(by_digit) if not len(found)]:
         raise InputError(f"the IDX files hold no image of {absent}; MAD needs all ten digits")
+    counts = np.array([len(found) for found in by_digit])
+    starts, by_digit = np.cumsum(counts) - counts, np.concatenate(by_digit)
 
-    def draw(digit: np.ndarray, generator: np.random.Generator):
-        u = generator.random(len(digit))
-        chosen = np.array(
-            [by_digit[d][int(u_i * len(by_digit[d]))] for d, u_i in zip(digit, u, strict=True)], dtype=int
-        )
+    def draw(codes: np.ndarray, generator: np.random.Generator):
+        digit = codes[:, 0]
+        chosen = by_digit[starts[digit] + (generator.random(len(digit)) * counts[digit]).astype(int)]
         return images[chosen], {"source_index": chosen.astype(np.int32)}
 
     return draw

@@ -1,28 +1,41 @@
 """Datasets on disk: `images.npy` (uint8 [N, H, W, 3]), `factors.parquet`, `manifest.json`; whole or not there at all.
 
 A dataset is written beside its place and renamed, under a lock, so that two processes that ask for it both get it; its
-folder is named by the hash of its recipe, so that it is reused exactly when it is the same.
+folder is named by the hash of its recipe, so that it is reused exactly when it is the same. It is drawn block by block,
+here or by several processes, and written as it is drawn: the memory used does not grow with the number of images.
 """
 
 import json
 import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock
+from threadpoolctl import threadpool_limits
 
 from data_gen.errors import InputError
+from data_gen.processes import end_with_parent
 from data_gen.seeds import generator
 from data_gen.worlds import World
 
-VERSION = 1  # of the pixels: raise it when the same recipe gives other bytes
+VERSION = 2  # of the pixels: raise it when the same recipe gives other bytes
 FILES = ("images.npy", "factors.parquet")
 BLOCK = 500  # images drawn from one stream: the bytes do not depend on who draws which block, nor on how many are asked
+ROWS = 64 * BLOCK  # of the factor table written at once
 
 
 @dataclass(frozen=True)
@@ -37,14 +50,19 @@ class Dataset:
 
 def recipe(world: World, images: int, split: str, seed: int) -> dict:
     """All that decides a dataset's bytes."""
-    space = [[f.name, f.values, f.words, f.probabilities] for f in world.space.factors]
-    return dict(world.identity, version=VERSION, space=space, images=images, split=split, seed=seed)
+    hidden = {"hidden": world.hidden} if world.hidden else {}
+    space = world.space.identity()
+    return dict(world.identity, **hidden, version=VERSION, space=space, images=images, split=split, seed=seed)
 
 
 def place(root: str | Path, recipe: dict) -> Path:
     """The folder of a recipe's dataset under `root`, whether or not it is there yet."""
-    digest = sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
-    return Path(root) / f"{recipe.get('world', 'world')}-{recipe['split']}-{digest}"
+    return Path(root) / f"{recipe.get('world', 'world')}-{recipe['split']}-{digest(recipe)}"
+
+
+def digest(recipe: dict) -> str:
+    """A short name for whatever JSON can hold."""
+    return sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def make(
@@ -56,9 +74,13 @@ def make(
     *,
     wait: bool = True,
     report: Callable[[int], None] = lambda done: None,
+    workers: int = 0,
+    again: Callable[[], World] | None = None,
 ) -> Path:
-    """The folder of the dataset, generated if it is not there yet. `report(done)` is called after each block.
+    """The folder of the dataset, generated if it is not there yet. `report(images done)` is called after each block.
 
+    workers: processes that draw, one core each; 0: this one does. They need `again`, a picklable function that gives the
+    same world in each of them (a renderer need not be picklable). The bytes are the same for any number of workers.
     Raises filelock.Timeout if another process is generating it and `wait` is false.
     """
     wanted = recipe(world, images, split, seed)
@@ -69,45 +91,87 @@ def make(
     with FileLock(f"{folder}.lock", timeout=-1 if wait else 0):
         if not folder.exists():
             partial = Path(f"{folder}.partial")
-            shutil.rmtree(
-                partial, ignore_errors=True
-            )  # left by a killed process: we hold the lock, so nobody writes it
+            # left by a killed process: we hold the lock, so nobody writes it
+            shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             try:
-                _generate(partial, world, wanted, report)
+                codes = world.space.sample(-(-images // BLOCK) * BLOCK, generator(seed, "factors", split))
+                tasks = ((codes[i : i + BLOCK], split, seed, i // BLOCK) for i in range(0, images, BLOCK))
+                drawn = _in_processes(again, tasks, workers) if workers else _here(world, tasks)
+                _write(partial, world, codes[:images], drawn, report)
+                sums = {name: checksum(partial / name) for name in FILES}
+                (partial / "manifest.json").write_text(json.dumps({"recipe": wanted, "checksums": sums}, indent=1))
                 os.replace(partial, folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
-def _generate(folder: Path, world: World, wanted: dict, report: Callable[[int], None]) -> None:
-    n, split, seed = wanted["images"], wanted["split"], wanted["seed"]
-    codes = world.space.sample(-(-n // BLOCK) * BLOCK, generator(seed, "factors", split))
-    shape, styles = None, []
-    with (folder / "images.npy").open("wb") as file:  # no memory map: on a full disk its writer dies of a bus error
-        for start in range(0, n, BLOCK):
-            # The last block is drawn whole and cut, so that a small dataset is the beginning of a larger one.
-            block = codes[start : start + BLOCK]
-            pixels, style = draw(world, block, generator(seed, "render", split, start // BLOCK))
+Drawn = Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]  # blocks, in their order
+
+
+def _here(world: World, tasks: Iterator[tuple]) -> Drawn:
+    return (_block(world, *task) for task in tasks)
+
+
+def _block(world: World, codes: np.ndarray, split: str, seed: int, block: int):
+    return draw(world, codes, generator(seed, "render", split, block))
+
+
+_world: World  # of a process that draws for another
+
+
+def _begin(again: Callable[[], World]) -> None:
+    global _world
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
+    end_with_parent()
+    cv2.setNumThreads(1)
+    threadpool_limits(1)
+    _world = again()
+
+
+def _block_for_parent(task: tuple):
+    return _block(_world, *task)
+
+
+def _in_processes(again: Callable[[], World], tasks: Iterator[tuple], workers: int) -> Drawn:
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (again,))
+    try:
+        waiting = deque(pool.submit(_block_for_parent, task) for task in islice(tasks, 4 * workers))
+        while waiting:  # few blocks ahead of the writer, so that memory stays flat
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(_block_for_parent, task) for task in islice(tasks, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _write(folder: Path, world: World, codes: np.ndarray, drawn: Drawn, report: Callable[[int], None]) -> None:
+    """Blocks as they come. The last is drawn whole and cut, so that a small dataset is the beginning of a larger one."""
+    n, done, shape, rows, writer = len(codes), 0, None, [], None
+    with ExitStack() as files:
+        file = files.enter_context((folder / "images.npy").open("wb"))  # on a full disk, a memory map is a bus error
+        for pixels, style in drawn:
             if shape is None:
                 shape = pixels.shape[1:]
                 header = {"descr": "|u1", "fortran_order": False, "shape": (n, *shape)}
                 np.lib.format.write_array_header_1_0(file, header)
             if pixels.shape[1:] != shape:
                 raise InputError(f"render gave images of {list(shape)}, then of {list(pixels.shape[1:])}")
-            file.write(pixels[: n - start].tobytes())
-            styles.append(pd.DataFrame(style, index=range(start, start + len(block))))
-            report(min(start + BLOCK, n))
-    table = pd.concat([world.space.table(codes), pd.concat(styles)], axis=1)[:n]
-    table.to_parquet(folder / "factors.parquet")
-    sums = {name: checksum(folder / name) for name in FILES}
-    (folder / "manifest.json").write_text(json.dumps({"recipe": wanted, "checksums": sums}, indent=1))
+            take = min(len(pixels), n - done)
+            file.write(pixels[:take].tobytes())
+            rows.append(world.space.table(codes[done : done + take]).assign(**{k: v[:take] for k, v in style.items()}))
+            done += take
+            if done == n or sum(map(len, rows)) >= ROWS:
+                table = pa.Table.from_pandas(pd.concat(rows, ignore_index=True), preserve_index=False)
+                writer = writer or files.enter_context(pq.ParquetWriter(folder / "factors.parquet", table.schema))
+                writer.write_table(table)
+                rows = []
+            report(done)
 
 
 def draw(world: World, codes: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Images uint8 [n, H, W, 3] and style latents {name: [n]} of codes [n, F]. Raises InputError if render gives others."""
-    drawn = world.render(codes, generator)
+    drawn = world.render(np.where(world.visible, codes, 0), generator)
     pixels, style = drawn if isinstance(drawn, tuple) else (drawn, {})
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != len(codes) or pixels.shape[3] != 3:
@@ -128,15 +192,19 @@ def trial(world: World) -> int:
     return draw(world, world.space.sample(2, g), g)[0][0].nbytes
 
 
-def load(folder: str | Path) -> Dataset:
-    """A dataset whose checksums agree with its manifest. Raises InputError if it is damaged."""
+def load(folder: str | Path, mapped: bool = False) -> Dataset:
+    """A dataset whose checksums agree with its manifest. Raises InputError if it is damaged.
+
+    mapped: leave the images on disk and read them as they are asked for.
+    """
     folder = Path(folder)
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
         for name in FILES:
             if checksum(folder / name) != manifest["checksums"][name]:
                 raise ValueError(f"{name} does not match its checksum")
-        return Dataset(folder, np.load(folder / "images.npy"), pd.read_parquet(folder / "factors.parquet"), manifest)
+        images = np.load(folder / "images.npy", mmap_mode="r" if mapped else None)
+        return Dataset(folder, images, pd.read_parquet(folder / "factors.parquet"), manifest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"the dataset in {folder} is damaged ({error}); delete that folder and it is made again"

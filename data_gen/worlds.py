@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +16,8 @@ from data_gen.factors import FactorSpace
 
 #: codes int64 [n, F] and a generator → uint8 images [n, H, W, 3], alone or with style latents {name: [n]}.
 Render = Callable[[np.ndarray, np.random.Generator], np.ndarray | tuple[np.ndarray, dict[str, np.ndarray]]]
+#: images uint8 [n, H, W, 3], their codes [n, F] and a generator → the same things as another look shows them.
+Look = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,22 @@ class World:
 
     identity: whatever beside (space, number, split, seed) decides the pixels, e.g. a fingerprint of the files read;
     it is hashed into the dataset's name.
+    hidden: factors that images do not show, though captions may name them (reverse imbalance): they are rendered, or
+    read as symbols, as if each had its first value, or were not there.
+    look: for a world that is never the same twice: applied afresh in every epoch but the first.
     """
 
     space: FactorSpace
     render: Render | None = None
     identity: dict[str, str] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
+    look: Look | None = None
+
+    @property
+    def visible(self) -> np.ndarray:
+        """Which factors the images show, bool [F]."""
+        hidden = [self.space.index(name) for name in self.hidden]
+        return ~np.isin(np.arange(len(self.space)), hidden)
 
 
 def load(path: str | Path) -> World:
@@ -59,7 +72,7 @@ def _run(path: Path, source: bytes) -> World:
         found = f"World({type(world.space).__name__}, …)" if isinstance(world, World) else type(world).__name__
         raise InputError(f"world={path} must define `world = data_gen.World(space, render)`, found {found}")
     render = _named(world.render, path) if world.render else None
-    return World(world.space, render, {"file": sha256(source).hexdigest(), **world.identity})
+    return replace(world, render=render, identity={"file": sha256(source).hexdigest(), **world.identity})
 
 
 def _named(render: Render, path: Path) -> Render:

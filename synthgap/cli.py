@@ -29,7 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a notebook's has not
             stream.reconfigure(errors="replace")  # a → is no reason to crash where the terminal is not UTF-8
     parser = _parser()
-    asked = parser.parse_args(arguments)
+    asked, more = parser.parse_known_args(arguments)  # overrides behind an option, which argparse takes for strangers
+    if any(argument.startswith("-") for argument in more) or (more and not hasattr(asked, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    asked.overrides += more
     return guarded(lambda: asked.do(asked))
 
 
@@ -74,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
                 "overrides": "name=value, see below",
             }[argument]
             command.add_argument(argument, help=help, nargs="*" if argument == "overrides" else None)
+        if name == "make":
+            command.add_argument("--sheet", action="store_true", help="only draw some samples with captions and bits")
+            what = "also write them for other tools: image files with metadata.csv, or Parquet with PNGs inside"
+            command.add_argument("--export", choices=("folder", "parquet"), help=what)
+            command.add_argument("--to", metavar="DIR", help="where exports go (beside the datasets)")
         command.set_defaults(do=do)
     return parser
 
@@ -128,26 +136,58 @@ def _verdicts(asked) -> int:
 
 
 def _make(asked) -> int:
-    from data_gen import store
-    from synthgap import config, progress, runs
+    from functools import partial
 
-    given = [f"world={asked.world}", *asked.overrides]
-    c = config.resolve(given)
-    root = Path(
-        next((o.removeprefix("out=") for o in reversed(asked.overrides) if o.startswith("out=")), "runs/datasets")
-    )
+    from data_gen import captions, export, store
+    from synthgap import config, observations, progress
+
+    overrides, workers = _workers([f"world={asked.world}", *asked.overrides])
+    given = [o.removeprefix("out=") for o in overrides if o.startswith("out=")]
+    c, root = config.resolve(overrides), Path(given[-1] if given else "runs/datasets")
     if c["images"] == "symbolic":
         raise InputError("images=symbolic has no pixels to make; leave it out")
-    for split in runs.SPLITS:
-        wanted = runs.dataset_of(c, split)
+    worlds = {split: observations.world_of(c, split) for split in observations.SPLITS}
+    if asked.sheet or asked.export:
+        observations.policy_of(c, worlds["train"].space)
+    if asked.sheet:
+        print(_sheet(c, worlds["train"], root))
+        return 0
+    exports = {}
+    if asked.export:
+        folder, ending = Path(asked.to or f"{root}-{asked.export}"), ".parquet" if asked.export == "parquet" else ""
+        exports = {split: export.free(folder / f"{split}{ending}") for split in worlds}
+    for split, world in worlds.items():
+        wanted = (world, *observations.dataset_of(c, split)[1:])
         place = store.place(root, store.recipe(*wanted))
         if place.exists():
-            store.load(place)
+            store.load(place, mapped=True)
         else:
-            with progress.bar(f"{split} images", wanted[1]) as advance_to:
-                store.make(root, *wanted, report=advance_to)
+            again = partial(observations.world_of, c, split)
+            with progress.bar(f"{split} images", wanted[1], unit="images") as advance_to:
+                store.make(root, *wanted, report=advance_to, workers=workers, again=again)
         print(place)
+        if split in exports:
+            dataset = store.load(place, mapped=True)
+            codes = world.space.codes(dataset.table)
+            texts = captions.texts(world.space, observations.captions_of(c, codes, split))
+            with progress.bar(f"{split} export", len(codes), unit="images") as advance_to:
+                print(export.FORMATS[asked.export](dataset, texts, exports[split], report=advance_to))
     return 0
+
+
+def _sheet(c: dict, world, root: Path) -> Path:
+    """Draw the first training samples of what `c` describes: the very ones that a whole dataset would begin with."""
+    from data_gen import sheet, store
+    from data_gen.seeds import generator
+    from synthgap import observations
+
+    n, seed = 30, c["seeds"]["data"]
+    codes = world.space.sample(store.BLOCK, generator(seed, "factors", "train"))
+    images, _ = store.draw(world, codes, generator(seed, "render", "train", 0))
+    tokens = observations.captions_of(c, codes, "train")
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / f"sheet-{store.digest({'config': c})}.png"
+    return sheet.draw(world, observations.policy_of(c, world.space), images[:n], codes[:n], tokens[:n], path)
 
 
 def _workers(overrides: list[str]) -> tuple[list[str], int]:

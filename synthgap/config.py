@@ -23,8 +23,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from data_gen import InputError
 from data_gen.errors import unknown
+from data_gen.mad import STRENGTHS, STYLE, VARIANTS
 
-VERSION = 1  # of what a config means: raise it when the same config gives other numbers, and old runs are not reused
+VERSION = 2  # of what a config means: raise it when the same config gives other numbers, and old runs are not reused
 
 
 def option(default: Any, why: str) -> Any:
@@ -35,6 +36,9 @@ def option(default: Any, why: str) -> Any:
 @dataclass
 class Strokes:
     name: str = "strokes"
+    style: dict[str, float] = option(
+        dict[str, float], "latents of the handwriting set to a number, e.g. digits.style.slant=0.4"
+    )
 
 
 @dataclass
@@ -86,6 +90,23 @@ class Clip:
 class Mad:
     images: int = option(30000, "training images, each with its one caption (of a custom world too); fewer overfit")
     test_images: int = option(3000, "evaluation images; entropies are over as many captions (of a custom world too)")
+    variant: str = option("corrected", "corrected, or published: with the faults of the published code")
+    strength: str = option("published", "of the operations: published, or strong, where every one can be seen")
+    style: list[str] = option(
+        list[str], f"styles of the handwriting that are factors too, of {', '.join(STYLE)} (strokes only)"
+    )
+
+
+@dataclass
+class Space:
+    """How factors are distributed and shown, in any world."""
+
+    rho: float = option(0.0, "0 to 1: how strongly the second of space.correlated goes with the first")
+    correlated: list[str] = option(list[str], "two factors (the space's first and last)")
+    held_out: float = option(0.0, "share of combinations that training images never show")
+    held_out_of: list[str] = option(list[str], "the factors whose combinations are held out (all)")
+    test: str = option("all", "evaluation images show all combinations, only seen ones, or only unseen ones")
+    hidden: list[str] = option(list[str], "factors that images do not show, though captions may name them")
 
 
 @dataclass
@@ -135,6 +156,7 @@ class Run:
     seed: int = option(0, "sets the three seeds below; runs that are compared share it")
     seeds: Seeds = field(default_factory=Seeds)
     mad: Mad = field(default_factory=Mad)
+    space: Space = field(default_factory=Space)
     encoder: Encoder = field(default_factory=Encoder)
     temperature: Temperature = field(default_factory=Temperature)
     training: Training = field(default_factory=Training)
@@ -153,7 +175,12 @@ CHOICES = {
     "temperature.mode": ("learnable", "fixed"),
     "encoder.text": ("bag", "transformer"),
     "training.device": ("cpu", "cuda"),
+    "mad.variant": VARIANTS,
+    "mad.strength": tuple(STRENGTHS),
+    "space.test": ("all", "seen", "unseen"),
 }
+#: Options that hold a mapping with free keys.
+FREE = ("captions.probability", "digits.style")
 #: Where things are kept, not what they are: left out of a run's identity.
 PLACES = ("out", "digits.root")
 
@@ -188,7 +215,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 def _check_key(key: str, chosen: dict[str, str]) -> None:
     names = keys(chosen)
-    free = any(key.startswith(f"{name}.") for name in names if name.endswith("probability"))
+    free = any(key.startswith(f"{name}.") for name in names if name in FREE)
     if key in names or key in GROUPS or free:
         return
     for group, options in GROUPS.items():
@@ -241,8 +268,7 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
 @lru_cache
 def _composed(overrides: tuple[str, ...]) -> DictConfig:
     parse(overrides)
-    # the one option with free keys: Hydra wants a + where a key is new
-    overrides = [f"+{o}" if o.startswith("captions.probability") else o for o in overrides]
+    overrides = [f"+{o}" if o.startswith(FREE) else o for o in overrides]  # Hydra wants a + where a key is new
     inside_a_job = GlobalHydra.instance().is_initialized()
     with nullcontext() if inside_a_job else initialize(version_base="1.3", config_path=None):
         return compose("run", overrides=overrides)
@@ -272,6 +298,11 @@ def check(config: dict) -> None:
         raise InputError(
             f"training.batch={config['training']['batch']}: it must lie between 2 and mad.images={config['mad']['images']}"
         )
+    for key, top in (("space.rho", 1.0), ("space.held_out", 0.9)):
+        if not 0 <= get(config, key) <= top:
+            raise InputError(f"{key}={get(config, key)}: it must lie in [0, {top:g}]")
+    if len(config["space"]["correlated"]) not in (0, 2):
+        raise InputError(f"space.correlated={config['space']['correlated']}: name two factors, as [digit,colour]")
     if config["mad"]["test_images"] < 200:
         raise InputError(f"mad.test_images={config['mad']['test_images']}: at least 200 are needed to measure anything")
     if config["encoder"]["text"] == "transformer" and config["encoder"]["width"] % max(

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_gen import FactorSpace, captions
+from data_gen import FactorSpace, World, captions
 from data_gen.captions import Policy
 from data_gen.information import critic_on, ideal_critic, information
 from data_gen.seeds import generator
@@ -66,14 +66,15 @@ def evaluate(
     return rows
 
 
-def floors(space: FactorSpace, policy: Policy, codes: np.ndarray, tokens: np.ndarray, batch: int) -> list[Row]:
-    """What the captions could tell: bits, and the ideal critic's loss at the training batch size and its entropy and R@1 on
-    the very pairs (codes [N, F], tokens [N, L]) that the model is measured on."""
-    bits = information(space, policy)
-    on_batches = ideal_critic(space, policy, batch, generator(0, "ideal critic"))
-    here = critic_on(space, codes, tokens)
+def floors(world: World, tested: World, policy: Policy, codes: np.ndarray, tokens: np.ndarray, batch: int) -> list[Row]:
+    """What the captions could tell: bits, and the ideal critic's loss at the training batch size, both of the world that
+    training shows; and its entropy and R@1 on the very pairs (codes [N, F], tokens [N, L]) of the tested world."""
+    bits = information(world.space, policy, world.visible)
+    on_batches = ideal_critic(world.space, policy, batch, generator(0, "ideal critic"), visible=world.visible)
+    here = critic_on(tested.space, codes, tokens, tested.visible)
     return [
         ("imbalance_bits", "image-text", bits.imbalance),
+        ("text_only_bits", "image-text", bits.text_only),
         ("shared_bits", "image-text", bits.shared),
         ("floor_loss", "", on_batches.loss),
         ("floor_entropy", "image-text", here.entropy),

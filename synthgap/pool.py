@@ -4,9 +4,9 @@ import os
 import signal
 import sys
 from multiprocessing import get_context
-from threading import Thread
 from time import sleep
 
+from data_gen.processes import end_with_parent
 from synthgap import progress, runs
 from synthgap.runs import Plan
 
@@ -22,9 +22,7 @@ def sweep(plan: Plan, workers: int) -> int:
     for name, value in KEEP_MEMORY.items():
         os.environ.setdefault(name, value)  # read once, when a process starts: inherited by the workers
     spawn = get_context("spawn")  # forked workers would share torch's thread pools
-    processes = [
-        spawn.Process(target=_work, args=(plan, os.getpid()), daemon=True) for _ in range(min(workers, len(left)))
-    ]
+    processes = [spawn.Process(target=_work, args=(plan,), daemon=True) for _ in range(min(workers, len(left)))]
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is the parent's, which ends its workers
     for process in processes:
         process.start()
@@ -53,17 +51,10 @@ def _watch(processes, count, total: int, advance_to) -> None:
     advance_to(count())
 
 
-def _work(plan: Plan, parent: int) -> None:
-    Thread(target=_end_with, args=(parent,), daemon=True).start()
+def _work(plan: Plan) -> None:
+    end_with_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the run it is in is cleaned up
     try:
         runs.work(plan)
     except OSError as error:  # not a run's own, which would be recorded: the folder itself cannot be written
         sys.exit(f"synthgap: a worker stopped: {error}")
-
-
-def _end_with(parent: int) -> None:
-    """A worker whose parent was killed ends within a second: nobody would gather what it makes."""
-    while os.getppid() == parent:
-        sleep(0.5)
-    os._exit(1)

@@ -6,22 +6,33 @@ from contextlib import contextmanager
 from time import monotonic
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 LOG_EVERY = 15.0  # seconds between lines where there is no terminal
 
 
 @contextmanager
-def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Shows how far `what` is; yields a function that takes the number done so far."""
+def bar(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
+    """Shows how far `what` is, and how many a second where a unit is given; yields a function that takes the number done."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _log(what, total)
+        yield _log(what, total, unit)
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        *([_Rate(unit)] if unit else []),
         TimeElapsedColumn(),
         TextColumn("left"),
     )
@@ -30,7 +41,16 @@ def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: shown.update(task, completed=done)
 
 
-def _log(what: str, total: int) -> Callable[[int], None]:
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str):
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:,.0f} {self.unit}/s")
+
+
+def _log(what: str, total: int, unit: str) -> Callable[[int], None]:
     started = told = monotonic()
     first: int | None = None
 
@@ -42,6 +62,8 @@ def _log(what: str, total: int) -> Callable[[int], None]:
             return
         told = now
         left = (now - started) * (total - done) / (done - first)
-        print(f"{what}: {done} of {total}, {now - started:.0f} s, about {left:.0f} s left", file=sys.stderr, flush=True)
+        rate = f", {(done - first) / (now - started):,.0f} {unit}/s" if unit else ""
+        line = f"{what}: {done} of {total}{rate}, {now - started:.0f} s, about {left:.0f} s left"
+        print(line, file=sys.stderr, flush=True)
 
     return tell

@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -22,15 +21,12 @@ import yaml
 from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
-from data_gen import MAD, FactorSpace, InputError, World, captions, mad, store, worlds
-from data_gen.captions import Policy
-from data_gen.errors import unknown
+from data_gen import InputError, store
 from data_gen.seeds import generator
 from synthgap import config as configs
 from synthgap import studies
+from synthgap.observations import SPLITS, dataset_of, object_of, observe, policy_of, world_of
 from synthgap.studies import Study
-
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -77,49 +73,6 @@ def plan(study: Study, overrides: Sequence[str]) -> Plan:
 def _scalar(value):
     """A swept value as a table holds it: a list or mapping as its text."""
     return str(value) if isinstance(value, list | dict) else value
-
-
-def world_of(config: dict, split: str = "train") -> World:
-    """The world that a config names; its space alone where images are symbolic."""
-    if config["world"] != "mad":
-        world = worlds.load(config["world"])
-        if config["images"] == "pixels" and world.render is None:
-            raise InputError(f"world={config['world']} has no render; give images=symbolic, or the world a render")
-        return world
-    if config["images"] == "symbolic":
-        return World(MAD, identity={"world": "mad"})
-    return _mad(config["digits"]["name"], config["digits"].get("root", ""), split)
-
-
-_mad = lru_cache(mad.world)
-
-
-def object_of(config: dict, space: FactorSpace) -> str:
-    """The factor whose bias is measured: the one the config names, or the space's first."""
-    name = config["captions"]["object"]
-    if name is not None and name not in space.names:
-        raise unknown("factor in captions.object", name, space.names)
-    return name or space.names[0]
-
-
-def policy_of(config: dict, space: FactorSpace) -> Policy:
-    """The caption policy that a config describes. Raises InputError where it does not fit the space."""
-    c = config["captions"]
-    match c["policy"]:
-        case "attributes":
-            return captions.attributes(space, object_of(config, space), c["attributes"], c["shuffled"])
-        case "fixed":
-            return captions.fixed(space, c["factors"], c["shuffled"])
-        case "contiguous":
-            return captions.contiguous(space, c["fraction"], c["shuffled"])
-        case "independent":
-            return captions.independent(space, c["probability"], c["shuffled"])
-
-
-def dataset_of(config: dict, split: str) -> tuple[World, int, str, int]:
-    """World, number, split and seed: what `data_gen.store.make` asks for."""
-    number = config["mad"]["images" if split == "train" else "test_images"]
-    return world_of(config, split), number, split, config["seeds"]["data"]
 
 
 def prepare(p: Plan) -> None:
@@ -204,13 +157,14 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     from synthgap.training import train
 
     c, clock = task.config, [perf_counter()]
-    space, device = world_of(c).space, c["training"]["device"]
-    policy = policy_of(c, space)
-    data = {split: _observe(p, c, space, policy, split) for split in SPLITS}
-    inputs = {
-        split: {name: torch.from_numpy(x).to(device) for name, x in observed.items()}
-        for split, (observed, _) in data.items()
-    }
+    world, tested, device = world_of(c), world_of(c, "test"), c["training"]["device"]
+    space = world.space
+    (seen, _), (shown, codes) = (observe(p.datasets, c, split) for split in SPLITS)
+
+    def on_device(observed: dict) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(x).to(device) for name, x in observed.items()}
+
+    first, test = on_device(seen(0)), on_device(shown(0))
     clock.append(perf_counter())
 
     e, words = (
@@ -220,26 +174,26 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     if c["images"] == "symbolic":
         image = Bag(**words)
     else:
-        height, width = inputs["train"]["image"].shape[1:3]
+        height, width = first["image"].shape[1:3]
         image = ConvImage(height=height, width=width, channels=e["channels"], embedding=e["embedding"])
     text = Bag(**words) if e["text"] == "bag" else Transformer(**words, longest=len(space), depth=e["depth"])
     model = initialise(Encoders({"image": image, "text": text}), torch.Generator().manual_seed(c["seeds"]["init"]))
     model = model.to(device, memory_format=torch.channels_last)
     trained = train(
         model,
-        inputs["train"],
+        first,
         LOSSES[c["loss"]["name"]],
         temperature=c["temperature"],
         training=c["training"],
         order=generator(c["seeds"]["order"], "order"),
-        watched={name: x[:500] for name, x in inputs["test"].items()},
+        watched={name: x[:500] for name, x in test.items()},
+        anew=None if world.look is None else lambda epoch: on_device(seen(epoch)),
     )
     clock.append(perf_counter())
 
-    observed, codes = data["test"]
     rows = evaluate(
         model,
-        inputs["test"],
+        test,
         codes,
         space,
         object=object_of(c, space),
@@ -247,7 +201,8 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
         scale=trained.scale,
         batch=c["training"]["batch"],
     )
-    rows += floors(space, policy, codes, observed["text"], c["training"]["batch"])
+    policy, batch = policy_of(c, space), c["training"]["batch"]
+    rows += floors(world, tested, policy, codes, shown(0)["text"], batch)
     clock.append(perf_counter())
     parts = np.diff(clock)
     rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
@@ -261,18 +216,6 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     about = {"versions": versions, "device": device, "threads": torch.get_num_threads(), "seconds": float(parts.sum())}
     about["checksums"] = {path.name: store.checksum(path) for path in sorted(folder.iterdir())}
     (folder / "done.json").write_text(json.dumps(about, indent=1))
-
-
-def _observe(p: Plan, c: dict, space: FactorSpace, policy: Policy, split: str):
-    """({modality: array [N, …]}, codes [N, F]) of one split: what the encoders see, and what is true."""
-    if c["images"] == "symbolic":
-        codes = space.sample(dataset_of(c, split)[1], generator(c["seeds"]["data"], "factors", split))
-        image = 1 + space.offsets + codes
-    else:
-        dataset = store.load(store.make(p.datasets, *dataset_of(c, split)))
-        image, codes = dataset.images, space.codes(dataset.table)
-    text = captions.write(space, policy, codes, generator(c["seeds"]["data"], "captions", split))
-    return {"image": image, "text": text}, codes
 
 
 def collect(p: Plan) -> pd.DataFrame:

@@ -5,13 +5,13 @@ from math import factorial, inf, isfinite, nan, sqrt
 from typing import Literal
 
 import numpy as np
-from scipy.stats import page_trend_test, t
+from scipy.stats import page_trend_test, permutation_test, t
 
 from data_gen.errors import unknown
 
 Direction = Literal["falls", "rises"]
 DIRECTIONS = ("falls", "rises")
-FEWEST_LEVELS = 3  # a trend is more than a difference
+FEWEST_LEVELS = 3  # a trend is more than a difference; a claim about two levels is a claim about their difference
 FEWEST_SEEDS = 3  # fewer give no interval worth the name
 
 
@@ -42,8 +42,18 @@ def trend_test(table, direction: Direction | None = None) -> float:
     return float(page_trend_test(-table if direction == "falls" else table).pvalue)
 
 
+def difference_test(differences, direction: Direction) -> float:
+    """p of the exact sign-flip test that paired seed differences [n] have a mean below 0 ("falls") or above ("rises")."""
+    if direction not in DIRECTIONS:
+        raise unknown("direction", direction, DIRECTIONS)
+    side = "less" if direction == "falls" else "greater"
+    exact = {"permutation_type": "samples", "n_resamples": 2**14, "rng": np.random.default_rng(0)}
+    d = np.asarray(differences, dtype=float)
+    return float(permutation_test((d,), np.mean, alternative=side, **exact).pvalue)
+
+
 def smallest_p(seeds: int, levels: int) -> float:
-    """The p floor of the one-sided trend test: every seed in perfect order, (1/levels!)^seeds."""
+    """The p floor of the one-sided tests: every seed in perfect order, (1/levels!)^seeds; for two levels, 2^-seeds."""
     return factorial(levels) ** -float(seeds)
 
 
@@ -62,28 +72,38 @@ class Verdict:
     seeds_needed: float
 
 
-def judge(table, direction: Direction, matters: float, alpha: float = 0.05, level: float = 0.95) -> Verdict:
+def judge(
+    table,
+    direction: Direction,
+    matters: float,
+    alpha: float = 0.05,
+    level: float = 0.95,
+    fewest_levels: int = FEWEST_LEVELS,
+) -> Verdict:
     """Verdict on "the columns of `table` [seeds, levels] fall (or rise), by at least `matters` from first to last".
 
-    *supported*: the trend is significant in the claimed direction, the interval of the change excludes 0 on that side, and
-    the change is at least `matters`. *contradicted*: the same in the other direction, or the interval lies wholly below
-    `matters`: whatever change there is, it does not matter. *undecided*: anything else, and always under 3 seeds or levels.
+    With fewest_levels=2, two levels are compared by the exact sign-flip test; more always by the trend test.
+
+    *supported*: the trend (or difference) is significant in the claimed direction, the interval of the change excludes 0
+    on that side, and the change is at least `matters`. *contradicted*: the same in the other direction, or the interval
+    lies wholly below `matters`: whatever change there is, it does not matter. *undecided*: anything else, and always
+    under 3 seeds or the fewest levels.
     """
     if direction not in DIRECTIONS:
         raise unknown("direction", direction, DIRECTIONS)
     table = np.asarray(table, dtype=float)
     table = table[np.isfinite(table).all(axis=1)]
     seeds, levels = table.shape
-    if seeds < FEWEST_SEEDS or levels < FEWEST_LEVELS:
+    if seeds < FEWEST_SEEDS or levels < fewest_levels:
         change = table[:, -1] - table[:, 0] if seeds and levels else np.array([])
         effect = float(change.mean()) if len(change) else nan
-        needed = FEWEST_SEEDS if levels >= FEWEST_LEVELS else nan  # more seeds make no trend of two levels
+        needed = FEWEST_SEEDS if levels >= fewest_levels else nan  # more seeds make no trend of two levels
         return Verdict("undecided", effect, *paired_interval(change, level), nan, nan, seeds, needed)
     change = table[:, -1] - table[:, 0]
     sign = -1 if direction == "falls" else 1
     low, high = paired_interval(change, level)
     toward = sorted((sign * low, sign * high))  # the interval, positive = as claimed
-    p, p_other = trend_test(table, direction), trend_test(table, "rises" if direction == "falls" else "falls")
+    p, p_other = (_test(table, towards) for towards in (direction, "rises" if direction == "falls" else "falls"))
     if p < alpha and toward[0] > 0 and sign * change.mean() >= matters:
         outcome = "supported"
     elif (p_other < alpha and toward[1] < 0) or toward[1] < matters:
@@ -92,6 +112,12 @@ def judge(table, direction: Direction, matters: float, alpha: float = 0.05, leve
         outcome = "undecided"
     needed = _seeds_needed(sign * change, matters, level) if outcome == "undecided" else nan
     return Verdict(outcome, float(change.mean()), low, high, p, smallest_p(seeds, levels), seeds, needed)
+
+
+def _test(table: np.ndarray, direction: Direction) -> float:
+    if table.shape[1] < FEWEST_LEVELS:
+        return difference_test(table[:, -1] - table[:, 0], direction)
+    return trend_test(table, direction)
 
 
 def _seeds_needed(toward: np.ndarray, matters: float, level: float) -> float:

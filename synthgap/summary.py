@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from data_gen.errors import unknown
-from synthgap.statistics import judge, within_seed_interval
+from synthgap.statistics import FEWEST_LEVELS, judge, within_seed_interval
 from synthgap.studies import Claim, Study
 
 IDEAL = "ideal critic"
@@ -15,16 +15,14 @@ DOTS = ["seed", "x", "value", "panel", "curve", "arm"]
 VERDICT_COLUMNS = ("study", "claim", "source", "verdict", "effect", "low", "high", "p", "p_floor", "seeds")
 
 
-def arms(table: pd.DataFrame, study: Study) -> pd.Series:
+def arms(table: pd.DataFrame, study: Study, over: str) -> pd.Series:
     """The arm of the comparison that each row belongs to, as a person would say it; empty where there is only one.
 
-    Arms are the combinations of whatever was swept beside the seed and what the claims range over. The study's figure may
-    give them shorter names (`arms`).
+    Arms are the combinations of whatever was swept beside the seed and the parameter `over` that a claim or a figure
+    ranges over. The study's figure may give them shorter names (`arms`).
     """
-    ranged = {"run_id", "seed", "metric", "of", "value", *(claim.over for claim in study.claims)}
-    if not study.claims:
-        ranged |= {next(iter(study.grid))}
-    differing = [c for c in table.columns if c not in ranged and table[c].nunique() > 1]
+    known = {"run_id", "seed", "metric", "of", "value", over}
+    differing = [c for c in table.columns if c not in known and table[c].nunique() > 1]
     if not differing:
         return pd.Series("", index=table.index)
     parts = [column.split(".")[-1] + " " + table[column].astype(str) for column in differing]
@@ -48,8 +46,12 @@ def by_seed(table: pd.DataFrame, metric: str, of: str | Sequence[str], over: str
 
 
 def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Every value that the figure shows, a row a run: panel, curve, arm, seed, x, value."""
-    rows, arm = [], arms(table, study)
+    """Every value that the figure shows, a row a run: panel, curve, arm, seed, x, value.
+
+    The figure ranges over what the study's first claim does, or its first swept parameter.
+    """
+    over = study.claims[0].over if study.claims else next(iter(study.grid))
+    rows, arm = [], arms(table, study, over)
     for panel in study.figure.get("panels", ()):
         for curve in [*panel["curves"], *([panel["ideal"] | {"label": IDEAL}] if "ideal" in panel else [])]:
             for name, part in table.groupby(arm, sort=False):
@@ -73,13 +75,14 @@ def levels(dots: pd.DataFrame) -> pd.DataFrame:
 
 def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     """One row a claim, and a claim an arm: what became of it, with everything it rests on."""
-    rows, arm = [], arms(table, study)
+    rows = []
     for claim in applicable(table, study):
-        for name, part in table.groupby(arm, sort=False):
+        fewest = min(FEWEST_LEVELS, len(claim.levels))
+        for name, part in table.groupby(arms(table, study, claim.over), sort=False):
             values = _of_claim(part, claim)
             text = f"{claim.claim} ({name})" if name else claim.claim
             known = {"study": study.name, "claim": text, "source": claim.source, "metric": claim.metric, "of": claim.of}
-            rows.append(known | asdict(judge(values, claim.direction, claim.matters)))
+            rows.append(known | asdict(judge(values, claim.direction, claim.matters, fewest_levels=fewest)))
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(VERDICT_COLUMNS))
 
 

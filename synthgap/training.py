@@ -42,12 +42,14 @@ def train(
     training: dict,
     order: np.random.Generator,
     watched: dict[str, Tensor],
+    anew: Callable[[int], dict[str, Tensor]] | None = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Trained:
     """Train in place on `inputs` {modality: [N, …]}, whole epochs of full batches in the given order.
 
     temperature, training: the config's sections of those names. watched: a small held-out batch on which the gap's
-    trajectory is measured. `report(share of the steps done)` is called now and then.
+    trajectory is measured. anew: epoch → the inputs of that epoch, where they are not the same in all (from epoch 1 on).
+    `report(share of the steps done)` is called now and then.
     """
     log_scale = torch.tensor(-log(temperature["init"]), device=training["device"], requires_grad=True)
     if temperature["mode"] == "fixed":
@@ -58,7 +60,9 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps, training["warmup"]))
     every, trajectory, step = max(1, steps // TRAJECTORY), [], 0
 
-    for _ in range(training["epochs"]):
+    for epoch in range(training["epochs"]):
+        if anew and epoch:
+            inputs = anew(epoch)
         shuffled = torch.from_numpy(order.permutation(n)).to(training["device"])
         for rows in shuffled[: n // batch * batch].split(batch):
             with torch.autocast(training["device"], torch.bfloat16, enabled=training["bf16"]):

@@ -93,14 +93,15 @@ def test_the_weights_that_are_kept_give_the_numbers_in_the_table(finished):
     from data_gen.seeds import generator
     from synthgap.encoders import Bag, Encoders
     from synthgap.metrics import rmg
+    from synthgap.observations import observe
     from synthgap.training import embed
 
     task = finished.tasks[0]
     model = Encoders({name: Bag(vocabulary=26, width=64, embedding=64) for name in ("image", "text")})
     model.load_state_dict(load_file(finished.folder / task.run_id / "model.safetensors"))
-    observed, codes = runs._observe(finished, task.config, MAD, runs.policy_of(task.config, MAD), "test")
+    at, codes = observe(finished.datasets, task.config, "test")
     assert (codes == MAD.sample(200, generator(0, "factors", "test"))).all()
-    z = embed(model, {name: torch.from_numpy(x) for name, x in observed.items()})
+    z = embed(model, {name: torch.from_numpy(x) for name, x in at(0).items()})
     table = runs.collect(finished)
     kept = table[(table.run_id == task.run_id) & (table.metric == "rmg")].value.item()
     assert rmg(z["image"], z["text"]) == pytest.approx(kept, abs=1e-6)

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from data_gen import InputError
-from synthgap.statistics import judge, paired_interval, smallest_p, trend_test, within_seed_interval
+from synthgap.statistics import difference_test, judge, paired_interval, smallest_p, trend_test, within_seed_interval
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
@@ -91,6 +91,26 @@ def test_two_levels_are_no_trend_and_no_number_of_seeds_makes_them_one():
     assert judged.effect == pytest.approx(-0.4, abs=0.02)
     assert np.isnan(judged.p)
     assert np.isnan(judged.seeds_needed)
+
+
+def test_a_claim_about_two_levels_is_judged_by_flipping_signs():
+    """Eight seeds that all fall: of the 256 ways to flip signs, only the one seen is as extreme."""
+    falling = table(LEVELS, 0.01, seeds=8)[:, [0, 4]]
+    judged = judge(falling, "falls", 0.05, fewest_levels=2)
+    assert judged.verdict == "supported"
+    assert judged.p == judged.p_floor == 1 / 256
+    assert judge(falling, "rises", 0.05, fewest_levels=2).verdict == "contradicted"
+    assert judge(falling[:4], "falls", 0.05, fewest_levels=2).verdict == "undecided"  # 1/16 is no evidence
+
+
+def test_the_sign_flip_test_is_the_one_written_out():
+    d = np.array([0.3, -0.1, 0.4, 0.2, -0.05])
+    flips = np.array(np.meshgrid(*[[-1, 1]] * 5)).reshape(5, -1)
+    means = (d[:, None] * flips).mean(axis=0)
+    assert difference_test(d, "rises") == pytest.approx((means >= d.mean() - 1e-12).mean())
+    assert difference_test(d, "falls") == pytest.approx((means <= d.mean() + 1e-12).mean())
+    with pytest.raises(InputError, match="did you mean 'rises'"):
+        difference_test(d, "rise")
 
 
 def test_a_trend_too_small_to_matter_is_not_support():

@@ -1,14 +1,19 @@
 """Datasets on disk: whole or not there, the same bytes whoever makes them, and damage is told."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
+from time import monotonic, sleep
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock, Timeout
 from hypothesis import given, settings
@@ -103,6 +108,69 @@ def test_the_same_recipe_gives_the_same_files_to_the_byte(made, tmp_path):
     assert again.name == made.name
     assert (again / "images.npy").read_bytes() == (made / "images.npy").read_bytes()
     assert (again / "factors.parquet").read_bytes() == (made / "factors.parquet").read_bytes()
+
+
+def toy() -> World:
+    return TOY
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_any_number_of_workers_gives_the_same_files_to_the_byte(workers, tmp_path):
+    """3,300 images: a last block that is cut, and more blocks than are drawn ahead."""
+    told = []
+    for root, count in ((tmp_path / "here", 0), (tmp_path / "there", workers)):
+        store.make(root, TOY, 3300, "train", 0, workers=count, again=toy, report=told.append)
+    (here,), (there,) = ([p for p in (tmp_path / root).iterdir() if p.is_dir()] for root in ("here", "there"))
+    for name in (*store.FILES, "manifest.json"):
+        assert (here / name).read_bytes() == (there / name).read_bytes()
+    assert told == 2 * [500, 1000, 1500, 2000, 2500, 3000, 3300]
+
+
+def test_a_long_table_is_written_part_by_part(tmp_path, monkeypatch):
+    whole = store.load(store.make(tmp_path / "whole", TOY, 2600, "train", 0)).table
+    monkeypatch.setattr(store, "ROWS", 1000)
+    parts = store.make(tmp_path / "parts", TOY, 2600, "train", 0)
+    assert pq.ParquetFile(parts / "factors.parquet").num_row_groups == 3
+    pd.testing.assert_frame_equal(store.load(parts).table, whole)
+
+
+def test_images_can_stay_on_disk(made):
+    mapped = store.load(made, mapped=True)
+    assert isinstance(mapped.images, np.memmap) and (mapped.images == store.load(made).images).all()
+
+
+def test_hidden_factors_do_not_show(tmp_path):
+    world = World(SPACE, render, {"world": "toy"}, hidden=("side",))
+    blind, seeing = (store.load(store.make(tmp_path, w, 600, "train", 0)) for w in (world, TOY))
+    assert blind.folder != seeing.folder
+    assert not blind.images[:, :, 2:].any() and seeing.images[:, :, 2:].any(), "always the left"
+    assert (SPACE.codes(blind.table) == SPACE.codes(seeing.table)).all(), "but the table tells"
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    command = [sys.executable, "-m", "synthgap", "make", "mad", "mad.images=200000", "out=made", "workers=2"]
+    parent = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = monotonic() + 60
+        while not list(tmp_path.glob("made/*.partial/images.npy")) and monotonic() < deadline:
+            sleep(0.1)
+        sleep(1)
+        parent.kill()
+        parent.wait()
+        while _alive(parent.pid) and monotonic() < deadline:
+            sleep(0.1)
+        assert not _alive(parent.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(

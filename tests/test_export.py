@@ -1,0 +1,115 @@
+"""Datasets for other tools: what is read back is what was made, and nothing is written over or left half-written."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from data_gen import Factor, FactorSpace, InputError, World, export, store
+
+SPACE = FactorSpace([Factor("shade", ["dark", "light"]), Factor("side", ["left", "right"])])
+N = 1300  # more than a row group
+
+
+def render(codes, generator):
+    images = generator.integers(0, 256, (len(codes), 6, 5, 3)).astype(np.uint8)
+    return images, {"noise": generator.random(len(codes))}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    made = store.make(tmp_path_factory.mktemp("made"), World(SPACE, render, {"world": "toy"}), N, "train", 0)
+    return store.load(made, mapped=True)
+
+
+@pytest.fixture(scope="module")
+def told(dataset):
+    return [f"{shade}, {side}" for shade, side in zip(dataset.table.shade, dataset.table.side, strict=True)]
+
+
+def decoded(png: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def test_a_folder_holds_every_image_with_its_caption_and_factors(dataset, told, tmp_path):
+    folder = export.folder(dataset, told, tmp_path / "train")
+    table = pd.read_csv(folder / "metadata.csv")
+    assert list(table) == ["file_name", "caption", "shade", "side", "noise"]
+    assert table.caption.tolist() == told and table.shade.tolist() == dataset.table.shade.tolist()
+    assert {path.name for path in folder.iterdir()} == {"metadata.csv", *table.file_name}
+    for i in (0, 999, 1000, N - 1):
+        assert (decoded((folder / table.file_name[i]).read_bytes()) == dataset.images[i]).all()
+
+
+def test_parquet_holds_the_pngs_themselves_and_says_so_to_the_hubs(dataset, told, tmp_path):
+    path = export.parquet(dataset, told, tmp_path / "train.parquet")
+    file = pq.ParquetFile(path)
+    assert file.schema_arrow.names == ["image", "caption", "shade", "side", "noise"]
+    assert json.loads(file.schema_arrow.metadata[b"huggingface"])["info"]["features"]["image"] == {"_type": "Image"}
+    assert file.num_row_groups == 2
+    table = file.read().to_pylist()
+    assert [row["caption"] for row in table] == told
+    for i in (0, 999, 1000, N - 1):
+        assert (decoded(table[i]["image"]["bytes"]) == dataset.images[i]).all()
+        assert table[i]["side"] == dataset.table.side[i]
+        assert table[i]["noise"] == dataset.table.noise[i]
+
+
+@pytest.mark.parametrize("name", export.FORMATS)
+def test_nothing_is_written_over_and_nothing_half_written_is_left(name, dataset, told, tmp_path):
+    there = tmp_path / "there"
+    there.write_text("mine")
+    with pytest.raises(InputError, match="is there already"):
+        export.FORMATS[name](dataset, told, there)
+    with pytest.raises(InputError, match="3 captions for 1300 images"):
+        export.FORMATS[name](dataset, told[:3], tmp_path / "new")
+
+    def interrupt(done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export.FORMATS[name](dataset, told, tmp_path / "new", report=interrupt)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"] and there.read_text() == "mine"
+
+
+SMALL = ("mad.images=600", "mad.test_images=200", "training.batch=128")
+
+
+@pytest.mark.parametrize("name", export.FORMATS)
+def test_the_command_exports_captions_as_a_run_would_read_them(name, synthgap, tmp_path):
+    done = synthgap("make", "mad", *SMALL, "captions.attributes=1", "--export", name, "out=made")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4 and all((tmp_path / line).exists() for line in lines)
+    if name == "folder":
+        with (tmp_path / lines[1] / "metadata.csv").open() as file:
+            rows = list(csv.DictReader(file))
+    else:
+        rows = pq.read_table(tmp_path / lines[1]).to_pylist()
+    assert len(rows) == 600
+    for row in rows[:50]:
+        words = row["caption"].split("-")
+        assert len(words) == 2 and row["digit"] in words
+        assert set(words) <= {row[name] for name in ("digit", "thickness", "swelling", "fracture", "size", "colour")}
+    again = synthgap("make", "mad", *SMALL, "captions.attributes=1", "--export", name, "out=made")
+    assert again.returncode == 2 and "is there already" in again.stderr and again.stderr.count("\n") == 1
+
+
+def test_a_sheet_shows_the_first_samples_without_making_a_dataset(synthgap, tmp_path):
+    done = synthgap("make", "mad", "captions.attributes=2", "--sheet", "out=made", "space.hidden=[colour]")
+    assert done.returncode == 0, done.stderr
+    sheet = tmp_path / done.stdout.strip()
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [sheet.name]
+    assert cv2.imread(str(sheet)).std() > 20
+
+
+def test_an_option_that_is_none_is_told(tmp_path):
+    command = [sys.executable, "-m", "synthgap", "make", "mad", "--shet"]
+    failed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert failed.returncode == 2 and "--shet" in failed.stderr and not list(tmp_path.iterdir())

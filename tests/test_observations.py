@@ -1,0 +1,140 @@
+"""What a config says is seen: hidden factors, dependent ones, held-out combinations, and another look each epoch."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import TINY
+
+from data_gen import MAD, InputError, store
+from data_gen.information import information
+from synthgap import config, observations, runs, studies
+from synthgap.torch_view import ImageCaptions
+
+SMALL = ("mad.images=600", "mad.test_images=300", "training.batch=128")
+
+
+def resolved(*overrides):
+    return config.resolve([*SMALL, *overrides])
+
+
+def observed(tmp_path, *overrides, split="train", epoch=0):
+    at, codes = observations.observe(tmp_path, resolved(*overrides), split)
+    return at(epoch), codes
+
+
+def test_hidden_factors_are_not_in_the_image_but_may_be_in_the_caption(tmp_path):
+    shown, codes = observed(tmp_path, "space.hidden=[colour]", "captions=fixed", "captions.factors=[colour]")
+    assert (shown["image"] == shown["image"][..., :1]).all(), "all gray"
+    assert len(np.unique(codes[:, 5])) == 7
+    assert (shown["text"][:, 0] - 1 - MAD.offsets[5] == codes[:, 5]).all()
+    symbols, codes = observed(tmp_path, "space.hidden=[colour]", "images=symbolic")
+    assert (symbols["image"] == 1 + MAD.offsets[:5] + codes[:, :5]).all()
+
+
+def test_reverse_imbalance_is_counted_in_bits():
+    c = resolved("space.hidden=[colour]", "captions=fixed", "captions.factors=[digit,colour]")
+    world = observations.world_of(c)
+    bits = information(world.space, observations.policy_of(c, world.space), world.visible)
+    assert bits.image == pytest.approx(np.log2(240))
+    assert bits.shared == pytest.approx(np.log2(10))
+    assert bits.text_only == pytest.approx(np.log2(7))
+
+
+def test_a_correlated_factor_goes_with_the_other(tmp_path):
+    for rho, agreement in ((0, 1 / 7), (1, 1)):
+        _, codes = observed(tmp_path, "images=symbolic", "mad.images=6000", f"space.rho={rho}")
+        likeliest = pd.crosstab(codes[:, 0], codes[:, 5]).to_numpy().max(axis=1).sum() / len(codes)
+        assert likeliest > 0.65 if rho else likeliest == pytest.approx(agreement, abs=0.05)
+
+
+def test_held_out_combinations_are_never_trained_on_and_may_be_all_that_is_tested(tmp_path):
+    asked = ("images=symbolic", "space.held_out=0.2", "space.held_out_of=[digit,colour]", "mad.images=6000")
+    combinations = {}
+    for split, test in (("train", "all"), ("test", "all"), ("test", "seen"), ("test", "unseen")):
+        _, codes = observed(tmp_path, *asked, f"space.test={test}", "mad.test_images=3000", split=split)
+        combinations[split, test] = set(map(tuple, codes[:, [0, 5]].tolist()))
+    trained = combinations["train", "all"]
+    assert len(trained) == 56 and len(combinations["test", "all"]) == 70
+    assert combinations["test", "seen"] == trained
+    assert len(combinations["test", "unseen"]) == 14 and not combinations["test", "unseen"] & trained
+
+
+def test_a_published_world_shows_other_colours_and_captions_each_epoch(tmp_path):
+    at, _ = observations.observe(tmp_path, resolved("mad.variant=published", "captions.attributes=5"), "train")
+    first, second, again = at(0), at(1), at(1)
+    assert all((second[name] == again[name]).all() for name in second)
+    changed = (first["image"] != second["image"]).any(axis=(1, 2, 3))
+    assert changed.mean() == pytest.approx(6 / 7, abs=0.05)
+    ink = [(shown["image"] > 0).any(axis=3) for shown in (first, second)]
+    assert (ink[0] == ink[1]).all(), "only colours change, not shapes"
+    colour = second["text"][(second["text"] > MAD.offsets[5])] - 1 - MAD.offsets[5]
+    white = second["image"].min(axis=(3)).max(axis=(1, 2)) > 200
+    assert white[colour >= 4].mean() > 0.9, "bright strokes in cyan, magenta and yellow turn white"
+    assert not white[(colour >= 1) & (colour <= 3)].any()
+    at, _ = observations.observe(tmp_path, resolved(), "train")
+    assert at(0) is at(3), "the corrected world is the same at every access"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["space.hidden=[color]"], "did you mean 'colour'"),
+        (["space.hidden=[digit,thickness,swelling,fracture,size,colour]"], "leave one that images show"),
+        (["space.rho=2"], r"space.rho=2.0: it must lie in \[0, 1\]"),
+        (["space.rho=0.5", "space.correlated=[digit]"], "name two factors"),
+        (["space.rho=0.5", "space.correlated=[digit,color]"], "did you mean 'colour'"),
+        (["space.held_out=0.95"], "space.held_out=0.95"),
+        (["space.test=unseen"], "nothing is unseen"),
+        (["mad.style=[slnt]"], "did you mean 'slant'"),
+        (["mad.variant=publishd"], "did you mean 'published'"),
+        (["digits.style.slnt=1"], "did you mean 'slant'"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(overrides, said):
+    with pytest.raises(InputError, match=said) as error:
+        runs.plan(studies.load("imbalance"), [*SMALL, "seed=0", *overrides])
+    assert "\n" not in str(error.value)
+
+
+def test_a_world_where_style_carries_information(tmp_path):
+    shown, codes = observed(tmp_path, "mad.style=[slant,pen]", "captions.attributes=7")
+    assert codes.shape[1] == 8 and shown["text"].shape[1] == 8
+    table = store.load(next(tmp_path.glob("mad-train-*[0-9a-f]"))).table
+    for name, (low, high) in {"slant": ("upright", "slanted"), "pen": ("fine", "bold")}.items():
+        for _, digit in table.groupby("digit", observed=True):  # each has its own distribution, and the half is of that
+            half = digit.groupby(name, observed=True)[f"latent_{name}"].agg(["min", "max"])
+            assert half.loc[low, "max"] < half.loc[high, "min"]
+
+
+def test_a_run_in_every_kind_of_world(tmp_path):
+    """One run each, to the metrics: what floors, probes and bits say of worlds that the published one does not have."""
+    asked = [*TINY, "seed=0", "captions.attributes=5", f"out={tmp_path}"]
+    bits = {}
+    for extra in ([], ["space.rho=1"], ["space.hidden=[colour]"], ["space.held_out=0.3"], ["mad.style=[slant]"]):
+        plan = runs.plan(studies.load("imbalance"), [*asked, *extra])
+        runs.prepare(plan)
+        runs.work(plan)
+        assert not runs.failures(plan)
+        table = runs.collect(plan).set_index(["metric", "of"]).value
+        bits["".join(extra)] = table["shared_bits", "image-text"], table["text_only_bits", "image-text"]
+        assert table["loss", ""] > table["floor_loss", ""] - 0.1
+    assert bits[""] == pytest.approx((np.log2(1680), 0))
+    assert bits["space.rho=1"][0] < np.log2(1680) - 2
+    assert bits["space.hidden=[colour]"] == pytest.approx((np.log2(240), np.log2(7)))
+    assert bits["space.held_out=0.3"][0] == pytest.approx(np.log2(0.7 * 1680), abs=0.01)
+
+
+def test_a_folder_is_a_torch_dataset(tmp_path):
+    c = resolved("captions.attributes=2")
+    folder = store.make(tmp_path, *observations.dataset_of(c, "train"))
+    world = observations.world_of(c)
+    view = ImageCaptions(folder, world.space, observations.policy_of(c, world.space))
+    shown, codes = observed(tmp_path, "captions.attributes=2")
+    assert len(view) == 600
+    loader = torch.utils.data.DataLoader(view, batch_size=100)
+    batch = next(iter(loader))
+    assert batch["image"].shape == (100, 3, 28, 28) and batch["image"].dtype == torch.uint8
+    assert (batch["image"].permute(0, 2, 3, 1).numpy() == shown["image"][:100]).all()
+    assert (batch["tokens"].numpy() == shown["text"][:100]).all() and (batch["factors"].numpy() == codes[:100]).all()
+    assert batch["caption"][0].count("-") == 2
