@@ -5,9 +5,12 @@ from threading import Thread
 from time import sleep
 
 
-def end_with_parent() -> None:
-    """From now on this process ends within a second of its parent: nobody would gather what it makes."""
-    Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+def end_with(parent: int) -> None:
+    """From now on this process ends within a second of its parent (its process id): nobody would gather what it makes.
+
+    The id is the parent's own word: asked here, one that died while this process started would be the system's.
+    """
+    Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:

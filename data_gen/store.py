@@ -28,7 +28,7 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 from data_gen.errors import InputError
-from data_gen.processes import end_with_parent
+from data_gen.processes import end_with
 from data_gen.seeds import generator
 from data_gen.worlds import World
 
@@ -121,10 +121,10 @@ def _block(world: World, codes: np.ndarray, split: str, seed: int, block: int):
 _world: World  # of a process that draws for another
 
 
-def _begin(again: Callable[[], World]) -> None:
+def _begin(again: Callable[[], World], parent: int) -> None:
     global _world
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
-    end_with_parent()
+    end_with(parent)
     cv2.setNumThreads(1)
     threadpool_limits(1)
     _world = again()
@@ -135,7 +135,7 @@ def _block_for_parent(task: tuple):
 
 
 def _in_processes(again: Callable[[], World], tasks: Iterator[tuple], workers: int) -> Drawn:
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (again,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (again, os.getpid()))
     try:
         waiting = deque(pool.submit(_block_for_parent, task) for task in islice(tasks, 4 * workers))
         while waiting:  # few blocks ahead of the writer, so that memory stays flat

@@ -6,7 +6,7 @@ import sys
 from multiprocessing import get_context
 from time import sleep
 
-from data_gen.processes import end_with_parent
+from data_gen.processes import end_with
 from synthgap import progress, runs
 from synthgap.runs import Plan
 
@@ -22,7 +22,9 @@ def sweep(plan: Plan, workers: int) -> int:
     for name, value in KEEP_MEMORY.items():
         os.environ.setdefault(name, value)  # read once, when a process starts: inherited by the workers
     spawn = get_context("spawn")  # forked workers would share torch's thread pools
-    processes = [spawn.Process(target=_work, args=(plan,), daemon=True) for _ in range(min(workers, len(left)))]
+    processes = [
+        spawn.Process(target=_work, args=(plan, os.getpid()), daemon=True) for _ in range(min(workers, len(left)))
+    ]
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is the parent's, which ends its workers
     for process in processes:
         process.start()
@@ -51,8 +53,8 @@ def _watch(processes, count, total: int, advance_to) -> None:
     advance_to(count())
 
 
-def _work(plan: Plan) -> None:
-    end_with_parent()
+def _work(plan: Plan, parent: int) -> None:
+    end_with(parent)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the run it is in is cleaned up
     try:
         runs.work(plan)

@@ -52,6 +52,50 @@ def test_readme_s_count_of_the_other_arms_is_true():
     assert fixed_temperatures() in " ".join(README.split())
 
 
+def reading_rows() -> list[str]:
+    """README's table of who reads whom: a line a kind of digit learnt from, the range over seeds."""
+    read, rows = pd.read_csv(ROOT / "figures/handwriting/reading.csv"), []
+    for kind, part in read.groupby("trained_on", sort=False):
+        name = f"{part.images.iloc[0]:,} {'strokes' if kind == 'strokes' else 'MNIST digits'}"
+        cells = [100 * part[part.tested_on == other].accuracy for other in ("mnist", "strokes")]
+        rows.append(f"| {name} | {' | '.join(f'{a.min():.1f} to {a.max():.1f} %' for a in cells)} |")
+    return rows
+
+
+def fidelity_rows() -> list[str]:
+    """README's table of what a net reads of each factor: a line a digit source and strength, in per cent."""
+    read, rows = pd.read_csv(ROOT / "figures/fidelity/accuracy.csv"), []
+    for (digits, strength), part in read.groupby(["digits", "strength"], sort=False):
+        cells = " | ".join(f"{100 * a:.1f}" for a in part.accuracy)
+        rows.append(f"| {'MNIST' if digits == 'mnist' else digits}, {strength} | {cells} |")
+    return rows
+
+
+def speed_rows() -> list[str]:
+    """README's table of speeds, a line a way to make images."""
+    speeds = pd.read_csv(ROOT / "figures/benchmarks/generator.csv")
+    return [f"| {row.what} | {row.images_per_second_and_core:,} |" for row in speeds.itertuples()]
+
+
+def change_rows() -> list[str]:
+    """README's table of what MAD's published faults change: a line a number of attributes."""
+    judged = pd.read_parquet(ROOT / "figures/published-mad/verdicts.parquet")
+    judged = judged[judged.claim.str.startswith("the published code's faults")]
+    k = judged.claim.str.extract(r"\(attributes (\d)\)")[0].astype(int)
+    rows = []
+    for level, part in judged.groupby(k):
+        cells = [f"{c.effect:+.3f} [{c.low:+.3f}, {c.high:+.3f}] {c.verdict}" for c in part.itertuples()]
+        rows.append(f"| {level} | {' | '.join(cells)} |")
+    return rows
+
+
+@pytest.mark.parametrize("rows", [reading_rows, fidelity_rows, speed_rows, change_rows])
+def test_readme_s_tables_are_those_that_are_committed(rows):
+    assert len(rows()) >= 2
+    for row in rows():
+        assert row in README
+
+
 def test_what_readme_links_to_is_there():
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (ROOT / target).exists(), target

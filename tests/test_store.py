@@ -154,9 +154,11 @@ def test_workers_end_with_a_killed_parent(tmp_path):
         deadline = monotonic() + 60
         while not list(tmp_path.glob("made/*.partial/images.npy")) and monotonic() < deadline:
             sleep(0.1)
+        assert list(tmp_path.glob("made/*.partial/images.npy")), "it should have begun by now"
         sleep(1)
         parent.kill()
         parent.wait()
+        deadline = monotonic() + 60
         while _alive(parent.pid) and monotonic() < deadline:
             sleep(0.1)
         assert not _alive(parent.pid)
