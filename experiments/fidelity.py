@@ -18,7 +18,8 @@ Three answers, for each digit source at the published and at the strong setting 
 
 import argparse
 import sys
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -39,12 +40,11 @@ PAIRED = 2000  # digits rendered with each value of each factor
 MEASURES = ("area", "length", "thickness", "slant", "width", "height")
 
 
-def read_factors(world: dict, datasets: Path, workers: int, report) -> pd.DataFrame:
+def read_factors(world: dict, datasets: Path) -> pd.DataFrame:
     """Accuracy of a small net on each factor of a world: columns factor, accuracy, chance."""
     split = {}
     for name, number in (("train", TRAIN), ("test", TEST)):
-        again = partial(mad.world, **world, split=name)
-        split[name] = store.load(store.make(datasets, again(), number, name, 0, workers=workers, again=again))
+        split[name] = store.load(store.make(datasets, mad.world(**world, split=name), number, name, 0))
     images, codes = ({k: f(d) for k, d in split.items()} for f in (lambda d: torch.from_numpy(d.images), _codes))
     sizes = list(MAD.sizes)
     net = ConvImage(height=28, width=28, channels=32, embedding=sum(sizes))
@@ -52,7 +52,7 @@ def read_factors(world: dict, datasets: Path, workers: int, report) -> pd.DataFr
     steps = EPOCHS * (TRAIN // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK, steps)
-    order, step = generator(0, "order"), 0
+    order = generator(0, "order")
     for _ in range(EPOCHS):
         for rows in torch.from_numpy(order.permutation(TRAIN))[: TRAIN // BATCH * BATCH].split(BATCH):
             heads = net(images["train"][rows]).split(sizes, dim=1)
@@ -61,8 +61,6 @@ def read_factors(world: dict, datasets: Path, workers: int, report) -> pd.DataFr
             loss.backward()
             optimiser.step()
             schedule.step()
-            step += 1
-            report(step / steps)
     with torch.no_grad():
         heads = torch.cat([net(part) for part in images["test"].split(1000)]).split(sizes, dim=1)
     right = [(head.argmax(1) == codes["test"][:, f]).float().mean().item() for f, head in enumerate(heads)]
@@ -121,6 +119,18 @@ def why(made: dict[tuple[str, str], np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def tables_of(world: dict, datasets: Path) -> dict[str, pd.DataFrame]:
+    """All that is asked of one world."""
+    read, made = read_factors(world, datasets), paired(world)
+    effects, each = cross_effects(made)
+    return {"accuracy": read, "cross-effects": effects, "why": why(made), "each": each}
+
+
+def one_thread() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
 def draw_accuracy(accuracy: pd.DataFrame, path: Path) -> None:
     figure = Figure(figsize=(9, 3.8), dpi=120, layout="constrained")
     axis = figure.subplots()
@@ -167,11 +177,11 @@ def main() -> int:
     parser.add_argument("mnist", nargs="?", help="folder of MNIST's four IDX files")
     parser.add_argument("--out", default="figures/fidelity", type=Path, help="where tables and figures go")
     parser.add_argument("--datasets", default="runs/datasets", type=Path, help="where datasets are kept")
-    parser.add_argument("--workers", default=2, type=int, help="processes that draw")
+    parser.add_argument("--workers", default=2, type=int, help="worlds at once, one core each")
     asked = parser.parse_args()
-    sources = {"strokes": {"digits": "strokes"}} | (
-        {"mnist": {"digits": "idx", "root": asked.mnist}} if asked.mnist else {}
-    )
+    sources = {"strokes": {"digits": "strokes"}}
+    if asked.mnist:
+        sources["mnist"] = {"digits": "idx", "root": asked.mnist}
     try:
         for source in sources.values():
             mad.world(**source)
@@ -179,17 +189,18 @@ def main() -> int:
         print(f"fidelity: error: {error}", file=sys.stderr)
         return 2
     asked.out.mkdir(parents=True, exist_ok=True)
-    arms = [(d, s) for d in sources for s in mad.STRENGTHS]
-    tables = {"accuracy": [], "cross-effects": [], "why": [], "each": []}
-    with progress.bar("fidelity", 1000 * len(arms)) as advance_to:
-        for i, (digits, strength) in enumerate(arms):
-            world = sources[digits] | {"strength": strength}
-            known = {"digits": digits, "strength": strength}
-            read = read_factors(world, asked.datasets, asked.workers, lambda s, i=i: advance_to(int(1000 * (i + s))))
-            made = paired(world)
-            effects, each = cross_effects(made)
-            for name, table in zip(tables, (read, effects, why(made), each), strict=True):
-                tables[name].append(table.assign(**known))
+    arms = {(d, s): sources[d] | {"strength": s} for d in sources for s in mad.STRENGTHS}
+    with (
+        ProcessPoolExecutor(asked.workers, get_context("spawn"), one_thread) as pool,
+        progress.bar("worlds", len(arms)) as advance_to,
+    ):
+        asking = {arm: pool.submit(tables_of, world, asked.datasets) for arm, world in arms.items()}
+        for done, _ in enumerate(as_completed(asking.values()), 1):
+            advance_to(done)
+    tables = {name: [] for name in ("accuracy", "cross-effects", "why", "each")}
+    for (digits, strength), made in asking.items():
+        for name, table in made.result().items():
+            tables[name].append(table.assign(digits=digits, strength=strength))
     tables = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     for name in ("accuracy", "cross-effects", "why"):
         first = ["digits", "strength"]
@@ -205,6 +216,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
     sys.exit(main())
