@@ -108,8 +108,8 @@ def _paint(gray: np.ndarray, colour: np.ndarray) -> np.ndarray:
 def _paint_as_published(gray: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """Two lit channels are full wherever there is ink, and the third keeps the gray that the corrected hue leaves out."""
     lit = HUES[colour][:, None, None, :] == 1
-    full = np.where(lit, 255 * (gray > 0)[..., None], gray[..., None])
-    return np.where(HUES[colour].sum(axis=1)[:, None, None, None] == 2, full, _paint(gray, colour)).astype(np.uint8)
+    full = np.where(lit, np.uint8(255) * (gray > 0)[..., None], gray[..., None])
+    return np.where(HUES[colour].sum(axis=1)[:, None, None, None] == 2, full, _paint(gray, colour))
 
 
 #: the channel in which each published colour keeps the gray

@@ -19,7 +19,7 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
     dots, points: `summary.dots` and `summary.levels`. spec: the study's `figure`.
     """
     panels = spec["panels"]
-    columns = min(3, len(panels))
+    columns = 2 if len(panels) == 4 else min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 1.2), dpi=120, layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
