@@ -31,15 +31,20 @@ from data_gen.seeds import generator
 from synthgap import progress
 
 TRAIN, TEST, EPOCHS, BATCH, SEEDS = 60_000, 10_000, 4, 128, (0, 1, 2)
+LAYERS = [(16, 2), (32, 2), (64, 2)]
 MEASURES = {"thickness": "px", "slant": "tangent", "aspect": "", "length": "px", "ink": "px²"}
 
 
-def net_of(g: torch.Generator) -> nn.Sequential:
-    layers, c_in = [], 1
-    for c_out in (16, 32, 64):
-        layers += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.BatchNorm2d(c_out), nn.ReLU()]
-        c_in = c_out
-    net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 4 * 4, 10))
+def conv_net(g: torch.Generator, c_in: int, layers: list[tuple[int, int]], outputs: int) -> nn.Sequential:
+    """28x28 images → logits: 3x3 convolutions (channels, stride) with batch norm and ReLU, then one linear map.
+
+    Batch norm, which the encoders do without, as this reads what is there and is not the subject of study.
+    """
+    body, side = [], 28
+    for c_out, stride in layers:
+        body += [nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1), nn.BatchNorm2d(c_out), nn.ReLU()]
+        c_in, side = c_out, -(-side // stride)
+    net = nn.Sequential(*body, nn.Flatten(), nn.Linear(c_in * side**2, outputs))
     with torch.no_grad():
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -64,7 +69,7 @@ def nudged(x: Tensor, g: torch.Generator) -> Tensor:
 
 def learn(images: np.ndarray, labels: np.ndarray, seed: int, report) -> nn.Sequential:
     g = torch.Generator().manual_seed(seed)
-    net, x, y = net_of(g), prepared(images), torch.from_numpy(labels)
+    net, x, y = conv_net(g, 1, LAYERS, 10), prepared(images), torch.from_numpy(labels)
     steps, step = EPOCHS * (len(x) // BATCH), 0
     optimiser = torch.optim.AdamW(net.parameters(), 4e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, steps)
