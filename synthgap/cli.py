@@ -153,6 +153,8 @@ def _make(asked) -> int:
     c, root = config.resolve(overrides), Path(given[-1] if given else "runs/datasets")
     if c["images"] == "symbolic":
         raise InputError("images=symbolic has no pixels to make; leave it out")
+    if asked.to and not asked.export:
+        raise InputError("--to says where exports go; add --export folder or --export parquet")
     worlds = {split: observations.world_of(c, split) for split in observations.SPLITS}
     if asked.sheet or asked.export:
         observations.policy_of(c, worlds["train"].space)

@@ -109,7 +109,8 @@ def test_a_sheet_shows_the_first_samples_without_making_a_dataset(synthgap, tmp_
     assert cv2.imread(str(sheet)).std() > 20
 
 
-def test_an_option_that_is_none_is_told(tmp_path):
-    command = [sys.executable, "-m", "synthgap", "make", "mad", "--shet"]
+@pytest.mark.parametrize(("options", "said"), [(["--shet"], "--shet"), (["--to", "here"], "add --export folder")])
+def test_an_option_that_means_nothing_is_told(options, said, tmp_path):
+    command = [sys.executable, "-m", "synthgap", "make", "mad", *options]
     failed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert failed.returncode == 2 and "--shet" in failed.stderr and not list(tmp_path.iterdir())
+    assert failed.returncode == 2 and said in failed.stderr and not list(tmp_path.iterdir())
