@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import sha256
+from math import isfinite
+from operator import lt
 from typing import Any
 
 from hydra import compose, initialize
@@ -82,8 +84,33 @@ class Independent:
 
 
 @dataclass
-class Clip:
+class Anchored:
+    anchor: str | None = option("text", "only its pairs count; null: all pairs (the same for two modalities)")
+
+
+@dataclass
+class Clip(Anchored):
     name: str = "clip"
+
+
+@dataclass
+class Siglip(Anchored):
+    name: str = "siglip"
+    bias: float = option(-10.0, "of the logits at the start; it is learnt, at ten times temperature.lr")
+
+
+@dataclass
+class Modgap(Anchored):
+    name: str = "modgap"
+    align: Any = option(1.0, "weight of align-true-pairs, or its course [[share done,weight],…]; code: [[0.5,1],[1,2]]")
+    uniform: Any = option(1.0, "weight of centroid uniformity, or its course; the published code has [[0.2,1],[0.7,0]]")
+    normalised: bool = option(False, "bring centroids to length 1: in the published code, not in the paper")
+
+
+@dataclass
+class Gram(Anchored):
+    name: str = "gram"
+    smoothing: float = option(0.0, "of the targets: 0.1 in the published code, none in the paper")
 
 
 @dataclass
@@ -168,7 +195,7 @@ class Run:
 GROUPS = {
     "digits": {"strokes": Strokes, "idx": Idx},
     "captions": {"attributes": Attributes, "fixed": Fixed, "contiguous": Contiguous, "independent": Independent},
-    "loss": {"clip": Clip},
+    "loss": {"clip": Clip, "siglip": Siglip, "modgap": Modgap, "gram": Gram},
 }
 CHOICES = {
     "images": ("pixels", "symbolic"),
@@ -179,6 +206,7 @@ CHOICES = {
     "mad.strength": tuple(STRENGTHS),
     "space.test": ("all", "seen", "unseen"),
 }
+MODALITIES = ("image", "audio", "text")
 #: Options that hold a mapping with free keys.
 FREE = ("captions.probability", "digits.style")
 #: Where things are kept, not what they are: left out of a run's identity.
@@ -305,10 +333,40 @@ def check(config: dict) -> None:
         raise InputError(f"space.correlated={config['space']['correlated']}: name two factors, as [digit,colour]")
     if config["mad"]["test_images"] < 200:
         raise InputError(f"mad.test_images={config['mad']['test_images']}: at least 200 are needed to measure anything")
+    _check_loss(config["loss"])
     if config["encoder"]["text"] == "transformer" and config["encoder"]["width"] % max(
         1, config["encoder"]["width"] // 32
     ):
         raise InputError(f"encoder.width={config['encoder']['width']}: a transformer needs a multiple of 32")
+
+
+def _check_loss(loss: dict) -> None:
+    if loss["anchor"] not in (None, *MODALITIES):
+        raise unknown("value of loss.anchor", loss["anchor"], ("null", *MODALITIES))
+    if not 0 <= loss.get("smoothing", 0) < 1:
+        raise InputError(f"loss.smoothing={loss['smoothing']}: it must lie in [0, 1)")
+    if not isfinite(loss.get("bias", 0)):
+        raise InputError(f"loss.bias={loss['bias']}: it must be a number")
+    for name in ("align", "uniform"):
+        if not _is_course(loss.get(name, 0)):
+            raise InputError(
+                f"loss.{name}={loss[name]}: it must be a weight of at least 0, or [[share,weight],…] with rising shares "
+                "in [0, 1]"
+            )
+
+
+def _is_course(value: Any) -> bool:
+    points = value if isinstance(value, list) else [[0, value]]
+    try:
+        shares, weights = zip(*points, strict=True)
+        return (
+            shares[0] >= 0
+            and shares[-1] <= 1
+            and all(map(lt, shares, shares[1:]))
+            and all(0 <= weight < float("inf") for weight in weights)
+        )
+    except (TypeError, ValueError):
+        return False
 
 
 def get(config: Mapping, key: str) -> Any:

@@ -1,5 +1,7 @@
 """All metrics of one trained model, as tidy rows (metric, of, value)."""
 
+from itertools import combinations
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,7 +12,7 @@ from data_gen.information import critic_on, ideal_critic, information
 from data_gen.seeds import generator
 from synthgap import metrics
 from synthgap.encoders import Encoders
-from synthgap.training import PairLoss, embed
+from synthgap.training import Loss, embed
 
 Row = tuple[str, str, float]
 PROMPTED = "text"
@@ -23,25 +25,29 @@ def evaluate(
     space: FactorSpace,
     *,
     object: str,
-    loss: PairLoss,
+    loss: Loss,
     scale: float,
     batch: int,
 ) -> list[Row]:
-    """Rows of everything that is measured on embeddings. inputs: {image, text}, [N, …]; codes: [N, F].
+    """Rows of everything that is measured on embeddings. inputs: {modality: [N, …]}, image and text among them; codes:
+    [N, F]. Pairs are named in the order of the inputs.
 
-    The held-out loss is taken on batches of the training size, as InfoNCE grows with the batch.
+    loss: (embeddings, scale) → scalar. The held-out loss is taken on batches of the training size, as InfoNCE grows with
+    the batch.
     """
     z = embed(model, inputs)
-    x, y = z["image"], z["text"]
-    batches = list(zip(x.split(batch), y.split(batch), strict=True))[: max(1, len(x) // batch)]
+    x, pairs = z["image"], list(combinations(z, 2))
+    blocks = zip(*(embedding.split(batch) for embedding in z.values()), strict=True)
+    batches = [dict(zip(z, block, strict=True)) for block in blocks][: max(1, len(x) // batch)]
     same_caption = torch.from_numpy(captions.equal(inputs["text"].cpu().numpy())).to(x.device)
     rows = [
-        ("rmg", "image-text", metrics.rmg(x, y)),
-        ("l2m", "image-text", metrics.l2m(x, y)),
-        ("l2i", "image-text", metrics.l2i(x, y)),
-        ("alignment", "image-text", metrics.alignment(x, y)),
+        (gap.__name__, f"{a}-{b}", gap(z[a], z[b]))
+        for a, b in pairs
+        for gap in (metrics.rmg, metrics.l2m, metrics.l2i, metrics.alignment)
+    ]
+    rows += [
         ("logit_scale", "", scale),
-        ("loss", "", float(np.mean([float(loss(a, b, torch.tensor(scale))) for a, b in batches]))),
+        ("loss", "", float(np.mean([float(loss(block, torch.tensor(scale))) for block in batches]))),
     ]
     for name, embedding in z.items():
         rows += [
@@ -50,12 +56,13 @@ def evaluate(
             ("moad_pooled", name, metrics.moad_pooled(embedding, codes, space, object)),
         ]
     classes = torch.from_numpy(codes[:, space.index(object)]).to(x.device)
-    for of, query, candidates in (("image-text", x, y), ("text-image", y, x)):
+    for query, candidate in [direction for a, b in pairs for direction in ((a, b), (b, a))]:
+        of, asked, there = f"{query}-{candidate}", z[query], z[candidate]
         rows += [
-            ("entropy", of, metrics.logit_entropy(query, candidates, scale)),
-            ("recall@1", of, metrics.recall_at_k(query, candidates, 1, same_caption)),
-            ("recall@1_instance", of, metrics.recall_at_k(query, candidates, 1)),
-            ("recall@1_class", of, metrics.recall_at_k(query, candidates, 1, classes)),
+            ("entropy", of, metrics.logit_entropy(asked, there, scale)),
+            ("recall@1", of, metrics.recall_at_k(asked, there, 1, same_caption)),
+            ("recall@1_instance", of, metrics.recall_at_k(asked, there, 1)),
+            ("recall@1_class", of, metrics.recall_at_k(asked, there, 1, classes)),
         ]
     words = torch.arange(1, len(space.words) + 1, device=x.device)[:, None]
     prompts = embed(model, {PROMPTED: words})[PROMPTED]
@@ -63,7 +70,19 @@ def evaluate(
         of_factor = slice(space.offsets[f], space.offsets[f] + len(factor))
         rows.append(("zero_shot", factor.name, metrics.zero_shot(x, prompts[of_factor], codes[:, f])))
         rows.append(("probe", factor.name, metrics.linear_probe(x, codes[:, f], len(x) // 2)))
-    return rows
+    return rows + grouping(z, codes[:, space.index(object)], object, len(space[object]))
+
+
+def grouping(z: dict[str, Tensor], classes: np.ndarray, of: str, k: int) -> list[Row]:
+    """Rows of how well all modalities' embeddings group by a factor of k values, before and after centring each."""
+    found = metrics.clusters(z, k)
+    return [
+        ("v_measure", of, metrics.v_measure(found, classes)),
+        ("v_measure_centred", of, metrics.v_measure(metrics.clusters(metrics.centred(z), k), classes)),
+        ("nmi", of, metrics.nmi(found, classes)),
+        ("single_modality_clusters", of, metrics.single_modality_clusters(found)),
+        ("knn", of, metrics.knn(z, classes)),
+    ]
 
 
 def floors(world: World, tested: World, policy: Policy, codes: np.ndarray, tokens: np.ndarray, batch: int) -> list[Row]:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -153,10 +154,11 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
 
     from synthgap.encoders import Bag, ConvImage, Encoders, Transformer, initialise
     from synthgap.evaluation import evaluate, floors
-    from synthgap.losses import LOSSES
+    from synthgap.losses import LEARNT, LOSSES
     from synthgap.training import train
 
     c, clock = task.config, [perf_counter()]
+    loss, settings = LOSSES[c["loss"]["name"]], {name: x for name, x in c["loss"].items() if name != "name"}
     world, tested, device = world_of(c), world_of(c, "test"), c["training"]["device"]
     space = world.space
     (seen, _), (shown, codes) = (observe(p.datasets, c, split) for split in SPLITS)
@@ -182,9 +184,10 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     trained = train(
         model,
         first,
-        LOSSES[c["loss"]["name"]],
+        loss,
         temperature=c["temperature"],
         training=c["training"],
+        settings=settings,
         order=generator(c["seeds"]["order"], "order"),
         watched={name: x[:500] for name, x in test.items()},
         anew=None if world.look is None else lambda epoch: on_device(seen(epoch)),
@@ -197,10 +200,11 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
         codes,
         space,
         object=object_of(c, space),
-        loss=LOSSES[c["loss"]["name"]],
+        loss=partial(loss, **trained.settings),
         scale=trained.scale,
         batch=c["training"]["batch"],
     )
+    rows += [(f"logit_{name}", "", x) for name, x in trained.settings.items() if name in LEARNT]
     policy, batch = policy_of(c, space), c["training"]["batch"]
     rows += floors(world, tested, policy, codes, shown(0)["text"], batch)
     clock.append(perf_counter())
@@ -254,7 +258,8 @@ def _failure(path: Path) -> dict:
 def limit_threads() -> None:
     """One thread a worker: two workers on two cores do almost twice the work of one worker with two threads."""
     import cv2
-    import sklearn.linear_model  # noqa: F401  (with its linear algebra: only what is loaded can be limited)
+    import sklearn.cluster
+    import sklearn.linear_model  # noqa: F401  (with their linear algebra: only what is loaded can be limited)
     import torch
 
     cv2.setNumThreads(1)

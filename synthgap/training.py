@@ -11,35 +11,36 @@ import torch
 from torch import Tensor
 
 from synthgap.encoders import Encoders
+from synthgap.losses import LEARNT
 from synthgap.metrics import l2m, rmg
 
 LARGEST_SCALE = 100.0  # CLIP's clamp
 TRAJECTORY = 20  # points kept of a run's course
 
-PairLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]  # ({modality: unit-norm [B, D]}, inverse temperature, its settings by name) → a scalar
 
 
 @dataclass(frozen=True)
 class Trained:
-    """scale: the logit scale 1/τ at the end. trajectory: a row each few steps: step, loss, logit_scale, rmg, l2m."""
+    """scale: the logit scale 1/τ at the end. settings: the loss's at the end, with what was learnt of them.
+
+    trajectory: a row each few steps: step, loss, logit_scale, what else is learnt, rmg, l2m (means over all pairs of
+    modalities).
+    """
 
     scale: float
+    settings: dict
     trajectory: pd.DataFrame
-
-
-def pairwise(loss: PairLoss, embeddings: dict[str, Tensor], scale: Tensor) -> Tensor:
-    """Mean of a two-modality loss over all pairs of modalities; a scalar."""
-    pairs = list(combinations(embeddings, 2))
-    return sum(loss(embeddings[a], embeddings[b], scale) for a, b in pairs) / len(pairs)
 
 
 def train(
     model: Encoders,
     inputs: dict[str, Tensor],
-    loss: PairLoss,
+    loss: Loss,
     *,
     temperature: dict,
     training: dict,
+    settings: dict,
     order: np.random.Generator,
     watched: dict[str, Tensor],
     anew: Callable[[int], dict[str, Tensor]] | None = None,
@@ -47,14 +48,20 @@ def train(
 ) -> Trained:
     """Train in place on `inputs` {modality: [N, …]}, whole epochs of full batches in the given order.
 
-    temperature, training: the config's sections of those names. watched: a small held-out batch on which the gap's
-    trajectory is measured. anew: epoch → the inputs of that epoch, where they are not the same in all (from epoch 1 on).
-    `report(share of the steps done)` is called now and then.
+    temperature, training: the config's sections of those names. settings: the loss's, which `settings_at` brings up to date
+    at each step; those in `LEARNT` are learnt from where they stand, even where the temperature is fixed. watched:
+    a small held-out batch on which the gap's trajectory is measured. anew: epoch → the inputs of that epoch, where they
+    are not the same in all (from epoch 1 on). `report(share of the steps done)` is called now and then.
     """
     log_scale = torch.tensor(-log(temperature["init"]), device=training["device"], requires_grad=True)
     if temperature["mode"] == "fixed":
         log_scale.requires_grad_(False)
-    optimiser = _optimiser(model, log_scale, temperature, training)
+    learnt = {
+        name: torch.tensor(float(settings[name]), device=training["device"], requires_grad=True)
+        for name in LEARNT
+        if name in settings
+    }
+    optimiser = _optimiser(model, log_scale, learnt, temperature, training)
     n, batch = len(next(iter(inputs.values()))), training["batch"]
     steps = training["epochs"] * (n // batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps, training["warmup"]))
@@ -67,9 +74,9 @@ def train(
         for rows in shuffled[: n // batch * batch].split(batch):
             with torch.autocast(training["device"], torch.bfloat16, enabled=training["bf16"]):
                 embeddings = model({name: x[rows] for name, x in inputs.items()})
-            value = pairwise(loss, embeddings, log_scale.exp())
+            value = loss(embeddings, log_scale.exp(), **settings_at(settings, step / steps) | learnt)
             if step % every == 0 or step == steps - 1:
-                now = {"loss": value.item(), "logit_scale": log_scale.exp().item()}
+                now = {"loss": value.item(), "logit_scale": log_scale.exp().item()} | _items(learnt)
                 if not isfinite(now["loss"]):
                     raise FloatingPointError(f"the loss is {now['loss']} at step {step}: try a lower training.lr")
                 trajectory.append({"step": step} | now | _gap(model, watched))
@@ -81,7 +88,16 @@ def train(
             if log_scale.requires_grad:
                 log_scale.data.clamp_(max=log(LARGEST_SCALE))
             step += 1
-    return Trained(log_scale.exp().item(), pd.DataFrame(trajectory))
+    return Trained(log_scale.exp().item(), settings_at(settings, 1.0) | _items(learnt), pd.DataFrame(trajectory))
+
+
+def settings_at(settings: dict, share: float) -> dict:
+    """A loss's settings when a share of training is done, in [0, 1]: a list [[share, value], …] is a course through those
+    points, straight between them and level outside."""
+    return {
+        name: float(np.interp(share, *np.transpose(value))) if isinstance(value, list) else value
+        for name, value in settings.items()
+    }
 
 
 def embed(model: Encoders, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -92,7 +108,13 @@ def embed(model: Encoders, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: torch.cat([block[name] for block in blocks]) for name in inputs}
 
 
-def _optimiser(model: Encoders, log_scale: Tensor, temperature: dict, training: dict) -> torch.optim.AdamW:
+def _items(numbers: dict[str, Tensor]) -> dict[str, float]:
+    return {name: number.item() for name, number in numbers.items()}
+
+
+def _optimiser(
+    model: Encoders, log_scale: Tensor, learnt: dict[str, Tensor], temperature: dict, training: dict
+) -> torch.optim.AdamW:
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     vectors = [p for p in model.parameters() if p.ndim < 2]
     groups = [
@@ -101,6 +123,8 @@ def _optimiser(model: Encoders, log_scale: Tensor, temperature: dict, training: 
     ]
     if log_scale.requires_grad:
         groups.append({"params": [log_scale], "weight_decay": 0.0, "lr": temperature["lr"]})
+    for name, number in learnt.items():
+        groups.append({"params": [number], "weight_decay": 0.0, "lr": LEARNT[name] * temperature["lr"]})
     return torch.optim.AdamW(groups, lr=training["lr"], betas=(0.9, 0.98))
 
 
@@ -110,5 +134,5 @@ def _rate(step: int, steps: int, warmup: float) -> float:
 
 
 def _gap(model: Encoders, watched: dict[str, Tensor]) -> dict[str, float]:
-    x, y = list(embed(model, watched).values())[:2]
-    return {"rmg": rmg(x, y), "l2m": l2m(x, y)}
+    pairs = list(combinations(embed(model, watched).values(), 2))
+    return {gap.__name__: float(np.mean([gap(x, y) for x, y in pairs])) for gap in (rmg, l2m)}

@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+
+from data_gen import Factor, FactorSpace
+from data_gen.seeds import generator
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parents[1]
@@ -30,6 +34,17 @@ def synthgap(tmp_path):
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, **options)
 
     return call
+
+
+#: a world of three modalities: image and sound share the digit and have one more factor each, the text names all
+TRIO = FactorSpace([Factor("digit", list("0123456789")), Factor("look", list("abc")), Factor("voice", list("xyz"))])
+
+
+def trio(n: int, seed: int = 0) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+    """{image, audio, text: tokens} and codes [n, 3] of `TRIO`."""
+    codes = TRIO.sample(n, generator(seed, "factors"))
+    tokens = torch.from_numpy(1 + TRIO.offsets + codes)
+    return {"image": tokens[:, [0, 1]], "audio": tokens[:, [0, 2]], "text": tokens}, codes
 
 
 #: overrides that make a run a matter of a second

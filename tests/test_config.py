@@ -49,6 +49,12 @@ OTHER = {
     "captions.factors": "[digit]",
     "captions.fraction": "0.5",
     "captions.probability": "{digit: 0.5}",
+    "loss.anchor": "image",
+    "loss.bias": "-5",
+    "loss.align": "[[0.5,1],[1,2]]",
+    "loss.uniform": "0.5",
+    "loss.normalised": "true",
+    "loss.smoothing": "0.1",
 }
 
 
@@ -67,10 +73,9 @@ def options():
 
 def test_every_option_of_science_changes_the_run_id():
     for key, chosen in options().items():
-        assert key in OTHER or key.startswith("loss."), f"{key} is new: write another value of it into OTHER"
-        if key in OTHER:
-            identity = {"file": "x"} if key == "world" else MAD
-            assert run_id(*chosen, f"{key}={OTHER[key]}", identity=identity) != run_id(*chosen), key
+        assert key in OTHER, f"{key} is new: write another value of it into OTHER"
+        identity = {"file": "x"} if key == "world" else MAD
+        assert run_id(*chosen, f"{key}={OTHER[key]}", identity=identity) != run_id(*chosen), key
 
 
 def test_choosing_another_group_option_changes_the_run_id():
@@ -150,6 +155,8 @@ def test_seeds_follow_the_seed_unless_they_are_given():
         ("digits=idx", "digits.root is not set"),
         ("digits.root=DIR", "add digits=idx"),
         ("captions.fraction=0.5", "add captions=contiguous"),
+        ("loss.bias=-5", "add loss=siglip"),
+        ("loss.anchor=txt", "loss.anchor 'txt'; did you mean 'text'"),
         ("encoder=3", "unknown option 'encoder'"),
         ("hello", "write name=value"),
         ("", "write name=value"),
@@ -160,3 +167,28 @@ def test_a_mistake_is_told_in_one_line_with_what_would_be_right(override, told):
     with pytest.raises(InputError, match=told) as error:
         config.resolve([override])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "setting"),
+    [
+        ("siglip", "bias=nan"),
+        ("gram", "smoothing=1"),
+        *(
+            ("modgap", f"align={wrong}")
+            for wrong in ("-1", "nan", "much", "[]", "[1,2]", "[[0,1],[0,2]]", "[[0,1],[2,1]]")
+        ),
+        ("modgap", "uniform=[[0,1],[1,-1]]"),
+    ],
+)
+def test_settings_of_losses_are_checked(loss, setting):
+    with pytest.raises(InputError, match=f"loss.{setting.split('=')[0]}.* it must") as error:
+        config.resolve([f"loss={loss}", f"loss.{setting}"])
+    assert "\n" not in str(error.value)
+
+
+def test_weights_may_have_a_course():
+    overrides = ["loss=modgap", "loss.align=[[0.5,1],[1,2]]", "loss.uniform=0"]
+    resolved = config.resolve(overrides)["loss"]
+    assert resolved["align"] == [[0.5, 1], [1, 2]] and resolved["uniform"] == 0
+    assert config.resolve(["loss=clip", "loss.anchor=null"])["loss"]["anchor"] is None

@@ -1,19 +1,37 @@
 """Losses on vectors at known angles, against explicit loops, an independent implementation, and finite differences."""
 
+from itertools import combinations
 from math import exp, log
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import logsumexp
+from scipy.special import log_softmax, logsumexp
 from torch.nn.functional import normalize
 
-from synthgap.losses import LOSSES, clip
+from data_gen import InputError
+from synthgap.losses import LEARNT, LOSSES, align_true_pairs, centroid_uniformity, clip, gram, modgap, siglip
+from synthgap.losses.gram import volumes
+
+#: settings that have no default
+GIVEN = {"siglip": {"bias": -1.5}}
 
 
-def pairs(n: int = 7, d: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+def tuples(*modalities: str, n: int = 7, d: int = 5) -> dict[str, torch.Tensor]:
     g = torch.Generator().manual_seed(0)
-    return tuple(normalize(torch.randn(n, d, generator=g, dtype=torch.float64), dim=1) for _ in range(2))
+    return {name: normalize(torch.randn(n, d, generator=g, dtype=torch.float64), dim=1) for name in modalities}
+
+
+def pairs() -> tuple[torch.Tensor, torch.Tensor]:
+    return tuple(tuples("x", "y").values())
+
+
+def at(*degrees: float) -> torch.Tensor:
+    radians = torch.tensor(degrees, dtype=torch.float64) * torch.pi / 180
+    return torch.stack([radians.cos(), radians.sin()], dim=1)
+
+
+# --- CLIP --------------------------------------------------------------------------------------------------------
 
 
 def test_clip_at_known_angles():
@@ -33,8 +51,151 @@ def test_clip_is_its_double_sum():
     assert float(clip(x, y, 3.0)) == pytest.approx(float(clip(y, x, 3.0)))
 
 
+# --- SigLIP ------------------------------------------------------------------------------------------------------
+
+
+def test_siglip_at_known_angles():
+    x = torch.eye(2)
+    assert float(siglip(x, x, 1.0, 0.0)) == pytest.approx(log(1 + exp(-1)) + log(2))
+    assert float(siglip(x, -x, 2.0, -1.0)) == pytest.approx(log(1 + exp(3)) + log(1 + exp(-1)))
+    assert float(siglip(x, x, 0.0, -10.0)) == pytest.approx(10, abs=1e-3)  # all are called wrong, and half of them are
+
+
+def test_siglip_is_its_double_sum():
+    x, y = pairs()
+    total = 0.0
+    for i in range(7):
+        for j in range(7):
+            sign = 1 if i == j else -1
+            total += log(1 + exp(-sign * (3 * float(x[i] @ y[j]) - 1.5)))
+    assert float(siglip(x, y, 3.0, -1.5)) == pytest.approx(total / 7)
+
+
+# --- modality gap ------------------------------------------------------------------------------------------------
+
+
+def test_align_true_pairs_at_known_angles():
+    for degrees, expected in ((0, 0), (60, 1), (90, 2), (180, 4)):
+        z = {"image": at(0, 45), "text": at(degrees, 45 + degrees)}
+        assert float(align_true_pairs(z)) == pytest.approx(expected)
+    z = {"image": at(60), "audio": at(90), "text": at(0)}
+    assert float(align_true_pairs(z, "text")) == pytest.approx((1 + 2) / 2)
+    assert float(align_true_pairs(z)) == pytest.approx((1 + 2 + (2 - 3**0.5)) / 3)
+
+
+def test_centroid_uniformity_at_known_angles():
+    apart = {"image": at(0, 180), "text": at(0, 180)}  # centroids (±1, 0)
+    assert float(centroid_uniformity(apart)) == pytest.approx(-8)
+    assert float(centroid_uniformity(apart, normalised=True)) == pytest.approx(-8)
+    unaligned = {"image": at(0, 180), "text": at(90, 270)}  # centroids ±(½, ½): of length √½
+    assert float(centroid_uniformity(unaligned)) == pytest.approx(-4)  # so alignment is rewarded,
+    assert float(centroid_uniformity(unaligned, normalised=True)) == pytest.approx(-8)  # unless it is normalised away
+    same = {"image": at(0, 0, 0), "text": at(50, 50, 50)}
+    assert float(centroid_uniformity(same)) == pytest.approx(log(2))
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_centroid_uniformity_is_its_double_sum(normalised):
+    z = tuples("image", "audio", "text")
+    centroids = [sum(x[i] for x in z.values()) / 3 for i in range(7)]
+    if normalised:
+        centroids = [c / c.norm() for c in centroids]
+    total = sum(exp(-2 * float((a - b).square().sum())) for a, b in combinations(centroids, 2))
+    assert float(centroid_uniformity(z, normalised)) == pytest.approx(log(2 * total / 7))
+
+
+def test_modgap_is_the_weighted_sum_of_its_parts():
+    z = tuples("image", "audio", "text")
+    contrast = (float(clip(z["image"], z["text"], 3.0)) + float(clip(z["audio"], z["text"], 3.0))) / 2
+    align, uniform = float(align_true_pairs(z, "text")), float(centroid_uniformity(z))
+    assert float(modgap(z, 3.0, anchor="text")) == pytest.approx(contrast + align + uniform)
+    weighted = modgap(z, 3.0, anchor="text", align=0.5, uniform=2.0)
+    assert float(weighted) == pytest.approx(contrast + 0.5 * align + 2 * uniform)
+    assert float(modgap(z, 3.0, align=0, uniform=0)) == pytest.approx(float(LOSSES["clip"](z, 3.0)))
+
+
+# --- GRAM --------------------------------------------------------------------------------------------------------
+
+
+def test_volumes_at_known_angles():
+    assert float(volumes(at(0), [at(30)])) == pytest.approx(0.5)
+    assert float(volumes(at(0), [at(150)])) == pytest.approx(0.5)  # a volume has no sign
+    x, y, z = torch.eye(3, dtype=torch.float64)[:, None]
+    assert float(volumes(x, [y, z])) == pytest.approx(1)
+    assert float(volumes(x, [y, normalize(x + y, dim=1)])) == pytest.approx(0, abs=1e-3)
+    assert float(volumes(x, [y, normalize(y + z, dim=1)])) == pytest.approx(0.5**0.5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("modalities", ["it", "iat", "iatx"])
+def test_gram_is_the_determinants_of_its_gram_matrices(modalities, smoothing):
+    z = tuples(*modalities)
+    logits = np.zeros((7, 7))
+    for i in range(7):
+        for j in range(7):
+            vectors = torch.stack([z["t"][i]] + [x[j] for name, x in z.items() if name != "t"])
+            logits[i, j] = -3 * float(torch.linalg.det(vectors @ vectors.T)) ** 0.5
+    target = (1 - smoothing) * np.eye(7) + smoothing / 7
+    both = [-(target * log_softmax(direction, axis=1)).sum(1).mean() for direction in (logits, logits.T)]
+    assert float(gram(z, 3.0, anchor="t", smoothing=smoothing)) == pytest.approx(np.mean(both))
+    each = [float(gram(z, 3.0, anchor=name, smoothing=smoothing)) for name in modalities]
+    assert float(gram(z, 3.0, smoothing=smoothing)) == pytest.approx(np.mean(each))
+
+
+def test_gram_of_perfect_tuples_has_a_gradient():
+    """√det has no slope at 0, which is where training wants to go."""
+    x = torch.eye(4, requires_grad=True)
+    gram({"image": x, "audio": x.clone(), "text": x.clone()}, 10.0).backward()
+    assert x.grad.isfinite().all()
+
+
+# --- all ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip"])
+def test_a_loss_of_pairs_is_the_mean_over_all_or_over_the_anchors(name):
+    z, settings, of_pair = tuples(*"abc"), GIVEN.get(name, {}), {"clip": clip, "siglip": siglip}[name]
+    pair = {(a, b): float(of_pair(z[a], z[b], 2.0, **settings)) for a, b in combinations("abc", 2)}
+    assert float(LOSSES[name](z, 2.0, **settings)) == pytest.approx(np.mean(list(pair.values())))
+    with_b = np.mean([pair["a", "b"], pair["b", "c"]])
+    assert float(LOSSES[name](z, 2.0, anchor="b", **settings)) == pytest.approx(with_b)
+
+
 @pytest.mark.parametrize("name", LOSSES)
-def test_gradients_are_finite_differences(name):
-    x, y = (z.requires_grad_() for z in pairs())
-    scale = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(LOSSES[name], (x, y, scale))
+def test_two_modalities_need_no_anchor(name):
+    z, settings = tuples("image", "text"), GIVEN.get(name, {})
+    values = {float(LOSSES[name](z, 3.0, anchor=anchor, **settings)) for anchor in (None, "image", "text")}
+    assert max(values) == pytest.approx(min(values), rel=1e-12)
+    if name == "clip":
+        assert values == {float(clip(z["image"], z["text"], 3.0))}  # to the bit
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_unknown_anchor_is_told(name):
+    with pytest.raises(InputError, match=r"modality in loss.anchor 'txt'; did you mean 'text'"):
+        LOSSES[name](tuples("image", "text"), 3.0, anchor="txt", **GIVEN.get(name, {}))
+
+
+SETTINGS = {
+    "clip": [{}],
+    "siglip": [{}],
+    "modgap": [{"align": 0.5, "uniform": 2.0}, {"normalised": True}],
+    "gram": [{}, {"smoothing": 0.1}],
+}
+
+
+@pytest.mark.parametrize("anchor", [None, "b"])
+@pytest.mark.parametrize("modalities", ["ab", "abc"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_are_finite_differences(name, modalities, anchor):
+    z = [x.requires_grad_() for x in tuples(*modalities).values()]
+    number = lambda x: torch.tensor(x, dtype=torch.float64, requires_grad=True)  # noqa: E731
+    learnt = {key: number(x) for key, x in GIVEN.get(name, {}).items() if key in LEARNT}
+    for settings in SETTINGS[name]:
+
+        def value(scale, *tensors, settings=settings):
+            numbers = dict(zip(learnt, tensors[len(z) :], strict=True))
+            embeddings = dict(zip(modalities, tensors[: len(z)], strict=True))
+            return LOSSES[name](embeddings, scale, anchor=anchor, **settings, **numbers)
+
+        assert torch.autograd.gradcheck(value, (number(3.0), *z, *learnt.values()))

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 from scipy.stats import entropy as scipy_entropy
-from sklearn.metrics import top_k_accuracy_score
+from sklearn.decomposition import PCA
+from sklearn.metrics import normalized_mutual_info_score, top_k_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
 from torch.nn.functional import normalize, one_hot
 
 from data_gen import MAD, Factor, FactorSpace, InputError
@@ -186,3 +188,117 @@ def test_a_probe_reads_what_is_linear_and_guesses_what_is_not_there():
     x = normalize(one_hot(torch.from_numpy(codes[:, 0]), 10).float() + 0.1 * sphere(2000, 10), dim=1)
     assert metrics.linear_probe(x, codes[:, 0], 1000) == 1
     assert metrics.linear_probe(x, codes[:, 5], 1000) == pytest.approx(1 / 7, abs=0.04)
+
+
+# --- clustering --------------------------------------------------------------------------------------------------
+
+
+def grouped(gap: float, n: int = 120, classes: int = 3, noise: float = 0.05) -> tuple[dict, np.ndarray]:
+    """Two modalities of n samples, each near the axis of its class, and apart along an axis of their own."""
+    of_class = np.arange(n) % classes
+    axes = torch.eye(classes + 1)
+    modality = {"image": gap * axes[-1], "text": -gap * axes[-1]}
+    around = {name: axes[of_class] + noise * sphere(n, classes + 1, seed) for seed, name in enumerate(modality)}
+    return {name: normalize(x + modality[name], dim=1) for name, x in around.items()}, of_class
+
+
+def test_groups_without_a_gap_are_found():
+    z, classes = grouped(gap=0)
+    found = metrics.clusters(z, 3)
+    assert found.shape == (2, 120) and set(found.ravel()) == {0, 1, 2}
+    assert metrics.v_measure(found, classes) == pytest.approx(1) and metrics.nmi(found, classes) == pytest.approx(1)
+    assert metrics.single_modality_clusters(found) == 0
+    assert metrics.knn(z, classes) == 1
+
+
+def test_a_gap_hides_groups_until_each_modality_is_centred():
+    z, classes = grouped(gap=3, classes=2)
+    found = metrics.clusters(z, 2)
+    assert metrics.v_measure(found, classes) == pytest.approx(0, abs=1e-9)  # a cluster is a modality
+    assert metrics.single_modality_clusters(found) == 2
+    assert metrics.v_measure(metrics.clusters(metrics.centred(z), 2), classes) == pytest.approx(1)
+    assert metrics.knn(z, classes) == 1  # neighbours of the same modality tell the class all the same
+
+
+def test_centring_takes_each_modality_s_mean_and_nothing_else():
+    z = metrics.centred({"image": sphere(50, seed=1), "text": sphere(50, seed=2)})
+    assert all(x.mean(0).abs().max() < 1e-6 for x in z.values())
+    assert torch.allclose(z["text"][0] - z["text"][1], sphere(50, seed=2)[0] - sphere(50, seed=2)[1], atol=1e-6)
+
+
+def test_clusters_repeat_and_may_be_more_than_the_points():
+    z, _ = grouped(gap=0.3)
+    assert (metrics.clusters(z, 5) == metrics.clusters(z, 5)).all()
+    few = metrics.clusters({"image": at(0, 0, 90), "text": at(0, 90, 90)}, 4)
+    assert few[0, 0] == few[0, 1] == few[1, 0] != few[0, 2]
+
+
+def test_v_measure_and_nmi_of_known_clusters():
+    classes = np.array([0, 0, 1, 1])
+    shattered = np.array([[0, 1, 2, 3], [0, 1, 2, 3]])  # homogeneous, but half complete
+    assert metrics.v_measure(shattered, classes) == pytest.approx(2 / 3)
+    assert metrics.nmi(shattered, classes) == pytest.approx(0.5**0.5)
+    assert metrics.v_measure(shattered, torch.from_numpy(classes)) == pytest.approx(2 / 3)
+    assert metrics.v_measure(np.zeros((2, 4), int), classes) == 0
+    assert metrics.v_measure(np.array([[1, 1, 0, 0], [0, 0, 1, 1]]), classes) == pytest.approx(0)
+    assert metrics.v_measure(np.array([[1, 1, 0, 0]] * 2), classes) == pytest.approx(1)  # names do not matter
+
+
+@given(st.integers(2, 40), st.integers(2, 5), st.integers(0, 1000))
+def test_v_measure_is_its_definition(n, k, seed):
+    g = np.random.default_rng(seed)
+    classes, found = g.integers(0, k, n), g.integers(0, k, (2, n))
+    counts = np.zeros((k, k))
+    np.add.at(counts, (np.tile(classes, 2), found.ravel()), 1)
+    h = lambda table: scipy_entropy(table.ravel())  # noqa: E731
+    of_class, of_cluster, joint = h(counts.sum(1)), h(counts.sum(0)), h(counts)
+    homogeneity = 1 - (joint - of_cluster) / of_class if of_class else 1
+    completeness = 1 - (joint - of_class) / of_cluster if of_cluster else 1
+    total = homogeneity + completeness
+    expected = 2 * homogeneity * completeness / total if total > 1e-12 else 0
+    assert metrics.v_measure(found, classes) == pytest.approx(expected, abs=1e-9)
+    assert metrics.v_measure(found, classes) == pytest.approx(
+        normalized_mutual_info_score(np.tile(classes, 2), found.ravel()), abs=1e-9
+    )
+
+
+def test_single_modality_clusters_are_counted_among_those_that_hold_anything():
+    assert metrics.single_modality_clusters(np.array([[0, 0, 1], [2, 2, 1]])) == 2
+    assert metrics.single_modality_clusters(np.array([[0, 0, 5], [5, 5, 0], [7, 7, 7]])) == 1
+
+
+def test_knn_is_scikit_learn_s_on_a_split_by_sample():
+    g = generator(3, "classes")
+    z = {"image": sphere(700, 3, seed=1), "audio": sphere(700, 3, seed=2), "text": sphere(700, 3, seed=3)}
+    classes = (z["image"][:, 0] > 0).long().numpy() + 2 * g.integers(0, 2, 700)
+    order = generator(0, "knn").permutation(700)
+    known, asked = order[:560], order[560:]
+    oracle = KNeighborsClassifier(5).fit(np.concatenate([x[known] for x in z.values()]), np.tile(classes[known], 3))
+    expected = oracle.score(np.concatenate([x[asked] for x in z.values()]), np.tile(classes[asked], 3))
+    assert metrics.knn(z, classes) == pytest.approx(expected, abs=1e-9)
+    assert metrics.knn(z, torch.from_numpy(classes)) == metrics.knn(z, classes) != metrics.knn(z, classes, seed=1)
+
+
+def test_a_sample_s_other_modality_does_not_give_its_class_away():
+    x, classes = sphere(5000, 16), generator(0, "classes").integers(0, 10, 5000)
+    assert metrics.knn({"image": x, "text": x}, classes, k=1) == pytest.approx(0.1, abs=0.03)
+
+
+# --- projection --------------------------------------------------------------------------------------------------
+
+
+def test_pca_is_scikit_learn_s():
+    z = {"image": sphere(90, 6, seed=1) * torch.arange(1, 7), "text": sphere(90, 6, seed=2) + 1}
+    shown, shares = metrics.pca(z)
+    oracle = PCA(2).fit(torch.cat(list(z.values())).double().numpy())
+    for name, x in z.items():
+        assert np.abs(shown[name].numpy()) == pytest.approx(np.abs(oracle.transform(x.double().numpy())), abs=1e-5)
+    assert shares.numpy() == pytest.approx(oracle.explained_variance_ratio_)
+
+
+def test_pca_shows_the_gap_first_and_does_not_flip():
+    z, _ = grouped(gap=3)
+    (shown, shares), (again, _) = metrics.pca(z, 3), metrics.pca({name: x.flip(0) for name, x in z.items()}, 3)
+    assert shown["image"].shape == (120, 3) and shares[0] > 0.8 and (shares.diff() <= 0).all()
+    assert (shown["image"][:, 0] > 0).all() and (shown["text"][:, 0] < 0).all()
+    assert torch.allclose(shown["text"].flip(0), again["text"], atol=1e-5)

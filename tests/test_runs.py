@@ -24,6 +24,7 @@ METRICS = {
     ("entropy", "floor_entropy", "recall@1", "recall@1_instance", "recall@1_class"): {"image-text", "text-image"},
     ("loss", "logit_scale", "floor_loss"): {""},
     ("probe", "zero_shot"): FACTORS,
+    ("v_measure", "v_measure_centred", "nmi", "knn", "single_modality_clusters"): {"digit"},
     ("seconds",): {"", "data", "training", "evaluation"},
 }
 
@@ -144,6 +145,24 @@ def test_a_swept_list_is_one_value_in_the_table(tmp_path):
     plan = finish(planned(tmp_path, *asked))
     assert set(runs.collect(plan)["captions.factors"]) == {"['digit']", "['digit', 'colour']"}
     assert report.conclude(plan, did=2) == 0
+
+
+def test_every_loss_is_an_option_and_what_it_learns_is_in_the_table(tmp_path):
+    asked = ["captions.attributes=5", "seed=0", "loss=clip,siglip,modgap,gram"]
+    plan = finish(planned(tmp_path, *asked))
+    assert not runs.failures(plan)
+    table = runs.collect(plan)
+    assert set(table.loss) == {"clip", "siglip", "modgap", "gram"}
+    bias = table[table.metric == "logit_bias"]
+    assert set(bias.loss) == {"siglip"} and (bias.value != -10).all()
+
+
+def test_weights_of_a_loss_are_swept_and_may_have_a_course(tmp_path):
+    asked = ["captions.attributes=5", "seed=0", "loss=modgap", "loss.align=0,[[0.5,1],[1,2]]", "loss.uniform=0"]
+    plan = finish(planned(tmp_path, *asked))
+    table = runs.collect(plan)
+    aligned = table[table.metric == "alignment"].set_index("loss.align").value
+    assert list(map(str, aligned.index)) == ["0", "[[0.5, 1], [1, 2]]"] and aligned.is_monotonic_increasing
 
 
 def test_a_failing_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path, capsys):

@@ -1,14 +1,19 @@
 """The loop: it learns, repeats to the bit, honours its temperature, and matches a plain one written out."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
+from conftest import TRIO, trio
 
 from data_gen import MAD, captions
 from data_gen.seeds import generator
 from synthgap.encoders import Bag, Encoders, initialise
-from synthgap.losses import clip
-from synthgap.training import LARGEST_SCALE, embed, pairwise, train
+from synthgap.losses import LOSSES, clip
+from synthgap.losses.gram import volumes
+from synthgap.metrics import l2m, recall_at_k
+from synthgap.training import LARGEST_SCALE, embed, settings_at, train
 
 SETTINGS = dict(epochs=3, batch=128, lr=0.005, weight_decay=0.05, warmup=0.1, bf16=False, device="cpu")
 LEARNABLE = dict(mode="learnable", init=0.07, lr=0.01)
@@ -25,15 +30,15 @@ def model(seed=0):
     return initialise(Encoders(encoders), torch.Generator().manual_seed(seed))
 
 
-def trained(seed=0, temperature=LEARNABLE, **changes):
-    net = model(seed)
-    inputs = pairs()
+def trained(seed=0, temperature=LEARNABLE, loss=LOSSES["clip"], settings=None, net=None, inputs=None, **changes):
+    net, inputs = net or model(seed), inputs or pairs()
     result = train(
         net,
         inputs,
-        clip,
+        loss,
         temperature=temperature,
         training=SETTINGS | changes,
+        settings=settings or {},
         order=generator(seed, "order"),
         watched={name: x[:100] for name, x in inputs.items()},
     )
@@ -97,11 +102,53 @@ def test_the_loop_is_the_plain_one():
     assert result.scale == pytest.approx(scale.exp().item(), rel=1e-5)
 
 
-def test_three_modalities_are_the_mean_of_their_pairs():
-    g = torch.Generator().manual_seed(0)
-    z = {name: torch.nn.functional.normalize(torch.randn(6, 4, generator=g), dim=1) for name in "abc"}
-    expected = (clip(z["a"], z["b"], 2.0) + clip(z["a"], z["c"], 2.0) + clip(z["b"], z["c"], 2.0)) / 3
-    assert float(pairwise(clip, z, torch.tensor(2.0))) == pytest.approx(float(expected))
+def test_a_course_of_settings_is_straight_between_its_points_and_level_outside():
+    published = {"align": [[0.5, 1], [1, 2]], "uniform": [[0.2, 1], [0.7, 0]], "anchor": "text"}
+    at = {share: settings_at(published, share) for share in (0, 0.1, 0.45, 0.5, 0.75, 0.9, 1)}
+    assert [settings["align"] for settings in at.values()] == pytest.approx([1, 1, 1, 1, 1.5, 1.8, 2])
+    assert [settings["uniform"] for settings in at.values()] == pytest.approx([1, 1, 0.5, 0.4, 0, 0, 0])
+    assert all(settings["anchor"] == "text" for settings in at.values())
+
+
+def test_each_step_takes_the_settings_of_its_share_and_the_last_are_kept():
+    seen = []
+
+    def loss(embeddings, scale, weight):
+        seen.append(weight)
+        return weight * clip(*embeddings.values(), scale)
+
+    _, result = trained(loss=loss, settings={"weight": [[0, 1], [1, 2]]}, epochs=1)
+    assert seen == pytest.approx([1 + step / 8 for step in range(8)])
+    assert result.settings == {"weight": 2}
+
+
+@pytest.mark.parametrize("mode", ["learnable", "fixed"])
+def test_a_bias_is_learnt_whether_the_temperature_is_or_not(mode):
+    _, result = trained(loss=LOSSES["siglip"], settings={"bias": -5.0}, temperature=LEARNABLE | {"mode": mode})
+    course = result.trajectory
+    assert list(course) == ["step", "loss", "logit_scale", "bias", "rmg", "l2m"]
+    assert course.bias.iloc[0] == -5 and abs(course.bias.iloc[-1] + 5) > 0.1
+    assert result.settings["bias"] == pytest.approx(course.bias.iloc[-1], abs=0.01)
+    assert (result.scale == pytest.approx(1 / 0.07)) == (mode == "fixed")
+
+
+@pytest.mark.parametrize("anchor", [None, "text"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_three_modalities_learn_by_every_loss(name, anchor):
+    settings = {"anchor": anchor} | ({"bias": -10.0} if name == "siglip" else {})
+    (inputs, _), (shown, codes) = trio(1024), trio(400, seed=1)
+    encoders = {modality: Bag(vocabulary=len(TRIO.words), width=32, embedding=16) for modality in inputs}
+    net = initialise(Encoders(encoders), torch.Generator().manual_seed(0))
+    _, result = trained(loss=LOSSES[name], settings=settings, net=net, inputs=inputs, epochs=10)
+    assert result.trajectory.loss.iloc[-1] < 0.7 * result.trajectory.loss.iloc[0]
+    z, digits = embed(net, shown), torch.from_numpy(codes[:, 0])
+    if name == "gram":  # text is to lie in the plane of image and sound, not near either
+        nearest = volumes(z["text"], [z["image"], z["audio"]]).argmin(1)
+        assert (digits[nearest] == digits).double().mean() > 0.9
+    else:
+        assert all(recall_at_k(z["text"], z[other], 1, digits) > 0.9 for other in ("image", "audio"))
+    gaps = [l2m(x, y) for x, y in combinations(embed(net, {m: x[:100] for m, x in inputs.items()}).values(), 2)]
+    assert result.trajectory.l2m.iloc[-1] == pytest.approx(np.mean(gaps), abs=0.02)
 
 
 def test_a_loss_that_explodes_is_said_with_its_step():

@@ -1,22 +1,31 @@
 """Numbers from embeddings: unit-norm tensors in, floats out; closed forms in O(N·D) where one exists."""
 
 from synthgap.metrics.bias import moad, moad_pooled, separation
+from synthgap.metrics.clustering import centred, clusters, knn, nmi, single_modality_clusters, v_measure
 from synthgap.metrics.entropy import logit_entropy
 from synthgap.metrics.gap import alignment, l2i, l2m, rmg, uniformity
 from synthgap.metrics.probes import linear_probe, zero_shot
+from synthgap.metrics.projection import pca
 from synthgap.metrics.retrieval import recall_at_k
 
 __all__ = [
     "alignment",
+    "centred",
+    "clusters",
+    "knn",
     "l2i",
     "l2m",
     "linear_probe",
     "logit_entropy",
     "moad",
     "moad_pooled",
+    "nmi",
+    "pca",
     "recall_at_k",
     "rmg",
     "separation",
+    "single_modality_clusters",
     "uniformity",
+    "v_measure",
     "zero_shot",
 ]

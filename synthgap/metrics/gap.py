@@ -15,7 +15,7 @@ def l2i(x: Tensor, y: Tensor) -> float:
 
 
 def alignment(x: Tensor, y: Tensor) -> float:
-    """Mean cosine of the true pairs, in [−1, 1]."""
+    """Mean cosine of the true pairs, in [−1, 1]; elsewhere called CosTP."""
     return float((x * y).sum(1).mean())
 
 

@@ -1,0 +1,81 @@
+"""Do embeddings group by class, whatever modality they come from? (Grassucci, Cicchetti et al. 2026, group-wise tasks.)
+
+Embeddings are {modality: [N, D]}, row i of all the same sample, and classes one index a sample, [N]. All modalities are
+pooled, so that a modality gap can hide the classes: `centred` is the control that tells whether it is the gap alone.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import normalized_mutual_info_score, v_measure_score
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from data_gen.seeds import generator
+
+
+def centred(embeddings: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same with each modality's mean taken off; no longer of unit norm."""
+    return {name: x - x.mean(0) for name, x in embeddings.items()}
+
+
+def clusters(embeddings: dict[str, Tensor], k: int, *, seed: int = 0) -> np.ndarray:
+    """The cluster of each row, 0 to k − 1, [modalities, N]: the best of ten KMeans on all modalities' rows stacked."""
+    stacked = torch.cat(list(embeddings.values())).cpu().numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters: so be it
+        assigned = KMeans(k, n_init=10, random_state=seed).fit_predict(stacked)
+    return assigned.reshape(len(embeddings), -1)
+
+
+def v_measure(assigned: np.ndarray, classes: np.ndarray | Tensor) -> float:
+    """Harmonic mean of homogeneity and completeness, in [0, 1]: 1 if clusters are the classes, 0 if they tell nothing.
+
+    assigned: [modalities, N], as `clusters` gives them. (Rosenberg & Hirschberg 2007.)
+    """
+    return float(v_measure_score(_of_each(classes, assigned), assigned.ravel()))
+
+
+def nmi(assigned: np.ndarray, classes: np.ndarray | Tensor) -> float:
+    """I(cluster; class) over the geometric mean of their entropies, in [0, 1] (Strehl & Ghosh 2002).
+
+    Over the arithmetic mean, scikit-learn's default and the published code's choice, it is `v_measure` to the last digit.
+    """
+    return float(
+        normalized_mutual_info_score(_of_each(classes, assigned), assigned.ravel(), average_method="geometric")
+    )
+
+
+def single_modality_clusters(assigned: np.ndarray) -> int:
+    """How many of the clusters that are not empty hold rows of one modality only. assigned: [modalities, N]."""
+    held = np.stack([np.bincount(rows, minlength=assigned.max() + 1) > 0 for rows in assigned])
+    return int((held.sum(0) == 1).sum())
+
+
+def knn(
+    embeddings: dict[str, Tensor], classes: np.ndarray | Tensor, k: int = 5, *, fitted: float = 0.8, seed: int = 0
+) -> float:
+    """Accuracy in [0, 1] of the vote of the k nearest (Euclidean; a tie goes to the smallest class), all modalities pooled.
+
+    A share `fitted` of the *samples*, with all their modalities, is what the rest is compared with. The published code
+    splits rows, so that a sample's other modality gives its class away.
+    """
+    classes = torch.as_tensor(classes)
+    shuffled = torch.from_numpy(generator(seed, "knn").permutation(len(classes)))
+    known, asked = shuffled.tensor_split([round(fitted * len(classes))])
+    reference = torch.cat([x[known] for x in embeddings.values()])
+    votes = one_hot(classes)[known].repeat(len(embeddings), 1).to(reference.device)
+    expected = classes[asked].to(reference.device)
+    right = [
+        votes[torch.cdist(rows, reference).topk(k, largest=False).indices].sum(1).argmax(1) == expected[i : i + 512]
+        for x in embeddings.values()
+        for i, rows in zip(range(0, len(asked), 512), x[asked].split(512), strict=True)
+    ]
+    return float(torch.cat(right).double().mean())
+
+
+def _of_each(classes: np.ndarray | Tensor, assigned: np.ndarray) -> np.ndarray:
+    return np.tile(torch.as_tensor(classes).cpu().numpy(), len(assigned))
