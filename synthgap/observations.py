@@ -13,6 +13,10 @@ from data_gen.errors import unknown
 from data_gen.seeds import generator
 
 SPLITS = ("train", "test")
+PIXELS_OF_MAD = {
+    "variant": "corrected",
+    "strength": "published",
+}  # options that only its pixels know, and their defaults
 
 
 def world_of(config: dict, split: str = "train") -> World:
@@ -22,10 +26,13 @@ def world_of(config: dict, split: str = "train") -> World:
         world = worlds.load(config["world"])
         if images == "pixels" and world.render is None:
             raise InputError(f"world={config['world']} has no render; give images=symbolic, or the world a render")
-        for option, default in (("variant", "corrected"), ("strength", "published"), ("style", [])):
+        for option, default in (PIXELS_OF_MAD | {"style": []}).items():
             if m[option] != default:
                 raise InputError(f"mad.{option}={m[option]} is for world=mad, not for {config['world']}")
     elif images == "symbolic":
+        for option, default in PIXELS_OF_MAD.items():
+            if m[option] != default:
+                raise InputError(f"mad.{option}={m[option]} changes pixels, and images=symbolic has none")
         world = World(mad.space(m["style"]), identity={"world": "mad"})
     else:
         digits, style = config["digits"], config["digits"].get("style") or {}

@@ -42,10 +42,11 @@ def test_reverse_imbalance_is_counted_in_bits():
 
 
 def test_a_correlated_factor_goes_with_the_other(tmp_path):
-    for rho, agreement in ((0, 1 / 7), (1, 1)):
+    likeliest = []  # how often the colour is the one that the digit has most
+    for rho in (0, 1):
         _, codes = observed(tmp_path, "images=symbolic", "mad.images=6000", f"space.rho={rho}")
-        likeliest = pd.crosstab(codes[:, 0], codes[:, 5]).to_numpy().max(axis=1).sum() / len(codes)
-        assert likeliest > 0.65 if rho else likeliest == pytest.approx(agreement, abs=0.05)
+        likeliest.append(pd.crosstab(codes[:, 0], codes[:, 5]).to_numpy().max(axis=1).sum() / len(codes))
+    assert likeliest[0] == pytest.approx(1 / 7, abs=0.05) and likeliest[1] > 0.65
 
 
 def test_held_out_combinations_are_never_trained_on_and_may_be_all_that_is_tested(tmp_path):
@@ -88,6 +89,7 @@ def test_a_published_world_shows_other_colours_and_captions_each_epoch(tmp_path)
         (["space.test=unseen"], "nothing is unseen"),
         (["mad.style=[slnt]"], "did you mean 'slant'"),
         (["mad.variant=publishd"], "did you mean 'published'"),
+        (["mad.variant=published", "images=symbolic"], "images=symbolic has none"),
         (["digits.style.slnt=1"], "did you mean 'slant'"),
     ],
 )

@@ -13,6 +13,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from unittest import mock
 
@@ -22,7 +23,7 @@ import pandas as pd
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
-from data_gen import morphology
+from data_gen import World, mad, morphology, store
 from data_gen.digits import idx, strokes
 from data_gen.errors import InputError
 from synthgap import cli
@@ -156,6 +157,12 @@ def _seconds(work) -> float:
     return perf_counter() - start
 
 
+def made_whole(world: World, count: int) -> float:
+    """Images a second of a dataset made in this process: drawn, changed, coloured, written, checksummed."""
+    with TemporaryDirectory() as folder:
+        return count / _seconds(lambda: store.make(folder, world, count, "train", 0))
+
+
 def show(name: str, seconds: float, stages: dict[str, float], count: int) -> None:
     print(f"{name}: {count / seconds:,.0f} images/s, {1e6 * seconds / count:,.0f} µs an image ({count:,} images)")
     for stage, spent in sorted(stages.items(), key=lambda item: -item[1]):
@@ -192,6 +199,8 @@ def main() -> int:
         drawing = _seconds(
             lambda: [strokes.draw(labels[i : i + 500], np.random.default_rng(i)) for i in range(0, len(labels), 500)]
         )
+        worlds = {"strokes": mad.world()} | ({"MNIST's files": mad.world("idx", asked.idx)} if asked.idx else {})
+        whole = {name: made_whole(world, 4 * asked.ours) for name, world in worlds.items()}
         size, bandwidth, work, speed = floor()
 
     show("scikit-image", slow, slow_stages, asked.reference)
@@ -201,6 +210,8 @@ def main() -> int:
     print(f"ratio: {a / b:,.0f}")
     print(f"all 24 variants of a digit in a row: {asked.ours / crossed:,.0f} images/s")
     print(f"handwriting drawn from strokes: {asked.ours / drawing:,.0f} images/s")
+    for name, rate in whole.items():
+        print(f"datasets of MAD on {name}, everything: {rate:,.0f} images/s")
     print(f"mean grey of the first {both}: {expected[:both].mean():.1f} and {made[:both].mean():.1f}")
     least = 1e6 * (size / bandwidth + work / speed)
     print(
@@ -213,6 +224,9 @@ def main() -> int:
             "data_gen.morphology, random variants": asked.ours / fast,
             "data_gen.morphology, 24 variants of a digit in a row": asked.ours / crossed,
             "data_gen.digits.strokes, handwriting alone": asked.ours / drawing,
+        }
+        speeds |= {
+            f"datasets of MAD on {name}: drawn, changed, coloured, written": rate for name, rate in whole.items()
         }
         asked.out.parent.mkdir(parents=True, exist_ok=True)
         table = pd.DataFrame({"what": list(speeds), "images_per_second_and_core": [round(x) for x in speeds.values()]})
