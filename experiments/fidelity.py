@@ -8,8 +8,8 @@ Three answers, for each digit source at the published and at the strong setting 
 * `accuracy.csv`: how well a small conv net reads each factor from the image. The net: four 3x3 convolutions of 24, 48, 96 and
   128 channels, the second of stride 1 and the others of 2, batch norm, ReLU, then one linear map to a softmax a factor;
   240,000 training images, 2 epochs in batches of 256, AdamW (weight decay 0.01) with one cycle up to 4e-3; tested on 10,000
-  others by other writers; in all, and on images of each thickness. What no net reads there an encoder can't tell, and it adds to the information imbalance without
-  being counted.
+  others by other writers, in all and on those of each thickness. What no net reads there an encoder can't tell, and it adds
+  to the information imbalance without being counted.
 * `cross-effects.csv`: what each factor does to each measure of the digit. The same 2,000 digits, with the same chance, are
   rendered with the factor at each value and all else at its default; mean change in per cent of the default's mean.
 * `why.csv`: how many pixels an operation changes at all, and how many parts a digit has that nobody cut.
