@@ -3,11 +3,11 @@
     python experiments/handwriting.py MNIST_FOLDER
 
 `reading.csv`: how well a net that learnt from one kind of digit reads the other. The net: three 3x3 convolutions of 16, 32
-and 64 channels, stride 2, batch norm, ReLU, then one linear map. Its training: 60,000 images, 4 epochs in batches of 128,
-AdamW (weight decay 0.01) with one cycle up to 4e-3, every image shifted by up to 1 px, scaled (sd 8 %) and turned (sd 0.08
-rad). Strokes to learn from are the train writers', strokes to be read the test writers'. Where it learns from strokes it
-sees no real pixel; but the generator's ranges were narrowed with the help of a net that read MNIST's training images
-(data_gen/digits/strokes.py), and its test images were a yardstick.
+and 64 channels, stride 2, batch norm, ReLU, then one linear map. Its training: 60,000 strokes, or all training images of the
+folder; 4 epochs in batches of 128, AdamW (weight decay 0.01) with one cycle up to 4e-3, every image shifted by up to 1 px,
+scaled (sd 8 %) and turned (sd 0.08 rad). Strokes to learn from are the train writers', strokes to be read the test writers'.
+Where it learns from strokes it sees no real pixel; but the generator's ranges were narrowed with the help of nets that read
+training images of MNIST (data_gen/digits/strokes.py), and the folder's test images were a yardstick.
 
 `distributions.csv` and `distributions.png`: what 10,000 digits of each kind measure. `contact-sheet.png`: both, side by side.
 """
@@ -128,7 +128,7 @@ def draw_distributions(table: pd.DataFrame, path: Path) -> None:
 
 def draw_sheet(kinds: dict[str, tuple[np.ndarray, np.ndarray]], path: Path, columns: int = 20) -> None:
     """Two rows a digit, one of each kind, the first of each that come."""
-    figure = Figure(figsize=(12.8, 12), dpi=90, layout="constrained")
+    figure = Figure(figsize=(13.4, 12), dpi=90, layout="constrained")
     axis, rows, names = figure.subplots(), [], []
     for digit in range(10):
         for kind, (images, labels) in kinds.items():

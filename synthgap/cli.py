@@ -15,6 +15,10 @@ overrides are name=value pairs in Hydra's syntax; several values make a sweep:
   digits=idx digits.root=DIR           MNIST (or its kin) from IDX files instead of generated strokes
   images=symbolic                      the factors themselves instead of pixels: seconds a run
   captions.object=colour               another factor always named
+  space.hidden=[colour]                images in gray, though captions may name the colour
+  space.rho=0.5                        a colour that goes with the digit
+  space.held_out=0.2                   combinations that training never shows
+  mad.strength=strong                  operations that can be seen; mad.variant=published: the published faults
   world=my_world.py                    a world of your own
   out=DIR                              where runs are kept (runs)
   workers=N                            processes, one core each (all cores)
@@ -87,13 +91,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _all_options() -> str:
+    from data_gen.digits import strokes
     from synthgap import config
 
     names = {group: (next(iter(options)), f"one of {', '.join(options)}") for group, options in config.GROUPS.items()}
     for group, options in config.GROUPS.items():
         for option in options:
             names |= {**config.keys({group: option}), **names}  # where several have it, the default's wording
-    return "\n".join(f"  {key + '=' + _show_default(default):38} {why}" for key, (default, why) in names.items())
+    told = [f"  {key + '=' + _show_default(default):38} {why}" for key, (default, why) in names.items()]
+    latents = [f"  digits.style.{name:25} {x.meaning}; {x.low:g} to {x.high:g}" for name, x in strokes.LATENTS.items()]
+    return "\n".join([*told, "", "latents of the handwriting (those with _0 are one of several):", *latents])
 
 
 def _show_default(default) -> str:

@@ -66,6 +66,79 @@ def test_digits_from_files_keep_their_label_and_say_where_they_are_from(mnist):
     np.testing.assert_array_equal(idx.read(mnist, "test")[1][style["source_index"]], codes[:, 0])
 
 
+def drawn(codes: np.ndarray, **options) -> np.ndarray:
+    return mad.world("strokes", **options).render(codes, generator(0, "render"))[0].astype(int)
+
+
+def test_published_colours_turn_bright_strokes_white_and_corrected_ones_never():
+    codes = MAD.sample(200, generator(0, "factors"))
+    gray = drawn(codes * (np.arange(6) != 5), variant="published")
+    for variant in mad.VARIANTS:
+        for name, (r, g, b) in {"red": (1, 0, 0), "yellow": (1, 1, 0), "magenta": (1, 0, 1)}.items():
+            codes[:, 5] = MAD["colour"].values.index(name)
+            images, lit = drawn(codes, variant=variant), np.array((r, g, b), bool)
+            if variant == "published" and lit.sum() == 2:
+                np.testing.assert_array_equal(images[..., ~lit], gray[..., :1])  # the third channel keeps the gray
+                assert (images[..., lit] == 255 * (gray[..., :1] > 0)).all()
+            else:
+                assert not images[..., ~lit].any()
+
+
+def test_published_cuts_lie_above_and_left_of_their_points():
+    codes = MAD.sample(300, generator(0, "factors")) * np.array([1, 0, 0, 0, 0, 0])
+    whole, y, x = drawn(codes)[..., 0], *np.mgrid[:28, :28]
+    np.testing.assert_array_equal(drawn(codes, variant="published")[..., 0], whole)  # gray and uncut, they are the same
+    codes[:, 3] = 1
+    place = []
+    for variant in mad.VARIANTS:
+        lost = (whole - drawn(codes, variant=variant)[..., 0]).clip(0)
+        place.append(((lost * y).sum() / lost.sum(), (lost * x).sum() / lost.sum()))
+    corrected, published = np.array(place)
+    assert ((published - corrected) < -0.2).all()  # less than 0.75 px: beside the stroke there is nothing to lose
+
+
+@pytest.mark.parametrize(("factor", "value"), [("thickness", 1), ("swelling", 1), ("fracture", 1)])
+def test_the_strong_setting_changes_more_than_the_published_one(factor, value):
+    codes = np.zeros((200, 6), int)
+    codes[:, 0] = np.arange(200) % 10
+    plain = drawn(codes)
+    codes[:, MAD.index(factor)] = value
+    changed = [abs(drawn(codes, strength=strength) - plain).mean() for strength in mad.STRENGTHS]
+    assert changed[1] > 1.2 * changed[0]
+
+
+def test_every_style_that_can_be_a_factor_is_a_latent_with_halves():
+    space = mad.space(list(mad.STYLE))
+    assert space.names == (*MAD.names, *mad.STYLE)
+    codes = space.sample(500, generator(0, "factors"))
+    _, style = mad.world("strokes", style=list(mad.STYLE)).render(codes, generator(0, "render"))
+    for i, name in enumerate(mad.STYLE):
+        latent, upper = style[f"latent_{name}"], codes[:, 6 + i] == 1
+        for digit in range(10):
+            mine = codes[:, 0] == digit
+            assert latent[mine & ~upper].max() <= latent[mine & upper].min() + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"variant": "original"}, "allowed: corrected, published"),
+        ({"strength": "strng"}, "did you mean 'strong'"),
+        ({"style": ["slnt"]}, "did you mean 'slant'"),
+        ({"given": {"pen": 99}}, "must lie in"),
+    ],
+)
+def test_what_no_world_has_is_told(options, said):
+    with pytest.raises(InputError, match=said):
+        mad.world("strokes", **options)
+
+
+def test_style_is_for_strokes(mnist):
+    for options in ({"style": ["slant"]}, {"given": {"slant": 0.1}}):
+        with pytest.raises(InputError, match="only where digits=strokes draws it"):
+            mad.world("idx", mnist, **options)
+
+
 def test_an_unknown_source_is_told():
     with pytest.raises(InputError, match="did you mean 'strokes'"):
         mad.world("stroke")

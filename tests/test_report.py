@@ -45,6 +45,21 @@ def test_each_arm_has_its_own_verdict():
     assert "the modality gap falls as captions tell more (mode fixed)" in set(judged.claim)
 
 
+def test_each_claim_has_arms_of_what_it_does_not_range_over():
+    """A claim over the variant is judged at each number of attributes; one over attributes, for each variant."""
+    study = studies.load("published-mad")
+    both = [table(seeds=8).assign(**{"mad.variant": "corrected"}).drop(columns="temperature.mode")]
+    both.append(both[0].assign(**{"mad.variant": "published", "run_id": "p" + both[0].run_id}))
+    gap = both[1].metric == "rmg"
+    both[1].loc[gap, "value"] += 0.1 + 0.001 * np.arange(gap.sum())
+    judged = summary.verdicts(pd.concat(both, ignore_index=True), study)
+    over_variant = judged[judged.claim.str.startswith("the published code's faults raise the modality gap")]
+    assert over_variant.claim.str.extract(r"\((.*)\)")[0].tolist() == [f"attributes {k}" for k in range(6)]
+    assert (over_variant.verdict == "supported").all() and (over_variant.p == 1 / 256).all()
+    over_attributes = judged[judged.claim.str.startswith("the modality gap falls")]
+    assert over_attributes.claim.str.extract(r"\((.*)\)")[0].tolist() == ["corrected", "published"]
+
+
 def test_one_seed_decides_nothing():
     assert set(summary.verdicts(table(seeds=1), STUDY).verdict) == {"undecided"}
 

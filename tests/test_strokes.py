@@ -179,10 +179,15 @@ def test_writers_are_the_same_people_for_every_seed():
     assert np.corrcoef(*means)[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("name", ["slant", "pen", "contrast", "tension"])
-def test_a_writer_s_digits_are_alike_and_all_digits_have_the_habit(name):
+@pytest.fixture(scope="module")
+def crowd():
     labels = np.arange(20_000) % 10
-    _, style = drawn(labels)
+    return labels, drawn(labels)[1]
+
+
+@pytest.mark.parametrize("name", ["slant", "pen", "contrast", "tension"])
+def test_a_writer_s_digits_are_alike_and_all_digits_have_the_habit(crowd, name):
+    labels, style = crowd
     latent = style[name].copy()
     for digit in range(10):  # each digit has its own mean; what is left is the writer's and the moment's
         latent[labels == digit] -= latent[labels == digit].mean()
@@ -251,7 +256,12 @@ def test_a_latent_is_drawn_from_a_part_of_its_distribution(many):
         ({"given": {"slant": float("nan")}}, "it must lie in"),
         ({"given": {"shape_99": 0}}, "unknown latent"),
         ({"between": {"warp": (0, 1)}}, "drawn from a part"),
+        ({"given": {"pen": np.linspace(2, 60, 10)}}, "pen=8.44444: the stroke's width"),
+        ({"given": {"slant": "steep"}}, "slant must be a number, or a vector of 10 numbers"),
+        ({"given": {"slant": np.zeros(3)}}, "slant must be a number, or a vector of 10 numbers"),
         ({"between": {"slant": (0.5, 0.4)}}, "low <= high"),
+        ({"between": {"slant": 0.5}}, "low <= high"),
+        ({"between": {"slant": (0, "half")}}, "a part of slant must be a number"),
         ({"split": "validation"}, "unknown split"),
     ],
 )

@@ -289,7 +289,7 @@ def draw(
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not np.isin(labels, range(10)).all():
-        raise ValueError("labels must be a vector of integers from 0 to 9")
+        raise InputError("labels must be a vector of integers from 0 to 9")
     given, between = checked(given or {}, between or {}, len(labels))
     width = sum(LAYOUT.values())
     images = np.empty((len(labels), SIDE, SIDE), np.uint8)
@@ -318,17 +318,26 @@ def checked(given: Mapping, between: Mapping, n: int) -> tuple[dict, dict]:
         if name not in known:
             raise unknown("latent of the handwriting", name, known)
         latent = LATENTS[name] if name in LATENTS else LATENTS[f"{name.rsplit('_', 1)[0]}_0"]
-        out[name] = np.broadcast_to(np.asarray(values, dtype=float), n)
-        if n and not ((out[name] >= latent.low) & (out[name] <= latent.high)).all():
-            raise InputError(f"{name}={values}: {latent.meaning}; it must lie in [{latent.low}, {latent.high}]")
+        out[name] = _numbers(name, values, n)
+        wrong = out[name][~((out[name] >= latent.low) & (out[name] <= latent.high))]
+        if len(wrong):
+            raise InputError(f"{name}={wrong[0]:g}: {latent.meaning}; it must lie in [{latent.low}, {latent.high}]")
     parts = {}
-    for name, (low, high) in between.items():
+    for name, part in between.items():
         if name not in RISING:
             raise unknown("latent that can be drawn from a part of its distribution", name, RISING)
-        parts[name] = low, high = [np.broadcast_to(np.asarray(end, dtype=float), n) for end in (low, high)]
-        if not ((low >= 0) & (low <= high) & (high <= 1)).all():
+        ends = [_numbers(f"a part of {name}", end, n) for end in part] if isinstance(part, tuple | list) else []
+        if len(ends) != 2 or not ((ends[0] >= 0) & (ends[0] <= ends[1]) & (ends[1] <= 1)).all():
             raise InputError(f"a part of the distribution of {name} must be (low, high) with 0 <= low <= high <= 1")
+        parts[name] = tuple(ends)
     return out, parts
+
+
+def _numbers(name: str, values: float | np.ndarray, n: int) -> np.ndarray:
+    try:
+        return np.broadcast_to(np.asarray(values, dtype=float), n)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be a number, or a vector of {n} numbers: one a label") from None
 
 
 @lru_cache

@@ -1,6 +1,6 @@
-"""How fast MAD's digits are perturbed: a plain chain of scikit-image's functions beside data_gen.morphology.
+"""How fast MAD's digits are made: a plain chain of scikit-image's functions beside data_gen.morphology, and strokes.
 
-    python experiments/benchmarks/morphology.py [--idx FOLDER] [--reference 48] [--ours 4800]
+    python experiments/benchmarks/generator.py [--idx FOLDER] [--reference 48] [--ours 4800] [--out FILE]
 
 FOLDER holds MNIST's IDX files; without it, digits are drawn. One run, one core. Both chains get the same digits and all
 24 variants in turn. The plain one works as the published code does, on one image at a time and with a medial axis after
@@ -12,11 +12,13 @@ import sys
 from collections import defaultdict
 from contextlib import ExitStack
 from itertools import product
+from pathlib import Path
 from time import perf_counter
 from unittest import mock
 
 import cv2
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
@@ -165,6 +167,7 @@ def main() -> int:
     parser.add_argument("--idx", default="", metavar="FOLDER", help="folder of MNIST's IDX files; drawn digits without")
     parser.add_argument("--reference", type=int, default=48, metavar="N", help="images of the plain chain")
     parser.add_argument("--ours", type=int, default=4800, metavar="N", help="images of data_gen.morphology")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the speeds as CSV")
     asked = parser.parse_args()
     if min(asked.reference, asked.ours) < 1:
         raise InputError("--reference and --ours are numbers of images and should be at least 1")
@@ -185,6 +188,10 @@ def main() -> int:
         slow, slow_stages, expected = reference(digits[: asked.reference], variants[: asked.reference])
         fast, fast_stages, made = ours(digits[: asked.ours], variants[: asked.ours])
         crossed, _, _ = ours(digits[: -(-asked.ours // 24)].repeat(24, 0)[: asked.ours], variants[: asked.ours])
+        labels = np.arange(asked.ours) % 10
+        drawing = _seconds(
+            lambda: [strokes.draw(labels[i : i + 500], np.random.default_rng(i)) for i in range(0, len(labels), 500)]
+        )
         size, bandwidth, work, speed = floor()
 
     show("scikit-image", slow, slow_stages, asked.reference)
@@ -193,12 +200,24 @@ def main() -> int:
     both = min(asked.reference, asked.ours)
     print(f"ratio: {a / b:,.0f}")
     print(f"all 24 variants of a digit in a row: {asked.ours / crossed:,.0f} images/s")
+    print(f"handwriting drawn from strokes: {asked.ours / drawing:,.0f} images/s")
     print(f"mean grey of the first {both}: {expected[:both].mean():.1f} and {made[:both].mean():.1f}")
     least = 1e6 * (size / bandwidth + work / speed)
     print(
         f"floor: {least:.1f} µs an image: {size:,} bytes at {bandwidth / 1e9:.1f} GB/s and {work / 1e6:.2f} million "
         f"multiply-adds (to 112 px and back) at {speed / 1e9:.0f} billion/s; ours takes {1e6 * b / least:.0f} times that"
     )
+    if asked.out:
+        speeds = {
+            "scikit-image, medial axis after every operation": asked.reference / slow,
+            "data_gen.morphology, random variants": asked.ours / fast,
+            "data_gen.morphology, 24 variants of a digit in a row": asked.ours / crossed,
+            "data_gen.digits.strokes, handwriting alone": asked.ours / drawing,
+        }
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        table = pd.DataFrame({"what": list(speeds), "images_per_second_and_core": [round(x) for x in speeds.values()]})
+        table.to_csv(asked.out, index=False)
+        print(asked.out)
     return 0
 
 
