@@ -29,11 +29,7 @@ def fit(images: np.ndarray, k: int) -> Components:
     """
     flat = _flat(images)
     n, pixels = flat.shape
-    if not (k == int(k) and 1 <= k <= min(n, pixels)):
-        raise InputError(
-            f"image.components={k}: it must be a whole number from 1 to {min(n, pixels)}, "
-            f"for {n:,} images of {pixels} pixels"
-        )
+    check(k, n, pixels)
     total, squares = np.zeros(pixels), np.zeros((pixels, pixels))
     for start in range(0, n, _ROWS):
         block = flat[start : start + _ROWS].astype(np.float64)
@@ -44,6 +40,15 @@ def fit(images: np.ndarray, k: int) -> Components:
     axes = axes.T[::-1]
     largest = np.take_along_axis(axes, np.abs(axes).round(9).argmax(axis=1)[:, None], axis=1)
     return Components(mean, axes * np.sign(largest), np.maximum(variances[::-1], 0))
+
+
+def check(k: int, n: int, pixels: int) -> None:
+    """Whether n images can have k components. Raises InputError."""
+    if not (k == int(k) and 1 <= k <= min(n, pixels)):
+        raise InputError(
+            f"image.components={k}: it must be a whole number from 1 to {min(n, pixels)}, "
+            f"for {n:,} images of {pixels} pixels"
+        )
 
 
 def reduced(images: np.ndarray, components: Components) -> np.ndarray:

@@ -19,11 +19,11 @@ from scipy.signal import correlate, stft
 from sklearn.neighbors import KNeighborsClassifier
 
 from data_gen import FactorSpace, InputError
-from data_gen.factors import Factor
+from data_gen.factors import SPOKEN, Factor
 from data_gen.seeds import generator
 from data_gen.speech import RATE, SAMPLES, clip, recordings, resampled, voices
 from data_gen.speech.spectrograms import BANDS, FRAMES, noisy, spectrograms
-from data_gen.speech.voices import ACCENTS, FACTORS, PACE, PITCH, SPEAKERS
+from data_gen.speech.voices import ACCENTS, PACE, PITCH, SPEAKERS
 
 EXTRA = 'install it by pip install "synthgap[speech]"'
 
@@ -83,6 +83,11 @@ def test_all_voices_differ_and_those_of_the_test_are_other_people(espeak):
     assert len({voices.say(7, *voice).tobytes() for voice in every}) == len(every) == 168
 
 
+def test_the_tables_of_voices_are_those_of_the_factors():
+    assert [factor.values for factor in SPOKEN] == [tuple(t) for t in (ACCENTS, SPEAKERS["train"], PITCH, PACE)]
+    assert tuple(SPEAKERS["test"]) == tuple(SPEAKERS["train"])
+
+
 def test_every_accent_says_every_digit_in_its_own_way(espeak):
     for digit in range(10):
         said = {voices.say(digit, accent, "f2").tobytes() for accent in ACCENTS}
@@ -102,13 +107,13 @@ def test_pitch_pace_and_voice_are_heard(espeak):
 
     women, men = SPEAKERS["train"]["woman"], SPEAKERS["train"]["man"]
     assert median(f0, women) > 1.25 * median(f0, men)
-    assert median(f0, men, pitch=PITCH["high"][0]) > 1.25 * median(f0, men, pitch=PITCH["low"][1])
-    assert median(len, women, speed=PACE["slow"][1]) > 1.25 * median(len, women, speed=PACE["fast"][0])
+    assert median(f0, men, pitch=PITCH["high"][0]) > 1.25 * median(f0, men, pitch=PITCH["low"][-1])
+    assert median(len, women, speed=PACE["slow"][-1]) > 1.25 * median(len, women, speed=PACE["fast"][0])
     assert max(len(voices.say(d, a, "f4", 50, PACE["slow"][0])) for d in range(10) for a in ACCENTS) <= SAMPLES
 
 
 def drawn(n, split="train", seed=0):
-    space = FactorSpace((Factor("digit", tuple("0123456789")), *FACTORS))
+    space = FactorSpace((Factor("digit", tuple("0123456789")), *SPOKEN))
     codes = space.sample(n, generator(seed, "codes"))
     return codes, *voices.draw(codes, generator(seed, "draw"), split)
 
@@ -118,9 +123,9 @@ def test_draw_keeps_to_the_codes_and_the_split(espeak):
         codes, clips, latents = drawn(40, split)
         assert clips.shape == (40, SAMPLES) and clips.dtype == np.float32
         for (_, _, voice, pitch, pace), who, height, speed in zip(codes, *latents.values(), strict=True):
-            assert who in SPEAKERS[split][FACTORS[1].values[voice]]
-            assert PITCH[FACTORS[2].values[pitch]][0] <= height <= PITCH[FACTORS[2].values[pitch]][1]
-            assert PACE[FACTORS[3].values[pace]][0] <= speed <= PACE[FACTORS[3].values[pace]][1]
+            assert who in SPEAKERS[split][SPOKEN[1].values[voice]]
+            assert height in PITCH[SPOKEN[2].values[pitch]]
+            assert speed in PACE[SPOKEN[3].values[pace]]
     first = voices.draw(codes[:7], generator(0, "draw"), "test")
     np.testing.assert_array_equal(first[0], clips[:7])
 

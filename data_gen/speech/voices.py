@@ -8,7 +8,7 @@ those of (digit, accent, speaker, pitch, speed) in any order and any process. Th
 import _ctypes
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,6 @@ from threading import Lock
 import numpy as np
 
 from data_gen.errors import InputError, unknown
-from data_gen.factors import Factor
 from data_gen.speech import clip, extra, resampled
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -42,37 +41,31 @@ SPEAKERS = {
     "test": {"woman": ("f3", "Alicia", "anika", "steph"), "man": ("m3", "Denis", "Mario", "boris")},
 }
 
-PITCH = {"low": (15, 35), "high": (65, 85)}  # eSpeak's, 0 to 99; at 50 a speaker talks as high as is natural
-PACE = {"slow": (120, 140), "fast": (190, 240)}  # words a minute; slower, some speakers need more than a clip
-
-#: What is heard beside the digit; the speaker, the exact pitch and the exact speed are left to chance.
-FACTORS = (
-    Factor("accent", tuple(ACCENTS)),
-    Factor("voice", ("woman", "man")),
-    Factor("pitch", tuple(PITCH)),
-    Factor("pace", tuple(PACE)),
-)
+PITCH = {"low": range(15, 36), "high": range(65, 86)}  # eSpeak's, 0 to 99; at 50 a speaker talks as high as is natural
+PACE = {"slow": range(120, 141), "fast": range(190, 241)}  # words a minute; slower, some need more than a clip
 
 
 def draw(codes: np.ndarray, generator: np.random.Generator, split: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Clips float32 [n, SAMPLES] of codes [n, 5], the digit and then `FACTORS`; and who spoke, how high and how fast.
+    """Clips float32 [n, SAMPLES] of codes [n, 5], the digit and then `SPOKEN`; and who spoke, how high and how fast.
 
-    The first m clips do not depend on n. Raises InputError for an unknown split, or if eSpeak NG is missing.
+    These three are left to chance: one of the split's speakers, and numbers from `PITCH` and `PACE`. The first m clips do
+    not depend on n. Raises InputError for an unknown split, or if eSpeak NG is missing.
     """
     if split not in SPEAKERS:
         raise unknown("split", split, SPEAKERS)
-    chance = generator.random((len(codes), 3))
-    accents, ranges = list(ACCENTS), (list(PITCH.values()), list(PACE.values()))
-    clips, latents = [], {"speaker": [], "pitch_value": [], "words_per_minute": []}
-    for (digit, accent, voice, *where), (u, *at) in zip(codes.tolist(), chance.tolist(), strict=True):
-        speakers = SPEAKERS[split][FACTORS[1].values[voice]]
-        speaker = speakers[int(u * len(speakers))]
-        lows_highs = (between[value] for between, value in zip(ranges, where, strict=True))
-        pitch, speed = (low + int(x * (high + 1 - low)) for (low, high), x in zip(lows_highs, at, strict=True))
-        clips.append(clip(say(digit, accents[accent], speaker, pitch, speed)))
-        for latent, value in zip(latents.values(), (speaker, pitch, speed), strict=True):
-            latent.append(value)
+    accents, people, pitches, paces = list(ACCENTS), *(list(t.values()) for t in (SPEAKERS[split], PITCH, PACE))
+    clips, who, heights, speeds = [], [], [], []
+    for (digit, accent, voice, pitch, pace), (u, v, w) in zip(codes, generator.random((len(codes), 3)), strict=True):
+        who.append(_at(u, people[voice]))
+        heights.append(_at(v, pitches[pitch]))
+        speeds.append(_at(w, paces[pace]))
+        clips.append(clip(say(int(digit), accents[accent], who[-1], heights[-1], speeds[-1])))
+    latents = {"speaker": who, "pitch_value": heights, "words_per_minute": speeds}
     return np.stack(clips), {name: np.array(latent) for name, latent in latents.items()}
+
+
+def _at(share: float, options: Sequence):
+    return options[int(share * len(options))]
 
 
 def say(digit: int, accent: str, speaker: str, pitch: int = 50, speed: int = 160) -> np.ndarray:
