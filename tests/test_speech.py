@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import correlate, stft
@@ -72,8 +74,18 @@ def test_an_utterance_is_the_same_in_any_order_and_any_process(espeak):
     expected = sums(UTTERANCES)
     assert sums(UTTERANCES[::-1]) == expected
     backwards = json.dumps([UTTERANCES[i] for i in generator(0, "order").permutation(len(UTTERANCES))])
-    done = subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, backwards], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", IN_ANOTHER_PROCESS, backwards], capture_output=True, text=True, cwd=ROOT
+    )
     assert {tuple(u): digest for u, digest in json.loads(done.stdout)} == expected, done.stderr
+
+
+def test_the_folder_of_voices_goes_with_its_process(espeak, tmp_path):
+    program = "from data_gen.speech.voices import say, _files; say(1, 'american', 'f1'); print(_files()[1])"
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.stdout.startswith(str(tmp_path)), done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_all_voices_differ_and_those_of_the_test_are_other_people(espeak):
