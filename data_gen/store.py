@@ -1,4 +1,5 @@
 """Datasets on disk: `images.npy` (uint8 [N, H, W, 3]), `factors.parquet`, `manifest.json`; whole or not there at all.
+A world that is also observed otherwise has a file more for each such modality, e.g. `audio.npy` (uint8 [N, …]).
 
 A dataset is written beside its place and renamed, under a lock, so that two processes that ask for it both get it; its
 folder is named by the hash of its recipe, so that it is reused exactly when it is the same. It is drawn block by block,
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import file_digest, sha256
 from itertools import islice
 from multiprocessing import get_context
@@ -40,12 +41,16 @@ ROWS = 64 * BLOCK  # of the factor table written at once
 
 @dataclass(frozen=True)
 class Dataset:
-    """images uint8 [N, H, W, 3]; table: the factors' value names, then the style latents; manifest: where it is from."""
+    """images uint8 [N, H, W, 3]; table: the factors' value names, then the style latents; manifest: where it is from.
+
+    others: what other modalities observe, by name, uint8 [N, …].
+    """
 
     folder: Path
     images: np.ndarray
     table: pd.DataFrame
     manifest: dict
+    others: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def recipe(world: World, images: int, split: str, seed: int) -> dict:
@@ -99,7 +104,8 @@ def make(
                 tasks = ((codes[i : i + BLOCK], split, seed, i // BLOCK) for i in range(0, images, BLOCK))
                 drawn = _in_processes(again, tasks, workers) if workers else _here(world, tasks)
                 _write(partial, world, codes[:images], drawn, report)
-                sums = {name: checksum(partial / name) for name in FILES}
+                written = sorted(path.name for path in partial.iterdir())
+                sums = {name: checksum(partial / name) for name in dict.fromkeys((*FILES, *written))}
                 (partial / "manifest.json").write_text(json.dumps({"recipe": wanted, "checksums": sums}, indent=1))
                 os.replace(partial, folder)
             finally:
@@ -107,7 +113,7 @@ def make(
     return folder
 
 
-Drawn = Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]  # blocks, in their order
+Drawn = Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]  # blocks, in their order
 
 
 def _here(world: World, tasks: Iterator[tuple]) -> Drawn:
@@ -147,49 +153,71 @@ def _in_processes(again: Callable[[], World], tasks: Iterator[tuple], workers: i
 
 def _write(folder: Path, world: World, codes: np.ndarray, drawn: Drawn, report: Callable[[int], None]) -> None:
     """Blocks as they come. The last is drawn whole and cut, so that a small dataset is the beginning of a larger one."""
-    n, done, shape, rows, writer = len(codes), 0, None, [], None
-    with ExitStack() as files:
-        file = files.enter_context((folder / "images.npy").open("wb"))  # on a full disk, a memory map is a bus error
-        for pixels, style in drawn:
-            if shape is None:
-                shape = pixels.shape[1:]
-                header = {"descr": "|u1", "fortran_order": False, "shape": (n, *shape)}
-                np.lib.format.write_array_header_1_0(file, header)
-            if pixels.shape[1:] != shape:
-                raise InputError(f"render gave images of {list(shape)}, then of {list(pixels.shape[1:])}")
-            take = min(len(pixels), n - done)
-            file.write(pixels[:take].tobytes())
+    n, done, shapes, rows, writer = len(codes), 0, {}, [], None
+    with ExitStack() as stack:
+        files = {}  # not memory maps: on a full disk, one is a bus error
+        for observed, style in drawn:
+            given = {modality: list(values.shape[1:]) for modality, values in observed.items()}
+            if shapes and given != shapes:
+                raise InputError(f"render gave {_told(shapes)}, then {_told(given)}")
+            take = min(len(observed["image"]), n - done)
+            for modality, values in observed.items():
+                if not shapes:
+                    files[modality] = stack.enter_context((folder / _file(modality)).open("wb"))
+                    header = {"descr": "|u1", "fortran_order": False, "shape": (n, *values.shape[1:])}
+                    np.lib.format.write_array_header_1_0(files[modality], header)
+                files[modality].write(values[:take].tobytes())
+            shapes = given
             rows.append(world.space.table(codes[done : done + take]).assign(**{k: v[:take] for k, v in style.items()}))
             done += take
             if done == n or sum(map(len, rows)) >= ROWS:
                 table = pa.Table.from_pandas(pd.concat(rows, ignore_index=True), preserve_index=False)
-                writer = writer or files.enter_context(pq.ParquetWriter(folder / "factors.parquet", table.schema))
+                writer = writer or stack.enter_context(pq.ParquetWriter(folder / "factors.parquet", table.schema))
                 writer.write_table(table)
                 rows = []
             report(done)
 
 
-def draw(world: World, codes: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Images uint8 [n, H, W, 3] and style latents {name: [n]} of codes [n, F]. Raises InputError if render gives others."""
-    drawn = world.render(np.where(world.visible, codes, 0), generator)
-    pixels, style = drawn if isinstance(drawn, tuple) else (drawn, {})
-    pixels = np.asarray(pixels)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != len(codes) or pixels.shape[3] != 3:
-        raise InputError(
-            f"render must give uint8 images [{len(codes)}, H, W, 3], got {pixels.dtype} {list(pixels.shape)}"
-        )
+def _file(modality: str) -> str:
+    return "images.npy" if modality == "image" else f"{modality}.npy"
+
+
+def _told(shapes: dict[str, list[int]]) -> str:
+    return ", ".join(f"{modality}s of {shape}" for modality, shape in shapes.items())
+
+
+def draw(
+    world: World, codes: np.ndarray, generator: np.random.Generator
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """What is observed of codes [n, F], by modality: images uint8 [n, H, W, 3], others uint8 [n, …]; and style latents
+    {name: [n]}. Raises InputError if render gives others.
+    """
+    drawn = world.render(np.where(world.space.mask(world.hidden), 0, codes), generator)
+    observed, style = drawn if isinstance(drawn, tuple) else (drawn, {})
+    observed = observed if isinstance(observed, dict) else {"image": observed}
+    observed = {modality: np.asarray(values) for modality, values in observed.items()}
+    if set(observed) != set(world.modalities):
+        raise InputError(f"render must give {' and '.join(world.modalities)}, got {' and '.join(observed)}")
+    for modality, values in observed.items():
+        fits = values.ndim == 4 and values.shape[3] == 3 if modality == "image" else values.ndim > 1
+        if values.dtype != np.uint8 or not fits or len(values) != len(codes):
+            shape = "H, W, 3" if modality == "image" else "…"
+            raise InputError(
+                f"render must give uint8 {modality}s [{len(codes)}, {shape}], got {values.dtype} {list(values.shape)}"
+            )
     for name, latent in style.items():
         if name in world.space.names:
             raise InputError(f"render's style latent {name!r} is named like a factor; give it another name")
         if np.shape(latent) != (len(codes),):
             raise InputError(f"render's style latent {name!r} must be [{len(codes)}], got {list(np.shape(latent))}")
-    return pixels, style
+    return observed, style
 
 
 def trial(world: World) -> int:
-    """Draw two samples, so that a render's mistake is told before any work → bytes of an image."""
+    """Draw two samples, so that a render's mistake is told before any work → bytes of what is observed of one."""
     g = generator(0, "trial")
-    return draw(world, world.space.sample(2, g), g)[0][0].nbytes
+    observed, _ = draw(world, world.space.sample(2, g), g)
+    return sum(values[0].nbytes for values in observed.values())
 
 
 def load(folder: str | Path, mapped: bool = False) -> Dataset:
@@ -200,11 +228,16 @@ def load(folder: str | Path, mapped: bool = False) -> Dataset:
     folder = Path(folder)
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-        for name in FILES:
+        for name in {*FILES, *manifest["checksums"]}:
             if checksum(folder / name) != manifest["checksums"][name]:
                 raise ValueError(f"{name} does not match its checksum")
-        images = np.load(folder / "images.npy", mmap_mode="r" if mapped else None)
-        return Dataset(folder, images, pd.read_parquet(folder / "factors.parquet"), manifest)
+        arrays = {
+            name.removesuffix(".npy"): np.load(folder / name, mmap_mode="r" if mapped else None)
+            for name in manifest["checksums"]
+            if name.endswith(".npy")
+        }
+        table = pd.read_parquet(folder / "factors.parquet")
+        return Dataset(folder, arrays.pop("images"), table, manifest, arrays)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"the dataset in {folder} is damaged ({error}); delete that folder and it is made again"

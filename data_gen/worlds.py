@@ -1,7 +1,7 @@
 """A world: a factor space and a way to show it. MAD is one; a teacher's own is another, and nothing else changes."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -14,8 +14,10 @@ import numpy as np
 from data_gen.errors import InputError
 from data_gen.factors import FactorSpace
 
-#: codes int64 [n, F] and a generator → uint8 images [n, H, W, 3], alone or with style latents {name: [n]}.
-Render = Callable[[np.ndarray, np.random.Generator], np.ndarray | tuple[np.ndarray, dict[str, np.ndarray]]]
+#: What is observed of n samples: uint8 images [n, H, W, 3], or by modality {"image": such, another: uint8 [n, …]}.
+Observed = np.ndarray | dict[str, np.ndarray]
+#: codes int64 [n, F] and a generator → what is observed, alone or with style latents {name: [n]}.
+Render = Callable[[np.ndarray, np.random.Generator], Observed | tuple[Observed, dict[str, np.ndarray]]]
 #: images uint8 [n, H, W, 3], their codes [n, F] and a generator → the same things as another look shows them.
 Look = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
@@ -29,6 +31,7 @@ class World:
     hidden: factors that images do not show, though captions may name them (reverse imbalance): they are rendered, or
     read as symbols, as if each had its first value, or were not there.
     look: for a world that is never the same twice: applied afresh in every epoch but the first.
+    shows: for a world that is observed otherwise than by images: the factors that each modality shows.
     """
 
     space: FactorSpace
@@ -36,12 +39,27 @@ class World:
     identity: dict[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     look: Look | None = None
+    shows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.shows and "image" not in self.shows:
+            raise InputError(
+                f"World.shows names what {', '.join(self.shows)} shows; it must name what `image` does too"
+            )
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What observes the world, captions aside."""
+        return tuple(self.shows) or ("image",)
 
     @property
     def visible(self) -> np.ndarray:
         """Which factors the images show, bool [F]."""
-        hidden = [self.space.index(name) for name in self.hidden]
-        return ~np.isin(np.arange(len(self.space)), hidden)
+        return self.shown_by("image")
+
+    def shown_by(self, modality: str) -> np.ndarray:
+        """Which factors a modality shows, bool [F]."""
+        return self.space.mask(self.shows.get(modality, self.space.names)) & ~self.space.mask(self.hidden)
 
 
 def load(path: str | Path) -> World:

@@ -192,7 +192,7 @@ def _sheet(c: dict, world, root: Path) -> Path:
 
     n, seed = 30, c["seeds"]["data"]
     codes = world.space.sample(store.BLOCK, generator(seed, "factors", "train"))
-    images, _ = store.draw(world, codes, generator(seed, "render", "train", 0))
+    images = store.draw(world, codes, generator(seed, "render", "train", 0))[0]["image"]
     tokens = observations.captions_of(c, codes, "train")
     root.mkdir(parents=True, exist_ok=True)
     path = root / f"sheet-{store.digest({'config': c})}.png"

@@ -25,6 +25,15 @@ def mnist() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def fsdd() -> Path:
+    """The folder of FSDD's recordings: $SYNTHGAP_FSDD, or ../shared/data/fsdd/recordings beside the checkout."""
+    folder = Path(os.environ.get("SYNTHGAP_FSDD", ROOT.parent / "shared" / "data" / "fsdd" / "recordings"))
+    if not folder.is_dir():
+        pytest.skip(f"no real recordings at {folder} (set SYNTHGAP_FSDD to a folder of FSDD's WAV files)")
+    return folder
+
+
 @pytest.fixture
 def synthgap(tmp_path):
     """Run the real command in an empty folder → CompletedProcess with text output."""

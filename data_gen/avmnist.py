@@ -1,0 +1,119 @@
+"""AV-MNIST, generated: a digit that is seen faintly, as MAD's in gray, and spoken in noise; what they share is the digit.
+
+Two knobs set how much each tells: the number of principal components that are left of an image, and the level of speech
+over noise. Both splits' components are those of training images, the mean is put back, and nobody speaks in both splits.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from data_gen import components, mad
+from data_gen.errors import InputError, unknown
+from data_gen.factors import AVMNIST, MAD, FactorSpace
+from data_gen.seeds import generator
+from data_gen.speech import recordings, voices
+from data_gen.speech.spectrograms import noisy, spectrograms
+from data_gen.worlds import Render, World
+
+SPEECH = ("voices", "recordings")
+SNR_DB = 10.0
+FITTED = 4000  # training images that the components are fitted on: a process draws them before its first of 500
+
+_SEEN = AVMNIST.names[:5]  # MAD's, in its order
+
+
+def space(speech: str = "voices") -> FactorSpace:
+    """AVMNIST's factors; of recordings nothing is known but the digit, so nothing else of the sound is a factor."""
+    if speech not in SPEECH:
+        raise unknown("value of speech", speech, SPEECH)
+    return AVMNIST if speech == "voices" else FactorSpace(AVMNIST.factors[: len(_SEEN)])
+
+
+def world(
+    digits: str = "strokes",
+    root: str = "",
+    split: str = "train",
+    *,
+    speech: str = "voices",
+    speech_root: str = "",
+    held_out: Sequence[str] = (),
+    kept: int | None = None,
+    snr_db: float = SNR_DB,
+    strength: str = "published",
+) -> World:
+    """AV-MNIST from MAD's sources of digits, and from voices or the recordings in `speech_root`.
+
+    held_out: recordings only: the speakers of the test. kept: components left of an image; None: all. snr_db: of speech
+    over white noise; infinite for none. strength: of MAD's operations.
+    Raises InputError for a name that is none of these, a number that cannot be, or files that are none.
+    """
+    factors, seen = space(speech), mad.world(digits, root, split, strength=strength)
+    identity = dict(seen.identity, world="avmnist", speech=speech, kept=kept, snr_db=float(snr_db))
+    if not snr_db > -np.inf:
+        raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels, or inf for no noise")
+    if speech == "voices":
+        if speech_root or held_out:
+            raise InputError("speech.root and speakers to hold out are for speech=recordings")
+        say = _voices(split)
+        identity |= {"espeak": voices.version()}
+    else:
+        say = _recordings(speech_root, split, tuple(held_out))
+        identity |= {"recordings": recordings.fingerprint(speech_root), "held_out": sorted(held_out)}
+    see = _gray(seen.render)
+    if kept is not None:
+        see = _faint(see, _gray(mad.world(digits, root, "train", strength=strength).render), kept)
+
+    def render(codes: np.ndarray, generator: np.random.Generator):
+        of_image, of_sound, of_noise = generator.spawn(3)  # so that one's draws never shift another's
+        gray, look = see(codes, of_image)
+        clips, sound = say(codes, of_sound)
+        heard = spectrograms(noisy(clips, snr_db, of_noise.spawn(len(codes))))
+        return {"image": np.repeat(gray[..., None], 3, axis=-1), "audio": heard}, {**look, **sound}
+
+    return World(factors, render, identity, shows={"image": _SEEN, "audio": ("digit", *factors.names[len(_SEEN) :])})
+
+
+def _gray(render: Render):
+    def see(codes: np.ndarray, generator: np.random.Generator):
+        mad_codes = np.zeros((len(codes), len(MAD)), dtype=np.int64)
+        mad_codes[:, : len(_SEEN)] = codes[:, : len(_SEEN)]  # the colour is gray
+        images, style = render(mad_codes, generator)
+        return images[..., 0], style
+
+    return see
+
+
+def _faint(see, see_in_training, kept: int):
+    @cache  # fitted when first needed: a world may be asked for its name alone
+    def fitted() -> components.Components:
+        chance = generator(0, "components")
+        return components.fit(see_in_training(AVMNIST.sample(FITTED, chance), chance)[0], kept)
+
+    def faint(codes: np.ndarray, generator: np.random.Generator):
+        gray, style = see(codes, generator)
+        return components.reduced(gray, fitted()), style
+
+    components.check(kept, FITTED, 28 * 28)
+    return faint
+
+
+def _voices(split: str):
+    if split not in voices.SPEAKERS:
+        raise unknown("split", split, voices.SPEAKERS)
+    columns = [0, *range(len(_SEEN), len(AVMNIST))]  # the digit and SPOKEN
+    return lambda codes, generator: voices.draw(codes[:, columns], generator, split)
+
+
+def _recordings(root: str, split: str, held_out: tuple[str, ...]):
+    clips, digits, speakers = recordings.read(root, split, held_out)
+    order, counts = np.argsort(digits, kind="stable"), np.bincount(digits, minlength=10)
+    starts = np.cumsum(counts) - counts
+
+    def draw(codes: np.ndarray, generator: np.random.Generator):
+        digit = codes[:, 0]
+        chosen = order[starts[digit] + (generator.random(len(digit)) * counts[digit]).astype(int)]
+        return clips[chosen], {"speaker": speakers[chosen], "recording": chosen.astype(np.int32)}
+
+    return draw

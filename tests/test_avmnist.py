@@ -1,0 +1,124 @@
+"""AV-MNIST: a digit seen and heard; what one modality shows beside it, the other does not."""
+
+from functools import partial
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from data_gen import AVMNIST, InputError, avmnist, components, store
+from data_gen.seeds import generator
+
+needed = pytest.mark.skipif(
+    not all(map(find_spec, ("espeakng_loader", "soundfile", "torchaudio"))),
+    reason='no eSpeak NG, soundfile or torchaudio here (pip install "synthgap[speech]")',
+)
+SEEN, HEARD = AVMNIST.names[1:5], AVMNIST.names[5:]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(avmnist, "FITTED", 300)
+
+
+def shown(world, codes, seed=0):
+    observed, style = store.draw(world, codes, generator(seed, "render"))
+    return observed["image"], observed["audio"], style
+
+
+def test_the_space():
+    assert AVMNIST.names == ("digit", "thickness", "swelling", "fracture", "size", "accent", "voice", "pitch", "pace")
+    assert AVMNIST.bits.sum() == pytest.approx(np.log2(13_440))
+    assert avmnist.space("recordings").names == AVMNIST.names[:5]
+
+
+@needed
+def test_each_modality_shows_the_digit_and_factors_of_its_own(quick):
+    world, codes = avmnist.world(kept=20), AVMNIST.sample(12, generator(0))
+    image, audio, style = shown(world, codes)
+    assert image.shape == (12, 28, 28, 3) and audio.shape == (12, 112, 112)
+    assert {"slant", "writer", "speaker", "pitch_value", "words_per_minute"} <= set(style)
+    assert [name for name, x in zip(AVMNIST.names, world.shown_by("image"), strict=True) if x] == ["digit", *SEEN]
+    assert [name for name, x in zip(AVMNIST.names, world.shown_by("audio"), strict=True) if x] == ["digit", *HEARD]
+    for names, kept, changed in ((SEEN, 1, 0), (HEARD, 0, 1), (("digit",), None, None)):
+        other = codes.copy()
+        for name in names:
+            other[:, AVMNIST.index(name)] = (other[:, AVMNIST.index(name)] + 1) % len(AVMNIST[name])
+        again = shown(world, other)[:2]
+        same = [(a == b).all(axis=tuple(range(1, a.ndim))) for a, b in zip((image, audio), again, strict=True)]
+        if kept is None:
+            assert not same[0].any() and not same[1].any()
+        else:
+            assert same[kept].all() and not same[changed].any()
+
+
+@needed
+def test_components_are_those_of_training_images_in_both_splits(quick):
+    codes = AVMNIST.sample(30, generator(1))
+    fitted = None
+    for split in ("train", "test"):
+        whole, heard, _ = shown(avmnist.world(split=split), codes)
+        faint, heard_again, _ = shown(avmnist.world(split=split, kept=5), codes)
+        np.testing.assert_array_equal(heard, heard_again)
+        if fitted is None:
+            chance = generator(0, "components")
+            train = avmnist._gray(avmnist.mad.world().render)(AVMNIST.sample(300, chance), chance)[0]
+            fitted = components.fit(train, 5)
+        np.testing.assert_array_equal(faint[..., 0], components.reduced(whole[..., 0], fitted))
+
+
+@needed
+def test_noise_hides_sound_and_leaves_images(quick):
+    codes = AVMNIST.sample(10, generator(2))
+    clean, noisy, loud = (shown(avmnist.world(snr_db=snr_db), codes) for snr_db in (np.inf, 20, -10))
+    assert (clean[0] == noisy[0]).all() and (noisy[0] == loud[0]).all()
+    floors = [np.median(x[1].reshape(10, -1), axis=1) for x in (clean, noisy, loud)]
+    assert (floors[0] < floors[1]).all() and (floors[1] < floors[2]).all()
+
+
+@needed
+def test_recordings_are_of_the_digit_and_speakers_are_held_out(fsdd):
+    from data_gen.speech import recordings
+
+    heard = {}
+    for split in ("train", "test"):
+        world = avmnist.world(split=split, speech="recordings", speech_root=str(fsdd))
+        codes = world.space.sample(60, generator(0))
+        _, _, style = shown(world, codes)
+        files = recordings.read(fsdd, split)
+        np.testing.assert_array_equal(files.digits[style["recording"]], codes[:, 0])
+        heard[split] = set(style["speaker"])
+        assert heard[split] <= set(files.speakers) and world.identity["recordings"] == recordings.fingerprint(fsdd)
+    assert heard["train"].isdisjoint(heard["test"])
+
+
+@needed
+def test_a_dataset_is_the_same_from_any_number_of_workers(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    again = partial(avmnist.world, split="test")
+    here, there = (
+        store.load(store.make(tmp_path / str(n), again(), 30, "test", 0, workers=n, again=again)) for n in (0, 1)
+    )
+    assert here.manifest == there.manifest
+    assert here.images.shape == (30, 28, 28, 3) and here.others["audio"].shape == (30, 112, 112)
+    np.testing.assert_array_equal(here.others["audio"], there.others["audio"])
+    assert list(here.table.columns[:9]) == list(AVMNIST.names) and set(here.table.speaker) <= {
+        *("f3", "Alicia", "anika", "steph"),
+        *("m3", "Denis", "Mario", "boris"),
+    }
+
+
+@needed
+def test_what_cannot_be_is_told(tmp_path):
+    for wrong, told in (
+        ({"speech": "voice"}, "unknown value of speech 'voice'; did you mean 'voices'"),
+        ({"kept": 0}, "image.components=0: it must be a whole number from 1 to 784"),
+        ({"kept": 785}, "image.components=785"),
+        ({"snr_db": np.nan}, "audio.snr_db=nan"),
+        ({"speech_root": "x"}, "speech.root and speakers to hold out are for speech=recordings"),
+        ({"speech": "recordings", "speech_root": str(tmp_path)}, "holds no WAV file"),
+        ({"split": "tset"}, "did you mean 'test'"),
+    ):
+        with pytest.raises(InputError, match=told):
+            avmnist.world(**wrong)
