@@ -31,6 +31,11 @@ def space(speech: str = "voices") -> FactorSpace:
     return AVMNIST if speech == "voices" else FactorSpace(AVMNIST.factors[: len(_SEEN)])
 
 
+def shows(space: FactorSpace) -> dict[str, tuple[str, ...]]:
+    """The factors that each modality shows; the digit is all that two share."""
+    return {"image": _SEEN, "audio": ("digit", *space.names[len(_SEEN) :])}
+
+
 def world(
     digits: str = "strokes",
     root: str = "",
@@ -72,7 +77,7 @@ def world(
         heard = spectrograms(noisy(clips, snr_db, of_noise.spawn(len(codes))))
         return {"image": np.repeat(gray[..., None], 3, axis=-1), "audio": heard}, {**look, **sound}
 
-    return World(factors, render, identity, shows={"image": _SEEN, "audio": ("digit", *factors.names[len(_SEEN) :])})
+    return World(factors, render, identity, shows=shows(factors))
 
 
 def _gray(render: Render):
