@@ -162,7 +162,7 @@ class Avmnist:
 
 @dataclass
 class Image:
-    components: int | None = option(10, "principal components left of avmnist's images; null: all of the image")
+    components: int | None = option(20, "principal components left of avmnist's images; null: all of the image")
 
 
 @dataclass
