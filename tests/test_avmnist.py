@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from data_gen import AVMNIST, InputError, avmnist, components, store
+from data_gen import AVMNIST, InputError, avmnist, components, mad, store
+from data_gen.digits import idx
 from data_gen.seeds import generator
 
 needed = pytest.mark.skipif(
@@ -57,7 +58,7 @@ def test_each_modality_shows_the_digit_and_factors_of_its_own(quick):
 def test_components_are_those_of_training_images_in_both_splits(quick):
     codes = AVMNIST.sample(30, generator(1))
     fitted = None
-    for split in ("train", "test"):
+    for split in ("train", "validation", "test"):
         whole, heard, _ = shown(avmnist.world(split=split), codes)
         faint, heard_again, _ = shown(avmnist.world(split=split, kept=5), codes)
         np.testing.assert_array_equal(heard, heard_again)
@@ -66,6 +67,29 @@ def test_components_are_those_of_training_images_in_both_splits(quick):
             train = avmnist._gray(avmnist.mad.world().render)(AVMNIST.sample(300, chance), chance)[0]
             fitted = components.fit(train, 5)
         np.testing.assert_array_equal(faint[..., 0], components.reduced(whole[..., 0], fitted))
+
+
+@needed
+def test_no_writer_and_no_speaker_is_in_two_splits():
+    codes = AVMNIST.sample(120, generator(4))
+    styles = [shown(avmnist.world(split=split), codes)[2] for split in ("train", "validation", "test")]
+    for name in ("writer", "speaker"):
+        each = [set(style[name].tolist()) for style in styles]
+        assert sum(map(len, each)) == len(set.union(*each))
+
+
+@needed
+def test_of_files_the_last_twelfth_is_validation_and_mads_own_train_is_whole(mnist):
+    images, labels = idx.read(mnist, "train")
+    codes, first = AVMNIST.sample(200, generator(5)), len(images) - round(len(images) / 12)
+    for split, part in (("train", slice(first)), ("validation", slice(first, None))):
+        style = shown(avmnist.world("idx", str(mnist), split), codes)[2]
+        np.testing.assert_array_equal(labels[part][style["source_index"]], codes[:, 0])
+    mad_codes = np.stack([np.repeat(9, 5000), *np.zeros((5, 5000), int)], axis=1)
+    _, style = mad.world("idx", mnist).render(mad_codes, generator(0, "render"))
+    assert style["source_index"].max() >= first
+    with pytest.raises(InputError, match="has no image for the validation split"):
+        mad.world("idx", mnist, "validation")
 
 
 @needed
@@ -82,14 +106,14 @@ def test_recordings_are_of_the_digit_and_speakers_are_held_out(fsdd):
     from data_gen.speech import recordings
 
     heard = {}
-    for split in ("train", "test"):
+    for split in recordings.SPLITS:
         world = avmnist.world(split=split, speech="recordings", speech_root=str(fsdd))
         codes = world.space.sample(60, generator(0))
         _, _, style = shown(world, codes)
-        files = recordings.read(fsdd, split)
-        np.testing.assert_array_equal(files.digits[style["recording"]], codes[:, 0])
+        for name, digit, speaker in zip(style["recording"], codes[:, 0], style["speaker"], strict=True):
+            assert name.startswith(f"{digit}_{speaker}_") and (fsdd / name).is_file()  # so a sample leads to its file
         heard[split] = set(style["speaker"])
-        assert heard[split] <= set(files.speakers) and world.identity["recordings"] == recordings.fingerprint(fsdd)
+        assert world.identity["recordings"] == recordings.fingerprint(fsdd)
     assert heard["train"].isdisjoint(heard["test"])
 
 
