@@ -34,6 +34,11 @@ def space(speech: str = "voices") -> FactorSpace:
     return AVMNIST if speech == "voices" else FactorSpace(AVMNIST.factors[: len(_SEEN)])
 
 
+def shows(space: FactorSpace) -> dict[str, tuple[str, ...]]:
+    """The factors that each modality shows; the digit is all that two share."""
+    return {"image": _SEEN, "audio": ("digit", *space.names[len(_SEEN) :])}
+
+
 def world(
     digits: str = "strokes",
     root: str = "",
@@ -83,8 +88,7 @@ def world(
         _, *of_audio = generator.spawn(3)
         return heard(codes, *of_audio)[0]
 
-    shows = {"image": _SEEN, "audio": ("digit", *factors.names[len(_SEEN) :])}
-    return World(factors, render, identity, shows=shows, listen=listen)
+    return World(factors, render, identity, shows=shows(factors), listen=listen)
 
 
 def _gray(render: Render):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import sha256
-from math import isfinite
+from math import inf, isfinite
 from operator import lt
 from typing import Any
 
@@ -114,6 +114,34 @@ class Gram(Anchored):
 
 
 @dataclass
+class Voices:
+    name: str = "voices"
+
+
+@dataclass
+class Recordings:
+    name: str = "recordings"
+    root: str = option(MISSING, "folder of WAV files named {digit}_{speaker}_{index}.wav, as FSDD's are")
+    held_out: list[str] = option(list[str], "speakers that are heard in the test only (the last fifth by name)")
+
+
+@dataclass
+class AsTrained:
+    name: str = "none"
+
+
+@dataclass
+class Centring:
+    name: str = "centring"
+
+
+@dataclass
+class Translation:
+    name: str = "translation"
+    gap: float = option(0.0, "the mean distance between modalities' means that is forced; 0 closes the gap")
+
+
+@dataclass
 class Mad:
     images: int = option(30000, "training images, each with its one caption (of a custom world too); fewer overfit")
     test_images: int = option(3000, "evaluation images; entropies are over as many captions (of a custom world too)")
@@ -122,6 +150,23 @@ class Mad:
     style: list[str] = option(
         list[str], f"styles of the handwriting that are factors too, of {', '.join(STYLE)} (strokes only)"
     )
+
+
+@dataclass
+class Avmnist:
+    images: int = option(55000, "training samples of world=avmnist, each an image, a sound and a caption")
+    validation_images: int = option(5000, "samples of other writers and voices, to choose by; no study reads them")
+    test_images: int = option(10000, "evaluation samples, of yet others")
+
+
+@dataclass
+class Image:
+    components: int | None = option(10, "principal components left of avmnist's images; null: all of the image")
+
+
+@dataclass
+class Audio:
+    snr_db: float = option(10.0, "level of avmnist's speech over white noise, in decibels; inf: no noise")
 
 
 @dataclass
@@ -172,17 +217,20 @@ class Seeds:
 
 @dataclass
 class Run:
-    """One run, complete. Group defaults: digits=strokes, captions=attributes, loss=clip."""
+    """One run, complete. Each group has its first option unless another is chosen."""
 
     defaults: list[Any] = field(
-        default_factory=lambda: ["_self_", {"digits": "strokes"}, {"captions": "attributes"}, {"loss": "clip"}]
+        default_factory=lambda: ["_self_", *({group: next(iter(options))} for group, options in GROUPS.items())]
     )
     out: str = option("runs", "where runs and datasets are kept")
-    world: str = option("mad", "mad, or a Python file that defines `world = data_gen.World(space, render)`")
+    world: str = option("mad", "mad, avmnist, or a Python file that defines `world = data_gen.World(space, render)`")
     images: str = option("pixels", "pixels, or symbolic: the factors themselves as tokens")
     seed: int = option(0, "sets the three seeds below; runs that are compared share it")
     seeds: Seeds = field(default_factory=Seeds)
     mad: Mad = field(default_factory=Mad)
+    avmnist: Avmnist = field(default_factory=Avmnist)
+    image: Image = field(default_factory=Image)
+    audio: Audio = field(default_factory=Audio)
     space: Space = field(default_factory=Space)
     encoder: Encoder = field(default_factory=Encoder)
     temperature: Temperature = field(default_factory=Temperature)
@@ -190,12 +238,16 @@ class Run:
     digits: Any = MISSING
     captions: Any = MISSING
     loss: Any = MISSING
+    speech: Any = MISSING
+    posthoc: Any = MISSING
 
 
 GROUPS = {
     "digits": {"strokes": Strokes, "idx": Idx},
     "captions": {"attributes": Attributes, "fixed": Fixed, "contiguous": Contiguous, "independent": Independent},
     "loss": {"clip": Clip, "siglip": Siglip, "modgap": Modgap, "gram": Gram},
+    "speech": {"voices": Voices, "recordings": Recordings},
+    "posthoc": {"none": AsTrained, "centring": Centring, "translation": Translation},
 }
 CHOICES = {
     "images": ("pixels", "symbolic"),
@@ -210,7 +262,9 @@ MODALITIES = ("image", "audio", "text")
 #: Options that hold a mapping with free keys.
 FREE = ("captions.probability", "digits.style")
 #: Where things are kept, not what they are: left out of a run's identity.
-PLACES = ("out", "digits.root")
+PLACES = ("out", "digits.root", "speech.root")
+#: Sections that only avmnist reads.
+OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 
 
 def register() -> None:
@@ -257,7 +311,7 @@ def _check_key(key: str, chosen: dict[str, str]) -> None:
 
 def keys(chosen: dict[str, str] | None = None) -> dict[str, tuple[Any, str]]:
     """Every option under its override's name → (default, why), for the chosen group options."""
-    chosen = {"digits": "strokes", "captions": "attributes", "loss": "clip"} | (chosen or {})
+    chosen = {group: next(iter(options)) for group, options in GROUPS.items()} | (chosen or {})
     found = dict(_options(Run, ""))
     for group, name in chosen.items():
         found |= dict(_options(GROUPS[group][name], f"{group}."))
@@ -322,17 +376,27 @@ def check(config: dict) -> None:
         raise InputError(f"training.warmup={config['training']['warmup']}: it must lie in [0, 1)")
     if not 0 <= config["training"]["weight_decay"] < float("inf"):
         raise InputError(f"training.weight_decay={config['training']['weight_decay']}: it must be at least 0")
-    if not 2 <= config["training"]["batch"] <= config["mad"]["images"]:
-        raise InputError(
-            f"training.batch={config['training']['batch']}: it must lie between 2 and mad.images={config['mad']['images']}"
-        )
+    size = size_of(config, "train")
+    images = get(config, size)
+    if not 2 <= config["training"]["batch"] <= images:
+        raise InputError(f"training.batch={config['training']['batch']}: it must lie between 2 and {size}={images}")
     for key, top in (("space.rho", 1.0), ("space.held_out", 0.9)):
         if not 0 <= get(config, key) <= top:
             raise InputError(f"{key}={get(config, key)}: it must lie in [0, {top:g}]")
     if len(config["space"]["correlated"]) not in (0, 2):
         raise InputError(f"space.correlated={config['space']['correlated']}: name two factors, as [digit,colour]")
-    if config["mad"]["test_images"] < 200:
-        raise InputError(f"mad.test_images={config['mad']['test_images']}: at least 200 are needed to measure anything")
+    size = size_of(config, "test")
+    if get(config, size) < 200:
+        raise InputError(f"{size}={get(config, size)}: at least 200 are needed to measure anything")
+    if get(config, "avmnist.validation_images") < 1:
+        raise InputError(f"avmnist.validation_images={get(config, 'avmnist.validation_images')}: it must be at least 1")
+    components, snr_db = get(config, "image.components"), get(config, "audio.snr_db")
+    if components is not None and not 1 <= components <= 28 * 28:
+        raise InputError(f"image.components={components}: it must be a whole number from 1 to 784, or null for all")
+    if not snr_db > -inf:
+        raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels, or inf for no noise")
+    if not 0 <= config["posthoc"].get("gap", 0) <= 10:
+        raise InputError(f"posthoc.gap={config['posthoc']['gap']}: it must lie in [0, 10]")
     _check_loss(config["loss"])
     if config["encoder"]["text"] == "transformer" and config["encoder"]["width"] % max(
         1, config["encoder"]["width"] // 32
@@ -369,6 +433,12 @@ def _is_course(value: Any) -> bool:
         return False
 
 
+def size_of(config: Mapping, split: str) -> str:
+    """The option that says how many samples a split of the config's world has."""
+    section = "avmnist" if config["world"] == "avmnist" else "mad"
+    return f"{section}.{'images' if split == 'train' else f'{split}_images'}"
+
+
 def get(config: Mapping, key: str) -> Any:
     """The value under an override's name; of a group, the name of its chosen option."""
     for part in key.split("."):
@@ -381,10 +451,15 @@ def get(config: Mapping, key: str) -> Any:
 def run_id(config: dict, identity: dict) -> str:
     """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
     kept = {k: v for k, v in config.items() if k not in PLACES}
-    kept["digits"] = {k: v for k, v in config["digits"].items() if f"digits.{k}" not in PLACES}
+    for group in ("digits", "speech"):
+        kept[group] = {k: v for k, v in config[group].items() if f"{group}.{k}" not in PLACES}
+    if config["world"] != "avmnist":
+        kept = {k: v for k, v in kept.items() if k not in OF_AVMNIST}
+    if config["posthoc"]["name"] == "none":
+        del kept["posthoc"]
     if config["images"] == "symbolic":
         kept["digits"] = None  # nobody looks at them
-    if config["world"] != "mad":
+    if config["world"] not in ("mad", "avmnist"):
         kept["world"] = None  # its identity says what is in the file, wherever that lies
     text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:12]

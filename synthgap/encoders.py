@@ -28,6 +28,27 @@ class ConvImage(nn.Module):
         return self.head(self.body(x).flatten(1))
 
 
+class ConvAudio(nn.Module):
+    """uint8 spectrograms [B, bands, frames] → [B, embedding]: as `ConvImage`, after a first convolution of stride 4.
+
+    A spectrogram of 112 × 112 has sixteen times an image's pixels, and no more to say; the first stride makes it as cheap
+    as a few images. The last map sees positions, so that it can tell which sound came first.
+    """
+
+    def __init__(self, *, bands: int, frames: int, channels: int, embedding: int):
+        super().__init__()
+        layers, c_in = [], 1
+        for c_out, kernel, stride in ((channels, 7, 4), (2 * channels, 3, 2), (4 * channels, 3, 2)):
+            layers += [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2), nn.GroupNorm(1, c_out), nn.ReLU()]
+            c_in, bands, frames = c_out, -(-bands // stride), -(-frames // stride)
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(c_in * bands * frames, embedding)
+
+    def forward(self, spectrograms: Tensor) -> Tensor:
+        x = spectrograms[:, None].to(dtype=self.head.weight.dtype) / 127.5 - 1
+        return self.head(self.body(x).flatten(1))
+
+
 class Bag(nn.Module):
     """Tokens [B, L] (0 = padding) → [B, embedding]: summed word vectors through an MLP. Blind to word order.
 
@@ -77,6 +98,26 @@ class Encoders(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: normalize(self.by_modality[name](x).float(), dim=1) for name, x in inputs.items()}
+
+
+def build(inputs: dict[str, Tensor], options: dict, *, vocabulary: int, longest: int) -> Encoders:
+    """An encoder a modality for inputs {modality: [N, …]}: captions, tokens of a symbolic modality, pixels or spectrograms.
+
+    options: the config's section `encoder`. vocabulary: words there are. longest: words of the longest caption.
+    """
+    embedding, channels = options["embedding"], options["channels"]
+    words = dict(vocabulary=vocabulary, width=options["width"], embedding=embedding)
+
+    def encoder(modality: str, x: Tensor) -> nn.Module:
+        if modality == "text" and options["text"] == "transformer":
+            return Transformer(**words, longest=longest, depth=options["depth"])
+        if x.dtype == torch.int64:
+            return Bag(**words)
+        if x.ndim == 3:
+            return ConvAudio(bands=x.shape[1], frames=x.shape[2], channels=channels, embedding=embedding)
+        return ConvImage(height=x.shape[1], width=x.shape[2], channels=channels, embedding=embedding)
+
+    return Encoders({modality: encoder(modality, x) for modality, x in inputs.items()})
 
 
 def initialise(model: nn.Module, generator: torch.Generator) -> nn.Module:

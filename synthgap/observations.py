@@ -7,50 +7,110 @@ from pathlib import Path
 
 import numpy as np
 
-from data_gen import FactorSpace, InputError, World, captions, mad, store, worlds
+from data_gen import FactorSpace, InputError, World, avmnist, captions, mad, store, worlds
 from data_gen.captions import Policy
 from data_gen.errors import unknown
 from data_gen.seeds import generator
+from synthgap import config as configs
 
-SPLITS = ("train", "test")
-PIXELS_OF_MAD = {
-    "variant": "corrected",
-    "strength": "published",
-}  # options that only its pixels know, and their defaults
+SPLITS = ("train", "test")  # that runs read
+FILE = "a file"  # any world of a user's own
+#: The worlds that heed an option, where some would ignore it: there it is refused.
+HEEDED = {
+    "mad.variant": ("mad",),
+    "mad.style": ("mad",),
+    "mad.strength": ("mad", "avmnist"),
+    "mad.images": ("mad", FILE),
+    "mad.test_images": ("mad", FILE),
+    **dict.fromkeys(
+        (
+            "speech",
+            "image.components",
+            "audio.snr_db",
+            "avmnist.images",
+            "avmnist.validation_images",
+            "avmnist.test_images",
+        ),
+        ("avmnist",),
+    ),
+}
+#: Options that only pixels and sounds know.
+RENDERED = ("mad.variant", "mad.strength", "image.components", "audio.snr_db")
+
+
+def splits_of(config: dict) -> tuple[str, ...]:
+    """The splits that a config's world has."""
+    return ("train", "validation", "test") if config["world"] == "avmnist" else SPLITS
 
 
 def world_of(config: dict, split: str = "train") -> World:
     """The world that a config names, with its factors distributed and shown as `space` says."""
-    m, images = config["mad"], config["images"]
-    if config["world"] != "mad":
-        world = worlds.load(config["world"])
-        if images == "pixels" and world.render is None:
-            raise InputError(f"world={config['world']} has no render; give images=symbolic, or the world a render")
-        for option, default in (PIXELS_OF_MAD | {"style": []}).items():
-            if m[option] != default:
-                raise InputError(f"mad.{option}={m[option]} is for world=mad, not for {config['world']}")
-    elif images == "symbolic":
-        for option, default in PIXELS_OF_MAD.items():
-            if m[option] != default:
-                raise InputError(f"mad.{option}={m[option]} changes pixels, and images=symbolic has none")
-        world = World(mad.space(m["style"]), identity={"world": "mad"})
+    name, symbolic = config["world"], config["images"] == "symbolic"
+    kind = name if name in ("mad", "avmnist") else FILE
+    for option, heeded in HEEDED.items():
+        if kind not in heeded:
+            _refuse(config, option, f"is for world={' or '.join(heeded)}, not for {name}")
+    for option in RENDERED if symbolic else ():
+        _refuse(config, option, "changes what is seen or heard, and images=symbolic has neither")
+    if name == "avmnist":
+        world = _symbolic_avmnist(config) if symbolic else _avmnist(*_of_avmnist(config, split))
+    elif name == "mad":
+        world = World(mad.space(config["mad"]["style"]), identity={"world": "mad"})
+        if not symbolic:
+            world = _mad(*_of_mad(config, split))
     else:
-        digits, style = config["digits"], config["digits"].get("style") or {}
-        world = _mad(
-            digits["name"],
-            digits.get("root", ""),
-            split,
-            m["variant"],
-            m["strength"],
-            tuple(m["style"]),
-            tuple(sorted(style.items())),
-        )
+        world = worlds.load(name)
+        if not symbolic and world.render is None:
+            raise InputError(f"world={name} has no render; give images=symbolic, or the world a render")
     return _distributed(world, config, split)
+
+
+def _refuse(config: dict, option: str, why: str) -> None:
+    given = configs.get(config, option)
+    default = next(iter(configs.GROUPS[option])) if option in configs.GROUPS else configs.keys()[option][0]
+    if given != default:
+        raise InputError(f"{option}={given} {why}")
+
+
+def _of_mad(config: dict, split: str) -> tuple:
+    m, digits, style = config["mad"], config["digits"], config["digits"].get("style") or {}
+    given = tuple(sorted(style.items()))
+    return digits["name"], digits.get("root", ""), split, m["variant"], m["strength"], tuple(m["style"]), given
 
 
 @lru_cache
 def _mad(digits, root, split, variant, strength, style, given) -> World:
     return mad.world(digits, root, split, variant=variant, strength=strength, style=style, given=dict(given))
+
+
+def _symbolic_avmnist(config: dict) -> World:
+    speech = config["speech"]["name"]
+    space = avmnist.space(speech)
+    return World(space, identity={"world": "avmnist", "speech": speech}, shows=avmnist.shows(space))
+
+
+def _of_avmnist(config: dict, split: str) -> tuple:
+    digits, speech = config["digits"], config["speech"]
+    if digits.get("style"):
+        raise InputError("digits.style is for world=mad, not for avmnist")
+    voices = speech["name"], speech.get("root", ""), tuple(speech.get("held_out", ()))
+    knobs = config["image"]["components"], config["audio"]["snr_db"], config["mad"]["strength"]
+    return digits["name"], digits.get("root", ""), split, *voices, *knobs
+
+
+@lru_cache
+def _avmnist(digits, root, split, speech, speech_root, held_out, kept, snr_db, strength) -> World:
+    return avmnist.world(
+        digits,
+        root,
+        split,
+        speech=speech,
+        speech_root=speech_root,
+        held_out=held_out,
+        kept=kept,
+        snr_db=snr_db,
+        strength=strength,
+    )
 
 
 def _distributed(world: World, config: dict, split: str) -> World:
@@ -96,7 +156,7 @@ def policy_of(config: dict, space: FactorSpace) -> Policy:
 
 def dataset_of(config: dict, split: str) -> tuple[World, int, str, int]:
     """World, number, split and seed: what `data_gen.store.make` asks for."""
-    number = config["mad"]["images" if split == "train" else "test_images"]
+    number = configs.get(config, configs.size_of(config, split))
     return world_of(config, split), number, split, config["seeds"]["data"]
 
 
@@ -115,16 +175,17 @@ def observe(datasets: Path, config: dict, split: str) -> tuple[Callable[[int], d
     world, number, _, seed = dataset_of(config, split)
     if config["images"] == "symbolic":
         codes = world.space.sample(number, generator(seed, "factors", split))
-        image = (1 + world.space.offsets + codes)[:, world.visible]
+        tokens = 1 + world.space.offsets + codes
+        first = {modality: tokens[:, world.shown_by(modality)] for modality in world.modalities}
     else:
         dataset = store.load(store.make(datasets, world, number, split, seed))
-        image, codes = dataset.images, world.space.codes(dataset.table)
-    first = {"image": image, "text": captions_of(config, codes, split)}
+        first, codes = {"image": dataset.images, **dataset.others}, world.space.codes(dataset.table)
+    first["text"] = captions_of(config, codes, split)
 
     def at(epoch: int) -> dict:
         if world.look is None or epoch == 0:
             return first
         image, now = world.look(first["image"], codes, generator(seed, "look", split, epoch))
-        return {"image": image, "text": captions_of(config, now, split, epoch)}
+        return first | {"image": image, "text": captions_of(config, now, split, epoch)}
 
     return at, codes

@@ -32,11 +32,15 @@ from synthgap.studies import Study
 
 @dataclass(frozen=True)
 class Task:
-    """One run: its id, its resolved config and its place in the sweep (one value a swept parameter)."""
+    """One run: its id, its resolved config and its place in the sweep (one value a swept parameter).
+
+    start: the run whose model it takes instead of training one, where something is done to its embeddings afterwards.
+    """
 
     run_id: str
     config: dict
     swept: dict
+    start: "Task | None" = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ class Plan:
     def failure(self, task: Task) -> Path:
         return self.folder / f"{task.run_id}.failed.json"
 
+    def settled(self, task: Task) -> bool:
+        return self.done(task) or self.failure(task).exists()
+
 
 def plan(study: Study, overrides: Sequence[str]) -> Plan:
     """Everything that can be wrong with the config, the files or the captions is said here, before any work starts."""
@@ -67,7 +74,11 @@ def plan(study: Study, overrides: Sequence[str]) -> Plan:
         policy_of(resolved, world.space)
         run_id = configs.run_id(resolved, world.identity)
         places = {key: _scalar(configs.get(resolved, key)) for key in swept}
-        tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places)
+        start = None
+        if resolved["posthoc"]["name"] != "none":
+            trained = resolved | {"posthoc": {"name": "none"}}
+            start = Task(configs.run_id(trained, world.identity), trained | {"study": study.name}, places)
+        tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
     return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()))
 
 
@@ -100,8 +111,14 @@ def prepare(p: Plan) -> None:
     probe = p.folder / f".probe-{os.getpid()}"
     probe.touch()
     probe.unlink()
-    for task in p.tasks:
+    for task in with_starts(p):
         p.failure(task).unlink(missing_ok=True)  # asked for again: tried again
+
+
+def with_starts(p: Plan) -> list[Task]:
+    """The plan's tasks after those whose models some of them take, which may not be in the plan."""
+    starts = [task.start for task in p.tasks if task.start and not p.done(task)]
+    return list({task.run_id: task for task in (*starts, *p.tasks)}.values())
 
 
 def missing_datasets(p: Plan) -> dict[Path, tuple]:
@@ -123,9 +140,11 @@ def work(p: Plan) -> None:
     locks = p.folder / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     for patience in (0, -1):  # first what nobody holds; then wait for the rest, whose holders may have been killed
-        for task in p.tasks:
+        for task in with_starts(p):
+            if patience == 0 and task.start and not p.settled(task.start):
+                continue  # somebody is training its model
             with suppress(Timeout), FileLock(locks / task.run_id, timeout=patience):
-                if not p.done(task) and not p.failure(task).exists():
+                if not p.settled(task):
                     _run_or_record(p, task)
 
 
@@ -150,17 +169,17 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     # torch costs two seconds to import, so only workers do
     import numpy as np
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
-    from synthgap.encoders import Bag, ConvImage, Encoders, Transformer, initialise
+    from synthgap.encoders import build, initialise
     from synthgap.evaluation import evaluate, floors
     from synthgap.losses import LEARNT, LOSSES
-    from synthgap.training import train
+    from synthgap.posthoc import POSTHOC
+    from synthgap.training import settings_at, train
 
     c, clock = task.config, [perf_counter()]
-    loss, settings = LOSSES[c["loss"]["name"]], {name: x for name, x in c["loss"].items() if name != "name"}
+    loss, settings, batch = LOSSES[c["loss"]["name"]], _settings(c["loss"]), c["training"]["batch"]
     world, tested, device = world_of(c), world_of(c, "test"), c["training"]["device"]
-    space = world.space
     (seen, _), (shown, codes) = (observe(p.datasets, c, split) for split in SPLITS)
 
     def on_device(observed: dict) -> dict[str, torch.Tensor]:
@@ -169,57 +188,66 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     first, test = on_device(seen(0)), on_device(shown(0))
     clock.append(perf_counter())
 
-    e, words = (
-        c["encoder"],
-        dict(vocabulary=len(space.words), width=c["encoder"]["width"], embedding=c["encoder"]["embedding"]),
-    )
-    if c["images"] == "symbolic":
-        image = Bag(**words)
-    else:
-        height, width = first["image"].shape[1:3]
-        image = ConvImage(height=height, width=width, channels=e["channels"], embedding=e["embedding"])
-    text = Bag(**words) if e["text"] == "bag" else Transformer(**words, longest=len(space), depth=e["depth"])
-    model = initialise(Encoders({"image": image, "text": text}), torch.Generator().manual_seed(c["seeds"]["init"]))
+    model = build(first, c["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
+    model = initialise(model, torch.Generator().manual_seed(c["seeds"]["init"]))
     model = model.to(device, memory_format=torch.channels_last)
-    trained = train(
-        model,
-        first,
-        loss,
-        temperature=c["temperature"],
-        training=c["training"],
-        settings=settings,
-        order=generator(c["seeds"]["order"], "order"),
-        watched={name: x[:500] for name, x in test.items()},
-        anew=None if world.look is None else lambda epoch: on_device(seen(epoch)),
-    )
+    if task.start is None:
+        trained = train(
+            model,
+            first,
+            loss,
+            temperature=c["temperature"],
+            training=c["training"],
+            settings=settings,
+            order=generator(c["seeds"]["order"], "order"),
+            watched={name: x[:500] for name, x in test.items()},
+            anew=None if world.look is None else lambda epoch: on_device(seen(epoch)),
+        )
+        scale, settings = trained.scale, trained.settings
+        save_file({name: x.contiguous() for name, x in model.state_dict().items()}, folder / "model.safetensors")
+        trained.trajectory.to_parquet(folder / "trajectory.parquet")
+        change = None
+    else:
+        place, method = p.folder / task.start.run_id, c["posthoc"]
+        if not p.done(task.start):
+            raise RuntimeError(f"the run whose model it takes failed: {_failure(p.failure(task.start))['reason']}")
+        model.load_state_dict(load_file(place / "model.safetensors", device=device))
+        measured = pd.read_parquet(place / "metrics.parquet").set_index("metric").value
+        scale = measured["logit_scale"]
+        settings = settings_at(settings, 1.0) | {name: measured[f"logit_{name}"] for name in LEARNT if name in settings}
+        change = partial(POSTHOC[method["name"]], **_settings(method))
     clock.append(perf_counter())
 
     rows = evaluate(
         model,
         test,
         codes,
-        space,
-        object=object_of(c, space),
-        loss=partial(loss, **trained.settings),
-        scale=trained.scale,
-        batch=c["training"]["batch"],
+        tested,
+        object=object_of(c, world.space),
+        loss=partial(loss, **settings),
+        scale=scale,
+        batch=batch,
+        posthoc=change,
     )
-    rows += [(f"logit_{name}", "", x) for name, x in trained.settings.items() if name in LEARNT]
-    policy, batch = policy_of(c, space), c["training"]["batch"]
-    rows += floors(world, tested, policy, codes, shown(0)["text"], batch)
+    rows += [(f"logit_{name}", "", x) for name, x in settings.items() if name in LEARNT]
+    rows += floors(world, tested, policy_of(c, world.space), codes, shown(0)["text"], batch, c["loss"]["anchor"])
     clock.append(perf_counter())
     parts = np.diff(clock)
     rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
     rows += [("seconds", "", float(parts.sum()))]
 
     (folder / "config.yaml").write_text(yaml.safe_dump(c, sort_keys=False))
-    save_file({name: x.contiguous() for name, x in model.state_dict().items()}, folder / "model.safetensors")
-    trained.trajectory.to_parquet(folder / "trajectory.parquet")
     pd.DataFrame(rows, columns=["metric", "of", "value"]).to_parquet(folder / "metrics.parquet")
     versions = {"synthgap": version("synthgap"), "torch": torch.__version__, "numpy": np.__version__}
     about = {"versions": versions, "device": device, "threads": torch.get_num_threads(), "seconds": float(parts.sum())}
+    if task.start:
+        about["model"] = task.start.run_id
     about["checksums"] = {path.name: store.checksum(path) for path in sorted(folder.iterdir())}
     (folder / "done.json").write_text(json.dumps(about, indent=1))
+
+
+def _settings(chosen: dict) -> dict:
+    return {name: x for name, x in chosen.items() if name != "name"}
 
 
 def collect(p: Plan) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import TRIO, trio
 
+from data_gen import World
 from synthgap import metrics
 from synthgap.encoders import Bag, Encoders, initialise
 from synthgap.evaluation import evaluate
@@ -25,7 +26,7 @@ def evaluated(*modalities: str, loss=LOSSES["clip"]):
     inputs = {name: shown[name] for name in modalities}
     encoders = {name: Bag(vocabulary=len(TRIO.words), width=16, embedding=8) for name in modalities}
     model = initialise(Encoders(encoders), torch.Generator().manual_seed(0))
-    rows = evaluate(model, inputs, codes, TRIO, object="digit", loss=loss, scale=5.0, batch=100)
+    rows = evaluate(model, inputs, codes, World(TRIO), object="digit", loss=loss, scale=5.0, batch=100)
     return rows, embed(model, inputs), codes
 
 
