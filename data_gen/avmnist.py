@@ -16,7 +16,7 @@ from data_gen.errors import InputError, unknown
 from data_gen.factors import AVMNIST, MAD, FactorSpace
 from data_gen.seeds import generator
 from data_gen.speech import recordings, voices
-from data_gen.speech.spectrograms import noisy, spectrograms
+from data_gen.speech.spectrograms import check, noisy, spectrograms
 from data_gen.worlds import Render, World
 
 SPEECH = ("voices", "recordings")
@@ -60,14 +60,15 @@ def world(
     factors, of = space(speech), partial(mad.world, digits, root, strength=strength, validation=VALIDATION)
     seen = of(split=split)
     identity = dict(seen.identity, world="avmnist", speech=speech, kept=kept, snr_db=float(snr_db))
-    if not snr_db > -np.inf:
-        raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels, or inf for no noise")
+    check(snr_db)
     if speech == "voices":
         if speech_root or held_out:
             raise InputError("speech.root and speakers to hold out are for speech=recordings")
         say = _voices(split)
         identity |= {"espeak": voices.version()}
     else:
+        if not speech_root:
+            raise InputError("speech=recordings needs speech.root, the folder of their WAV files")
         say = _recordings(speech_root, split, tuple(held_out))
         identity |= {"recordings": recordings.fingerprint(speech_root), "held_out": sorted(held_out)}
     see = _gray(seen.render)

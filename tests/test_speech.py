@@ -23,7 +23,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from data_gen import FactorSpace, InputError
 from data_gen.factors import SPOKEN, Factor
 from data_gen.seeds import generator
-from data_gen.speech import RATE, SAMPLES, clip, recordings, resampled, voices
+from data_gen.speech import RATE, SAMPLES, clip, recordings, resampled, save, voices
 from data_gen.speech.spectrograms import BANDS, FRAMES, noisy, spectrograms
 from data_gen.speech.voices import ACCENTS, PACE, PITCH, SPEAKERS
 
@@ -238,6 +238,13 @@ def test_resampling_keeps_what_our_rate_can_hold_and_nothing_else(rate):
         assert np.abs(resampled(np.sin(2 * np.pi * 5000 * time), rate)[middle]).max() < 0.01
 
 
+@pytest.mark.parametrize("wave", [np.sin(np.arange(3000)) / 7, 5 * np.cos(np.arange(SAMPLES)), np.zeros(10)])
+def test_a_saved_wave_is_read_back_at_full_scale(wave, tmp_path, soundfile):
+    read, rate = soundfile.read(save(wave, tmp_path / "wave.wav"))
+    assert rate == RATE and soundfile.info(tmp_path / "wave.wav").subtype == "PCM_16"
+    np.testing.assert_allclose(read, wave / (np.abs(wave).max() or 1), atol=2**-14)
+
+
 # ---- recordings
 
 
@@ -380,7 +387,7 @@ def test_a_rows_noise_is_its_own_streams():
         np.testing.assert_array_equal(noisy(clips[i : i + 1], 10, streams[i : i + 1])[0], whole[i])
     np.testing.assert_array_equal(noisy(clips, np.inf, generator(3).spawn(5)), clips)
     assert not noisy(np.zeros((1, SAMPLES), np.float32), 0, [generator(0)]).any()
-    for snr_db in (np.nan, -np.inf):
+    for snr_db in (np.nan, -np.inf, -1e9):
         with pytest.raises(InputError, match=f"audio.snr_db={snr_db}"):
             noisy(clips, snr_db, generator(0).spawn(5))
     with pytest.raises(InputError, match="4 generators for 5 clips"):
