@@ -6,6 +6,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -263,6 +264,8 @@ MODALITIES = ("image", "audio", "text")
 FREE = ("captions.probability", "digits.style")
 #: Where things are kept, not what they are: left out of a run's identity.
 PLACES = ("out", "digits.root", "speech.root")
+#: What no run reads: left out of its identity too.
+UNREAD = ("avmnist.validation_images",)
 #: Sections that only avmnist reads.
 OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 
@@ -450,9 +453,10 @@ def get(config: Mapping, key: str) -> Any:
 
 def run_id(config: dict, identity: dict) -> str:
     """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
-    kept = {k: v for k, v in config.items() if k not in PLACES}
-    for group in ("digits", "speech"):
-        kept[group] = {k: v for k, v in config[group].items() if f"{group}.{k}" not in PLACES}
+    kept = deepcopy(config)
+    for key in (*PLACES, *UNREAD):
+        section, _, name = key.rpartition(".")
+        (kept[section] if section else kept).pop(name, None)
     if config["world"] != "avmnist":
         kept = {k: v for k, v in kept.items() if k not in OF_AVMNIST}
     if config["posthoc"]["name"] == "none":

@@ -206,7 +206,7 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
         scale, settings = trained.scale, trained.settings
         save_file({name: x.contiguous() for name, x in model.state_dict().items()}, folder / "model.safetensors")
         trained.trajectory.to_parquet(folder / "trajectory.parquet")
-        change = None
+        change, course = None, _course(trained.trajectory)
     else:
         place, method = p.folder / task.start.run_id, c["posthoc"]
         if not p.done(task.start):
@@ -215,7 +215,7 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
         measured = pd.read_parquet(place / "metrics.parquet").set_index("metric").value
         scale = measured["logit_scale"]
         settings = settings_at(settings, 1.0) | {name: measured[f"logit_{name}"] for name in LEARNT if name in settings}
-        change = partial(POSTHOC[method["name"]], **_settings(method))
+        change, course = partial(POSTHOC[method["name"]], **_settings(method)), []
     clock.append(perf_counter())
 
     rows = evaluate(
@@ -230,6 +230,7 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
         posthoc=change,
     )
     rows += [(f"logit_{name}", "", x) for name, x in settings.items() if name in LEARNT]
+    rows += course
     rows += floors(world, tested, policy_of(c, world.space), codes, shown(0)["text"], batch, c["loss"]["anchor"])
     clock.append(perf_counter())
     parts = np.diff(clock)
@@ -248,6 +249,13 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
 
 def _settings(chosen: dict) -> dict:
     return {name: x for name, x in chosen.items() if name != "name"}
+
+
+def _course(trajectory: pd.DataFrame) -> list[tuple[str, str, float]]:
+    """The logit scale when none, a quarter, a half and three quarters of the steps were done."""
+    steps, shares = trajectory.step, (0, 0.25, 0.5, 0.75)
+    at = [(steps - share * steps.iloc[-1]).abs().idxmin() for share in shares]
+    return [("logit_scale_at", f"{s:g}", float(trajectory.logit_scale[i])) for s, i in zip(shares, at, strict=True)]
 
 
 def collect(p: Plan) -> pd.DataFrame:

@@ -55,6 +55,12 @@ OTHER = {
     "loss.uniform": "0.5",
     "loss.normalised": "true",
     "loss.smoothing": "0.1",
+    "avmnist.images": "2000",
+    "avmnist.test_images": "300",
+    "image.components": "3",
+    "audio.snr_db": "inf",
+    "speech.held_out": "[theo]",
+    "posthoc.gap": "1",
 }
 
 
@@ -67,8 +73,12 @@ def options():
     found = dict.fromkeys(config.keys(), ())
     for group, names in config.GROUPS.items():
         for name in names:
-            found = dict.fromkeys(config.keys({group: name}), (f"{group}={name}",)) | found
-    return {key: chosen for key, chosen in found.items() if key not in config.PLACES}
+            more = ("speech.root=DIR",) if name == "recordings" else ()
+            found = dict.fromkeys(config.keys({group: name}), (f"{group}={name}", *more)) | found
+    for key in found:
+        if key.startswith(tuple(f"{section}." for section in config.OF_AVMNIST)):
+            found[key] = ("world=avmnist", *found[key])
+    return {key: chosen for key, chosen in found.items() if key not in (*config.PLACES, *config.UNREAD)}
 
 
 def test_every_option_of_science_changes_the_run_id():
@@ -94,6 +104,17 @@ def test_where_things_lie_does_not_change_the_run_id():
 def test_digits_do_not_matter_where_nobody_looks_at_them():
     symbolic = run_id("images=symbolic")
     assert symbolic == run_id("images=symbolic", "digits=idx", "digits.root=DIR")
+
+
+def test_what_only_another_world_reads_does_not_change_the_run_id():
+    assert run_id(
+        "audio.snr_db=0", "image.components=3", "avmnist.images=500", "speech=recordings", "speech.root=x"
+    ) == (run_id())
+    av = ("world=avmnist", "training.batch=64")
+    assert run_id(*av, "avmnist.validation_images=7") == run_id(*av)
+    assert run_id(*av, "speech=recordings", "speech.root=here") == run_id(*av, "speech=recordings", "speech.root=there")
+    assert run_id(*av, "speech=recordings", "speech.root=here") != run_id(*av)
+    assert run_id("posthoc=none") == run_id() != run_id("posthoc=centring")
 
 
 def test_saying_a_default_is_not_a_change():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synthgap.encoders import Bag, ConvImage, Encoders, Transformer, initialise
+from synthgap.encoders import Bag, ConvAudio, ConvImage, Encoders, Transformer, build, initialise
 
 SIZES = dict(vocabulary=26, width=64, embedding=24)
 
@@ -21,6 +21,8 @@ def tokens(n=5, length=6, seed=0):
     [
         (ConvImage(height=28, width=28, channels=16, embedding=24), torch.zeros(5, 28, 28, 3, dtype=torch.uint8)),
         (ConvImage(height=33, width=50, channels=8, embedding=24), torch.zeros(5, 33, 50, 3, dtype=torch.uint8)),
+        (ConvAudio(bands=112, frames=112, channels=16, embedding=24), torch.zeros(5, 112, 112, dtype=torch.uint8)),
+        (ConvAudio(bands=40, frames=100, channels=8, embedding=24), torch.zeros(5, 40, 100, dtype=torch.uint8)),
         (Bag(**SIZES), tokens()),
         (Transformer(**SIZES, longest=6, depth=2), tokens()),
         (Transformer(**SIZES, longest=6, depth=1), tokens(length=1)),
@@ -30,6 +32,21 @@ def test_any_input_becomes_a_unit_vector(encoder, inputs):
     z = seeded(Encoders({"x": encoder}))({"x": inputs})["x"]
     assert z.shape == (5, 24)
     assert z.norm(dim=1).tolist() == pytest.approx([1] * 5, abs=1e-5)
+
+
+def test_each_modality_gets_the_encoder_that_reads_it():
+    options = dict(embedding=24, channels=8, text="transformer", width=64, depth=1)
+    pixels, sound = torch.zeros(5, 28, 28, 3, dtype=torch.uint8), torch.zeros(5, 112, 112, dtype=torch.uint8)
+    for inputs, kinds in (
+        ({"image": pixels, "audio": sound, "text": tokens()}, (ConvImage, ConvAudio, Transformer)),
+        ({"image": tokens(), "audio": tokens(), "text": tokens()}, (Bag, Bag, Transformer)),
+    ):
+        encoders = build(inputs, options, vocabulary=26, longest=6)
+        assert tuple(map(type, encoders.by_modality.values())) == kinds and list(encoders.by_modality) == list(inputs)
+        assert all(z.shape == (5, 24) for z in seeded(encoders)(inputs).values())
+    assert isinstance(
+        build({"text": tokens()}, options | {"text": "bag"}, vocabulary=26, longest=6).by_modality.text, Bag
+    )
 
 
 def test_a_bag_is_blind_to_order_and_a_transformer_is_not():
@@ -50,6 +67,7 @@ def test_padding_says_nothing(encoder):
     "make",
     [
         lambda: ConvImage(height=28, width=28, channels=16, embedding=24),
+        lambda: ConvAudio(bands=112, frames=112, channels=16, embedding=24),
         lambda: Bag(**SIZES),
         lambda: Transformer(**SIZES, longest=6, depth=2),
     ],

@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import TINY
 
-from data_gen import MAD, InputError, store
+from data_gen import AVMNIST, MAD, InputError, store
 from data_gen.information import information
 from synthgap import config, observations, runs, studies
 from synthgap.torch_view import ImageCaptions
@@ -89,14 +89,52 @@ def test_a_published_world_shows_other_colours_and_captions_each_epoch(tmp_path)
         (["space.test=unseen"], "nothing is unseen"),
         (["mad.style=[slnt]"], "did you mean 'slant'"),
         (["mad.variant=publishd"], "did you mean 'published'"),
-        (["mad.variant=published", "images=symbolic"], "images=symbolic has none"),
+        (["mad.variant=published", "images=symbolic"], "images=symbolic has neither"),
         (["digits.style.slnt=1"], "did you mean 'slant'"),
+        (["audio.snr_db=0"], "audio.snr_db=0.0 is for world=avmnist, not for mad"),
+        (["speech=recordings", "speech.root=x"], "speech=recordings is for world=avmnist, not for mad"),
+        (["image.components=0"], "image.components=0: it must be a whole number from 1 to 784, or null"),
+        (["audio.snr_db=nan"], "audio.snr_db=nan: it must be a number of decibels"),
+        (["avmnist.validation_images=0"], "avmnist.validation_images=0: it must be at least 1"),
+        (["posthoc=translation", "posthoc.gap=-1"], "posthoc.gap=-1.0: it must lie in"),
     ],
 )
 def test_mistakes_are_told_in_one_line(overrides, said):
     with pytest.raises(InputError, match=said) as error:
         runs.plan(studies.load("imbalance"), [*SMALL, "seed=0", *overrides])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["mad.images=600"], "mad.images=600 is for world=mad or a file, not for avmnist"),
+        (["mad.style=[slant]"], r"mad.style=\['slant'\] is for world=mad, not for avmnist"),
+        (["images=symbolic", "audio.snr_db=0"], "images=symbolic has neither"),
+        (["digits.style.slant=1"], "digits.style is for world=mad"),
+        (["speech=recordings"], "speech.root is not set"),
+        (["speech=recordings", "speech.root=no/such"], "no/such is not a folder"),
+        (["captions.attributes=9"], "0 to 8 attributes"),
+        (["training.batch=512", "avmnist.images=100"], "between 2 and avmnist.images=100"),
+        (["avmnist.test_images=10"], "avmnist.test_images=10: at least 200"),
+        (["world=avmnst"], "avmnst"),
+    ],
+)
+def test_mistakes_about_avmnist_are_told_in_one_line(overrides, said):
+    with pytest.raises(InputError, match=said) as error:
+        runs.plan(studies.load("imbalance"), ["world=avmnist", "captions.attributes=5", "seed=0", *overrides])
+    assert "\n" not in str(error.value)
+
+
+def test_symbolic_avmnist_shows_each_modality_its_own_factors(tmp_path):
+    c = config.resolve(["world=avmnist", "images=symbolic", "avmnist.images=600", "captions.attributes=8"])
+    at, codes = observations.observe(tmp_path, c, "train")
+    shown = at(0)
+    assert list(shown) == ["image", "audio", "text"]
+    tokens = 1 + AVMNIST.offsets + codes
+    assert (shown["image"] == tokens[:, :5]).all() and (shown["audio"] == tokens[:, [0, 5, 6, 7, 8]]).all()
+    assert (np.sort(shown["text"], axis=1) == np.sort(tokens, axis=1)).all()
+    assert not list(tmp_path.iterdir()), "nothing is rendered"
 
 
 def test_a_world_where_style_carries_information(tmp_path):

@@ -24,7 +24,9 @@ METRICS = {
     ("entropy", "floor_entropy", "recall@1", "recall@1_instance", "recall@1_class"): {"image-text", "text-image"},
     ("loss", "logit_scale", "floor_loss"): {""},
     ("probe", "zero_shot"): FACTORS,
-    ("v_measure", "v_measure_centred", "nmi", "knn", "single_modality_clusters"): {"digit"},
+    ("v_measure_centred", "nmi", "knn", "single_modality_clusters"): {"digit"},
+    ("v_measure",): FACTORS,
+    ("logit_scale_at",): {"0", "0.25", "0.5", "0.75"},
     ("seconds",): {"", "data", "training", "evaluation"},
 }
 
@@ -157,12 +159,52 @@ def test_every_loss_is_an_option_and_what_it_learns_is_in_the_table(tmp_path):
     assert set(bias.loss) == {"siglip"} and (bias.value != -10).all()
 
 
+def test_a_learnable_temperature_learns_and_its_course_is_in_the_table(tmp_path):
+    plan = finish(planned(tmp_path, "seed=0", "captions.attributes=5", "temperature.init=0.3", "temperature.lr=0.1"))
+    of_run = runs.collect(plan).pivot(index=["metric", "of"], columns="run_id", values="value").iloc[:, 0]
+    course = [of_run["logit_scale_at", share] for share in ("0", "0.25", "0.5", "0.75")] + [of_run["logit_scale", ""]]
+    assert course[0] == pytest.approx(1 / 0.3) and len(set(course)) > 3 and abs(course[-1] / course[0] - 1) > 0.05
+    fixed = finish(planned(tmp_path, "seed=0", "captions.attributes=5", "temperature.mode=fixed"))
+    table = runs.collect(fixed)
+    assert set(table[table.metric.str.startswith("logit_scale")].value.round(4)) == {round(1 / 0.07, 4)}
+
+
 def test_weights_of_a_loss_are_swept_and_may_have_a_course(tmp_path):
     asked = ["captions.attributes=5", "seed=0", "loss=modgap", "loss.align=0,[[0.5,1],[1,2]]", "loss.uniform=0"]
     plan = finish(planned(tmp_path, *asked))
     table = runs.collect(plan)
     aligned = table[table.metric == "alignment"].set_index("loss.align").value
     assert list(map(str, aligned.index)) == ["0", "[[0.5, 1], [1, 2]]"] and aligned.is_monotonic_increasing
+
+
+def test_what_is_done_afterwards_takes_the_model_of_another_run(tmp_path):
+    plan = finish(planned(tmp_path, "seed=0", "captions.attributes=1", "loss=siglip", "posthoc=centring,none"))
+    changed, plain = plan.tasks
+    assert changed.start.run_id == plain.run_id
+    assert not (plan.folder / changed.run_id / "model.safetensors").exists(), "one copy is enough"
+    assert json.loads((plan.folder / changed.run_id / "done.json").read_text())["model"] == plain.run_id
+    table = runs.collect(plan).pivot_table(index=["metric", "of"], columns="posthoc", values="value")
+    assert table.centring["l2m", "image-text"] < 0.1 < table.none["l2m", "image-text"]
+    for kept in (("logit_scale", ""), ("logit_bias", ""), ("floor_loss", "")):
+        assert table.centring[kept] == table.none[kept]
+
+
+def test_a_model_that_no_run_of_the_plan_trains_is_trained_all_the_same(tmp_path):
+    cells = ("seed=0", "captions.attributes=1")
+    plan = finish(planned(tmp_path / "a", *cells, "posthoc=translation", "posthoc.gap=0.5,1"))
+    (start,) = {task.start.run_id for task in plan.tasks}
+    assert all(plan.done(task) for task in plan.tasks) and (plan.folder / start / "done.json").exists()
+    assert set(runs.collect(plan).run_id) == {task.run_id for task in plan.tasks}, "only what was asked for"
+    alone = finish(planned(tmp_path / "b", *cells, "posthoc=none"))
+    weights = [load_file(p.folder / start / "model.safetensors") for p in (plan, alone)]
+    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
+def test_a_run_whose_model_cannot_be_had_says_so(tmp_path):
+    plan = planned(tmp_path, "seed=0", "captions.attributes=1", "posthoc=centring", "training.lr=1e30")
+    finish(plan)
+    (failure,) = runs.failures(plan).values()
+    assert "the run whose model it takes failed" in failure["reason"] and "training.lr" in failure["reason"]
 
 
 def test_a_failing_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path, capsys):
