@@ -138,31 +138,29 @@ def one_thread() -> None:
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    figure = Figure(figsize=(11.5, 4.4), dpi=120, layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    right = 30  # dB, where no noise at all is drawn
-    for axis, knob in zip(axes, ("components", "snr_db"), strict=True):
-        of_knob = table[table[knob].notna()]
-        for i, ((source, reader), part) in enumerate(of_knob.groupby(["source", "reader"], sort=False)):
-            each = part.assign(at=part[knob].replace(np.inf, right)).sort_values("at")
-            mean, label = each.groupby("at").accuracy.mean(), source if reader == "net" else f"{source}: {reader}"
-            axis.plot(mean.index, mean, "o-" if reader == "net" else "D:", color=f"C{i}", markersize=4, label=label)
-            axis.plot(each["at"], each.accuracy, "_", color=f"C{i}", markersize=7, alpha=0.6)
+    """A panel a knob, harder to the left; the last place, beside the others, is all of the image or no noise at all."""
+    figure = Figure(figsize=(12, 4.6), dpi=120, layout="constrained")
+    axes = dict(zip(("components", "snr_db"), figure.subplots(1, 2, sharey=True), strict=True))
+    last = {"components": (784, 90, "all"), "snr_db": (np.inf, 28, "no noise")}  # a value, where it is drawn, its name
+    for (knob, axis), values in zip(axes.items(), (COMPONENTS, SNR_DB), strict=True):
+        value, place, name = last[knob]
+        for i, (kind, part) in enumerate(table[table[knob].notna()].groupby(["source", "reader"], sort=False)):
+            at, label = part[knob].replace(value, place), " by ".join(kind).removesuffix(" by net")
+            mean = part.accuracy.groupby(at).mean()
+            axis.plot(mean.index, mean, "D:" if "by" in label else "o-", color=f"C{i}", markersize=4, label=label)
+            axis.plot(at, part.accuracy, "_", color=f"C{i}", markersize=7, alpha=0.6)
         axis.axhline(0.1, color="0.4", linewidth=0.8, linestyle=":")
         axis.legend(fontsize=8, loc="lower right", frameon=False, bbox_to_anchor=(1, 0.09))
+        if knob == "components":
+            axis.set_xscale("log")
+        axis.set_xticks([*values[:-1], place], [*map(str, values[:-1]), name], fontsize=8)
+        axis.set_xticks([], minor=True)
     for kept in COPIES:
-        axes[0].axvline(kept, color="0.85", linewidth=1, zorder=0)
-    axes[0].annotate("“25 % energy”", (COPIES[0], 1.015), fontsize=7, color="0.4", ha="center")
-    ticks = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 50, 784)
-    axes[0].set_xscale("log")
-    axes[0].set_xticks(ticks, [*map(str, ticks[:-1]), "all"], fontsize=8)
-    axes[0].set_xticks([], minor=True)
-    levels = [*SNR_DB[:-1], right]
-    axes[1].set_xticks(levels, [*(f"{snr_db}" for snr_db in SNR_DB[:-1]), "no noise"], fontsize=8)
-    axes[0].set(xlabel="principal components left of the image", ylabel="accuracy on the digit (dotted: chance)")
-    axes[1].set(xlabel="speech over noise, dB", ylim=(0, 1.05))
-    axes[0].set_title("Seen")
-    axes[1].set_title("Heard")
+        axes["components"].axvline(kept, color="0.85", linewidth=1, zorder=0)
+    axes["components"].annotate("“25 % energy”", (2.9, 1.005), fontsize=8, color="0.4", ha="right")
+    label = "accuracy on the digit (dotted: chance)"
+    axes["components"].set(title="Seen", xlabel="principal components left of the image", ylabel=label)
+    axes["snr_db"].set(title="Heard", xlabel="speech over noise, dB", ylim=(0, 1.05))
     figure.savefig(path)
 
 
