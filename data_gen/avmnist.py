@@ -1,11 +1,13 @@
 """AV-MNIST, generated: a digit that is seen faintly, as MAD's in gray, and spoken in noise; what they share is the digit.
 
 Two knobs set how much each tells: the number of principal components that are left of an image, and the level of speech
-over noise. Both splits' components are those of training images, the mean is put back, and nobody speaks in both splits.
+over noise. Every split's components are those of training images, the mean is put back, and what a split shows no other does:
+of strokes its writers and of voices its speakers are its own; of files, the last twelfth of the training images is the
+validation split's, and so is a tenth of the training speakers' recordings, while the test's speakers are heard there only.
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -14,11 +16,12 @@ from data_gen.errors import InputError, unknown
 from data_gen.factors import AVMNIST, MAD, FactorSpace
 from data_gen.seeds import generator
 from data_gen.speech import recordings, voices
-from data_gen.speech.spectrograms import noisy, spectrograms
+from data_gen.speech.spectrograms import check, noisy, spectrograms
 from data_gen.worlds import Render, World
 
 SPEECH = ("voices", "recordings")
 SNR_DB = 10.0
+VALIDATION = 1 / 12  # of the training images in files: 5,000 of MNIST's 60,000
 FITTED = 4000  # training images that the components are fitted on: a process draws them before its first of 500
 
 _SEEN = AVMNIST.names[:5]  # MAD's, in its order
@@ -54,30 +57,39 @@ def world(
     over white noise; infinite for none. strength: of MAD's operations.
     Raises InputError for a name that is none of these, a number that cannot be, or files that are none.
     """
-    factors, seen = space(speech), mad.world(digits, root, split, strength=strength)
+    factors, of = space(speech), partial(mad.world, digits, root, strength=strength, validation=VALIDATION)
+    seen = of(split=split)
     identity = dict(seen.identity, world="avmnist", speech=speech, kept=kept, snr_db=float(snr_db))
-    if not snr_db > -np.inf:
-        raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels, or inf for no noise")
+    check(snr_db)
     if speech == "voices":
         if speech_root or held_out:
             raise InputError("speech.root and speakers to hold out are for speech=recordings")
         say = _voices(split)
         identity |= {"espeak": voices.version()}
     else:
+        if not speech_root:
+            raise InputError("speech=recordings needs speech.root, the folder of their WAV files")
         say = _recordings(speech_root, split, tuple(held_out))
         identity |= {"recordings": recordings.fingerprint(speech_root), "held_out": sorted(held_out)}
     see = _gray(seen.render)
     if kept is not None:
-        see = _faint(see, _gray(mad.world(digits, root, "train", strength=strength).render), kept)
+        see = _faint(see, _gray(of(split="train").render), kept)
 
     def render(codes: np.ndarray, generator: np.random.Generator):
-        of_image, of_sound, of_noise = generator.spawn(3)  # so that one's draws never shift another's
+        of_image, *of_audio = generator.spawn(3)  # so that one's draws never shift another's
         gray, look = see(codes, of_image)
-        clips, sound = say(codes, of_sound)
-        heard = spectrograms(noisy(clips, snr_db, of_noise.spawn(len(codes))))
-        return {"image": np.repeat(gray[..., None], 3, axis=-1), "audio": heard}, {**look, **sound}
+        clips, sound = heard(codes, *of_audio)
+        return {"image": np.repeat(gray[..., None], 3, axis=-1), "audio": spectrograms(clips)}, {**look, **sound}
 
-    return World(factors, render, identity, shows=shows(factors))
+    def heard(codes: np.ndarray, of_sound: np.random.Generator, of_noise: np.random.Generator):
+        clips, sound = say(codes, of_sound)
+        return noisy(clips, snr_db, of_noise.spawn(len(codes))), sound
+
+    def listen(codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        _, *of_audio = generator.spawn(3)
+        return heard(codes, *of_audio)[0]
+
+    return World(factors, render, identity, shows=shows(factors), listen=listen)
 
 
 def _gray(render: Render):
@@ -112,13 +124,13 @@ def _voices(split: str):
 
 
 def _recordings(root: str, split: str, held_out: tuple[str, ...]):
-    clips, digits, speakers = recordings.read(root, split, held_out)
+    clips, digits, speakers, files = recordings.read(root, split, held_out)
     order, counts = np.argsort(digits, kind="stable"), np.bincount(digits, minlength=10)
     starts = np.cumsum(counts) - counts
 
     def draw(codes: np.ndarray, generator: np.random.Generator):
         digit = codes[:, 0]
         chosen = order[starts[digit] + (generator.random(len(digit)) * counts[digit]).astype(int)]
-        return clips[chosen], {"speaker": speakers[chosen], "recording": chosen.astype(np.int32)}
+        return clips[chosen], {"speaker": speakers[chosen], "recording": files[chosen]}
 
     return draw

@@ -1,7 +1,8 @@
 """Datasets for other tools: an image folder with `metadata.csv`, or Parquet with the PNGs inside.
 
 Both are the layouts that dataset hubs read without a script. Images and factor table are those of the store; captions
-come from whoever asks, one a sample. Memory stays flat, and a file is there whole or not at all.
+come from whoever asks, one a sample. Other modalities become PNGs as well, row by row as they are: a spectrogram's first
+row, its lowest band, is on top. Memory stays flat, and a file is there whole or not at all.
 """
 
 import json
@@ -27,20 +28,26 @@ def folder(
 ) -> Path:
     """`to`/0000000.png, … and `to`/metadata.csv with the columns file_name, caption, the factors and the style latents.
 
-    captions: one a sample. Raises InputError if `to` exists, or if there are not as many captions as images.
+    Another modality, say audio, is in `to`/audio/0000000.png, …, named in the column audio_file_name.
+    captions: one a sample. Raises InputError if `to` exists, if there are not as many captions as images, or for a modality
+    that is no picture.
     """
     _check(dataset, captions, to)
     names = [f"{i:07d}.png" for i in range(len(captions))]
+    files = {"file_name": names}
+    files |= {f"{modality}_file_name": [f"{modality}/{name}" for name in names] for modality in dataset.others}
     partial = Path(f"{to}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    for inside in ("", *dataset.others):
+        (partial / inside).mkdir(parents=True)
     try:
-        for start, images in _blocks(dataset):
-            for name, image in zip(names[start:], images, strict=False):
-                (partial / name).write_bytes(_png(image))
-            report(start + len(images))
+        for rows, observed in _blocks(dataset):
+            for column, pictures in zip(files.values(), observed.values(), strict=True):
+                for name, picture in zip(column[rows], pictures, strict=True):
+                    (partial / name).write_bytes(_png(picture))
+            report(rows.stop)
         table = dataset.table.reset_index(drop=True)
-        pd.concat([pd.DataFrame({"file_name": names, "caption": captions}), table], axis=1).to_csv(
+        pd.concat([pd.DataFrame({**files, "caption": captions}), table], axis=1).to_csv(
             partial / "metadata.csv", index=False
         )
         os.replace(partial, to)
@@ -54,7 +61,9 @@ def parquet(
 ) -> Path:
     """One Parquet file: image (struct of PNG bytes and path, marked as an image for the hubs), caption, factors, latents.
 
-    captions: one a sample. Raises InputError if `to` exists, or if there are not as many captions as images.
+    Another modality, say audio, is a column of the same kind behind image.
+    captions: one a sample. Raises InputError if `to` exists, if there are not as many captions as images, or for a modality
+    that is no picture.
     """
     _check(dataset, captions, to)
     partial = Path(f"{to}.partial")
@@ -62,23 +71,22 @@ def parquet(
     png = pa.struct({"bytes": pa.binary(), "path": pa.string()})
     writer = None
     try:
-        for start, images in _blocks(dataset):
-            stop = start + len(images)
-            encoded = [{"bytes": _png(image), "path": f"{i:07d}.png"} for i, image in enumerate(images, start)]
-            rest = dataset.table[start:stop].assign(caption=captions[start:stop])
+        for rows, observed in _blocks(dataset):
+            rest = dataset.table[rows].assign(caption=captions[rows])
             # names, not codes: readers of a hub's file should not need our dictionary
             rest = rest.astype({name: str for name in rest if rest[name].dtype == "category"})
             table = pa.Table.from_pandas(rest, preserve_index=False)
-            table = table.append_column("image", pa.array(encoded, png))
-            table = table.select(
-                ["image", "caption", *(n for n in table.column_names if n not in ("image", "caption"))]
-            )
+            for modality, pictures in observed.items():
+                encoded = [{"bytes": _png(p), "path": f"{i:07d}.png"} for i, p in enumerate(pictures, rows.start)]
+                table = table.append_column(modality, pa.array(encoded, png))
+            first = [*observed, "caption"]
+            table = table.select([*first, *(name for name in table.column_names if name not in first)])
             if writer is None:
-                hub = {"info": {"features": {"image": {"_type": "Image"}}}}
+                hub = {"info": {"features": {modality: {"_type": "Image"} for modality in observed}}}
                 schema = table.schema.with_metadata({b"huggingface": json.dumps(hub).encode()})
                 writer = pq.ParquetWriter(partial, schema)
             writer.write_table(table.replace_schema_metadata(writer.schema.metadata))
-            report(stop)
+            report(rows.stop)
         writer.close()
         os.replace(partial, to)
     finally:
@@ -102,12 +110,20 @@ def _check(dataset: Dataset, captions: Sequence[str], to: Path) -> None:
     free(to)
     if len(captions) != len(dataset.images):
         raise InputError(f"{len(captions)} captions for {len(dataset.images)} images; need as many")
+    for modality, values in dataset.others.items():
+        if values.ndim != 3 and values.shape[3:] != (3,):
+            shape = list(values.shape[1:])
+            raise InputError(f"{modality} of shape {shape} is no picture [H, W] or [H, W, 3], so it cannot be exported")
 
 
-def _blocks(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
+def _blocks(dataset: Dataset) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+    """Which rows, and what is observed of them, by modality, images first."""
+    pictures = {"image": dataset.images, **dataset.others}
     for start in range(0, len(dataset.images), ROWS):
-        yield start, np.asarray(dataset.images[start : start + ROWS])
+        rows = slice(start, min(start + ROWS, len(dataset.images)))
+        yield rows, {modality: np.asarray(values[rows]) for modality, values in pictures.items()}
 
 
-def _png(image: np.ndarray) -> bytes:
-    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()  # OpenCV's order is blue, green, red
+def _png(picture: np.ndarray) -> bytes:
+    ordered = picture[..., ::-1] if picture.ndim == 3 else picture  # OpenCV's order is blue, green, red
+    return cv2.imencode(".png", ordered)[1].tobytes()

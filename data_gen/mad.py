@@ -47,6 +47,7 @@ def world(
     strength: str = "published",
     style: Sequence[str] = (),
     given: Mapping[str, float] | None = None,
+    validation: float = 0.0,
 ) -> World:
     """MAD on generated strokes, or on the IDX files in `root` (their train or t10k part, by `split`).
 
@@ -56,6 +57,8 @@ def world(
     strength: `published`, or `strong`: operations that can be seen (data_gen.morphology.STRONG).
     style: strokes only: styles of handwriting that are factors, so that captions may name them (`STYLE`).
     given: strokes only: latents of the handwriting set to a number (data_gen.digits.strokes.LATENTS).
+    validation: IDX files only: the share of the training file, its last images, that `split="validation"` is and `train`
+        is without (strokes' validation split has writers of its own).
     Raises InputError for a name that is none of these, or files that are none.
     """
     for what, name, allowed in (("mad.variant", variant, VARIANTS), ("mad.strength", strength, STRENGTHS)):
@@ -75,7 +78,7 @@ def world(
     elif digits == "idx":
         if style or given:
             raise InputError("style can be a factor or be given only where digits=strokes draws it")
-        draw = _picker(*idx.read(root, split))
+        draw = _picker(*idx.read(root, split, validation), f"{split} split of the IDX files in {root}")
         identity |= {"files": idx.fingerprint(root)}
     else:
         raise unknown("digit source", digits, DIGITS)
@@ -124,10 +127,10 @@ def _recoloured(images: np.ndarray, codes: np.ndarray, generator: np.random.Gene
     return _paint_as_published(gray, codes[:, colour]), codes
 
 
-def _picker(images: np.ndarray, labels: np.ndarray):
+def _picker(images: np.ndarray, labels: np.ndarray, where: str):
     by_digit = [np.flatnonzero(labels == digit) for digit in range(10)]
     if absent := [digit for digit, found in enumerate(by_digit) if not len(found)]:
-        raise InputError(f"the IDX files hold no image of {absent}; MAD needs all ten digits")
+        raise InputError(f"the {where} holds no image of {absent}; MAD needs all ten digits")
     counts = np.array([len(found) for found in by_digit])
     starts, by_digit = np.cumsum(counts) - counts, np.concatenate(by_digit)
 

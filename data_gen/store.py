@@ -192,7 +192,7 @@ def draw(
     """What is observed of codes [n, F], by modality: images uint8 [n, H, W, 3], others uint8 [n, …]; and style latents
     {name: [n]}. Raises InputError if render gives others.
     """
-    drawn = world.render(np.where(world.space.mask(world.hidden), 0, codes), generator)
+    drawn = world.render(_shown(world, codes), generator)
     observed, style = drawn if isinstance(drawn, tuple) else (drawn, {})
     observed = observed if isinstance(observed, dict) else {"image": observed}
     observed = {modality: np.asarray(values) for modality, values in observed.items()}
@@ -211,6 +211,15 @@ def draw(
         if np.shape(latent) != (len(codes),):
             raise InputError(f"render's style latent {name!r} must be [{len(codes)}], got {list(np.shape(latent))}")
     return observed, style
+
+
+def _shown(world: World, codes: np.ndarray) -> np.ndarray:
+    return np.where(world.space.mask(world.hidden), 0, codes)
+
+
+def listen(world: World, codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The waves float [n, samples] of a world that gives them: those of `draw`'s audio from a generator of the same seed."""
+    return world.listen(_shown(world, codes), generator)
 
 
 def trial(world: World) -> int:

@@ -18,6 +18,8 @@ from data_gen.factors import FactorSpace
 Observed = np.ndarray | dict[str, np.ndarray]
 #: codes int64 [n, F] and a generator → what is observed, alone or with style latents {name: [n]}.
 Render = Callable[[np.ndarray, np.random.Generator], Observed | tuple[Observed, dict[str, np.ndarray]]]
+#: what a render is given → the waves that its audio pictures, float [n, samples] at data_gen.speech.RATE.
+Listen = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 #: images uint8 [n, H, W, 3], their codes [n, F] and a generator → the same things as another look shows them.
 Look = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
@@ -32,6 +34,7 @@ class World:
     read as symbols, as if each had its first value, or were not there.
     look: for a world that is never the same twice: applied afresh in every epoch but the first.
     shows: for a world that is observed otherwise than by images: the factors that each modality shows.
+    listen: for a world with sound: gives, from what render is given, the waves of the audio that it renders.
     """
 
     space: FactorSpace
@@ -40,6 +43,7 @@ class World:
     hidden: tuple[str, ...] = ()
     look: Look | None = None
     shows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    listen: Listen | None = None
 
     def __post_init__(self):
         if self.shows and "image" not in self.shows:

@@ -35,14 +35,18 @@ LAYERS = [(16, 2), (32, 2), (64, 2)]
 MEASURES = {"thickness": "px", "slant": "tangent", "aspect": "", "length": "px", "ink": "px²"}
 
 
-def conv_net(g: torch.Generator, c_in: int, layers: list[tuple[int, int]], outputs: int) -> nn.Sequential:
-    """28x28 images → logits: 3x3 convolutions (channels, stride) with batch norm and ReLU, then one linear map.
+def conv_net(
+    g: torch.Generator, c_in: int, layers: list[tuple[int, int]], outputs: int, side: int = 28
+) -> nn.Sequential:
+    """Square images → logits: convolutions (channels, stride) with batch norm and ReLU, then one linear map.
 
-    Batch norm, which the encoders do without, as this reads what is there and is not the subject of study.
+    They are 3x3, or wider where the stride would pass a pixel over. Batch norm, which the encoders do without, as this
+    reads what is there and is not the subject of study.
     """
-    body, side = [], 28
+    body = []
     for c_out, stride in layers:
-        body += [nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1), nn.BatchNorm2d(c_out), nn.ReLU()]
+        kernel = max(3, stride + 1)
+        body += [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2), nn.BatchNorm2d(c_out), nn.ReLU()]
         c_in, side = c_out, -(-side // stride)
     net = nn.Sequential(*body, nn.Flatten(), nn.Linear(c_in * side**2, outputs))
     with torch.no_grad():

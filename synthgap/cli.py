@@ -19,6 +19,9 @@ overrides are name=value pairs in Hydra's syntax; several values make a sweep:
   space.rho=0.5                        a colour that goes with the digit
   space.held_out=0.2                   combinations that training never shows
   mad.strength=strong                  operations that can be seen; mad.variant=published: the published faults
+  world=avmnist                        digits seen and spoken, by synthesised voices
+  speech=recordings speech.root=DIR    by people, from WAV files named {digit}_{speaker}_{index}.wav
+  image.components=10 audio.snr_db=0   how little is left to see and to hear
   world=my_world.py                    a world of your own
   out=DIR                              where runs are kept (runs)
   workers=N                            processes, one core each (all cores)
@@ -77,12 +80,13 @@ def _parser() -> argparse.ArgumentParser:
         for argument in arguments:
             help = {
                 "study": "a study's name (see `synthgap studies`) or your own YAML file",
-                "world": "mad, or a Python file that defines `world`",
+                "world": "mad, avmnist, or a Python file that defines `world`",
                 "overrides": "name=value, see below",
             }[argument]
             command.add_argument(argument, help=help, nargs="*" if argument == "overrides" else None)
         if name == "make":
-            command.add_argument("--sheet", action="store_true", help="only draw some samples with captions and bits")
+            sheet = "only draw some samples with captions and bits, and write their sounds as WAV files beside"
+            command.add_argument("--sheet", action="store_true", help=sheet)
             what = "also write them for other tools: image files with metadata.csv, or Parquet with PNGs inside"
             command.add_argument("--export", choices=("folder", "parquet"), help=what)
             command.add_argument("--to", metavar="DIR", help="where exports go (beside the datasets)")
@@ -155,16 +159,18 @@ def _make(asked) -> int:
         raise InputError("images=symbolic has no pixels to make; leave it out")
     if asked.to and not asked.export:
         raise InputError("--to says where exports go; add --export folder or --export parquet")
-    worlds = {split: observations.world_of(c, split) for split in observations.SPLITS}
+    worlds = {split: observations.world_of(c, split) for split in observations.splits_of(c)}
     if asked.sheet or asked.export:
         observations.policy_of(c, worlds["train"].space)
     if asked.sheet:
-        print(_sheet(c, worlds["train"], root))
+        for path in _sheet(c, worlds["train"], root):
+            print(path)
         return 0
     exports = {}
     if asked.export:
         folder, ending = Path(asked.to or f"{root}-{asked.export}"), ".parquet" if asked.export == "parquet" else ""
         exports = {split: export.free(folder / f"{split}{ending}") for split in worlds}
+    unit = "images" if worlds["train"].modalities == ("image",) else "samples"
     for split, world in worlds.items():
         wanted = (world, *observations.dataset_of(c, split)[1:])
         place = store.place(root, store.recipe(*wanted))
@@ -172,31 +178,39 @@ def _make(asked) -> int:
             store.load(place, mapped=True)
         else:
             again = partial(observations.world_of, c, split)
-            with progress.bar(f"{split} images", wanted[1], unit="images") as advance_to:
+            with progress.bar(f"{split} {unit}", wanted[1], unit=unit) as advance_to:
                 store.make(root, *wanted, report=advance_to, workers=workers, again=again)
         print(place)
         if split in exports:
             dataset = store.load(place, mapped=True)
             codes = world.space.codes(dataset.table)
             texts = captions.texts(world.space, observations.captions_of(c, codes, split))
-            with progress.bar(f"{split} export", len(codes), unit="images") as advance_to:
+            with progress.bar(f"{split} export", len(codes), unit=unit) as advance_to:
                 print(export.FORMATS[asked.export](dataset, texts, exports[split], report=advance_to))
     return 0
 
 
-def _sheet(c: dict, world, root: Path) -> Path:
-    """Draw the first training samples of what `c` describes: the very ones that a whole dataset would begin with."""
+def _sheet(c: dict, world, root: Path) -> list[Path]:
+    """Draw the first training samples of what `c` describes, the very ones that a whole dataset would begin with, and write
+    their sounds, where the world gives them."""
+    from functools import partial
+
     from data_gen import sheet, store
     from data_gen.seeds import generator
     from synthgap import observations
 
     n, seed = 30, c["seeds"]["data"]
     codes = world.space.sample(store.BLOCK, generator(seed, "factors", "train"))
-    images = store.draw(world, codes, generator(seed, "render", "train", 0))[0]["image"]
-    tokens = observations.captions_of(c, codes, "train")
+    chance = partial(generator, seed, "render", "train", 0)
+    observed = {modality: values[:n] for modality, values in store.draw(world, codes, chance())[0].items()}
+    tokens = observations.captions_of(c, codes, "train")[:n]
     root.mkdir(parents=True, exist_ok=True)
     path = root / f"sheet-{store.digest({'config': c})}.png"
-    return sheet.draw(world, observations.policy_of(c, world.space), images[:n], codes[:n], tokens[:n], path)
+    paths = [sheet.draw(world, observations.policy_of(c, world.space), observed, codes[:n], tokens, path)]
+    if world.listen:
+        waves = store.listen(world, codes, chance())[:n]
+        paths.append(sheet.save_sounds(world, waves, codes[:n], path.with_suffix(".wavs")))
+    return paths
 
 
 def _workers(overrides: list[str]) -> tuple[list[str], int]:

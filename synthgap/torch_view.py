@@ -11,7 +11,8 @@ from data_gen.seeds import generator
 
 
 class ImageCaptions(Dataset):
-    """Items {image: uint8 [3, H, W], caption: str, tokens: int64 [L], factors: int64 [F]}; captions as a run's.
+    """Items {image: uint8 [3, H, W], caption: str, tokens: int64 [L], factors: int64 [F]}; captions as a run's. Where the
+    dataset has other modalities, an item does by their names: AV-MNIST's audio: uint8 [112, 112].
 
     folder: what `synthgap make` or `data_gen.store.make` gave. space, policy: those of its world and of the captions;
     another policy on the same folder is the same images told otherwise. Raises InputError if the folder is damaged, or
@@ -20,7 +21,7 @@ class ImageCaptions(Dataset):
 
     def __init__(self, folder: str | Path, space: FactorSpace, policy: Policy):
         dataset = store.load(folder)
-        self.images, codes = dataset.images, space.codes(dataset.table)
+        self.images, self.others, codes = dataset.images, dataset.others, space.codes(dataset.table)
         made = dataset.manifest["recipe"]
         tokens = captions.write(space, policy, codes, generator(made["seed"], "captions", made["split"]))
         self.captions = captions.texts(space, tokens)
@@ -31,4 +32,6 @@ class ImageCaptions(Dataset):
 
     def __getitem__(self, i: int) -> dict:
         image = torch.from_numpy(self.images[i]).permute(2, 0, 1)
-        return {"image": image, "caption": self.captions[i], "tokens": self.tokens[i], "factors": self.factors[i]}
+        others = {modality: torch.from_numpy(values[i]) for modality, values in self.others.items()}
+        told = {"caption": self.captions[i], "tokens": self.tokens[i], "factors": self.factors[i]}
+        return {"image": image, **others, **told}

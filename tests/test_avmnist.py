@@ -1,14 +1,22 @@
 """AV-MNIST: a digit seen and heard; what one modality shows beside it, the other does not."""
 
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT
+from torch.utils.data import DataLoader
 
-from data_gen import AVMNIST, InputError, avmnist, components, store
+from data_gen import AVMNIST, InputError, World, avmnist, captions, components, mad, sheet, store
+from data_gen.digits import idx
 from data_gen.seeds import generator
+from synthgap import cli
+from synthgap.torch_view import ImageCaptions
 
 needed = pytest.mark.skipif(
     not all(map(find_spec, ("espeakng_loader", "soundfile", "torchaudio"))),
@@ -57,7 +65,7 @@ def test_each_modality_shows_the_digit_and_factors_of_its_own(quick):
 def test_components_are_those_of_training_images_in_both_splits(quick):
     codes = AVMNIST.sample(30, generator(1))
     fitted = None
-    for split in ("train", "test"):
+    for split in ("train", "validation", "test"):
         whole, heard, _ = shown(avmnist.world(split=split), codes)
         faint, heard_again, _ = shown(avmnist.world(split=split, kept=5), codes)
         np.testing.assert_array_equal(heard, heard_again)
@@ -66,6 +74,29 @@ def test_components_are_those_of_training_images_in_both_splits(quick):
             train = avmnist._gray(avmnist.mad.world().render)(AVMNIST.sample(300, chance), chance)[0]
             fitted = components.fit(train, 5)
         np.testing.assert_array_equal(faint[..., 0], components.reduced(whole[..., 0], fitted))
+
+
+@needed
+def test_no_writer_and_no_speaker_is_in_two_splits():
+    codes = AVMNIST.sample(120, generator(4))
+    styles = [shown(avmnist.world(split=split), codes)[2] for split in ("train", "validation", "test")]
+    for name in ("writer", "speaker"):
+        each = [set(style[name].tolist()) for style in styles]
+        assert sum(map(len, each)) == len(set.union(*each))
+
+
+@needed
+def test_of_files_the_last_twelfth_is_validation_and_mads_own_train_is_whole(mnist):
+    images, labels = idx.read(mnist, "train")
+    codes, first = AVMNIST.sample(200, generator(5)), len(images) - round(len(images) / 12)
+    for split, part in (("train", slice(first)), ("validation", slice(first, None))):
+        style = shown(avmnist.world("idx", str(mnist), split), codes)[2]
+        np.testing.assert_array_equal(labels[part][style["source_index"]], codes[:, 0])
+    mad_codes = np.stack([np.repeat(9, 5000), *np.zeros((5, 5000), int)], axis=1)
+    _, style = mad.world("idx", mnist).render(mad_codes, generator(0, "render"))
+    assert style["source_index"].max() >= first
+    with pytest.raises(InputError, match="has no image for the validation split"):
+        mad.world("idx", mnist, "validation")
 
 
 @needed
@@ -78,18 +109,76 @@ def test_noise_hides_sound_and_leaves_images(quick):
 
 
 @needed
+@pytest.mark.parametrize("snr_db", [np.inf, 0])
+def test_what_is_listened_to_is_what_the_spectrograms_show(snr_db):
+    from data_gen.speech.spectrograms import spectrograms
+
+    world, codes = avmnist.world(snr_db=snr_db), AVMNIST.sample(9, generator(3))
+    world = replace(world, hidden=("accent",))  # and the hidden accent is not heard either
+    waves = store.listen(world, codes, generator(0, "render"))
+    np.testing.assert_array_equal(spectrograms(waves), shown(world, codes)[1])
+    codes[:, AVMNIST.index("accent")] = 0
+    np.testing.assert_array_equal(store.listen(world, codes, generator(0, "render")), waves)
+
+
+def test_a_sheet_says_what_every_two_modalities_share(tmp_path):
+    world = World(AVMNIST, shows=avmnist.shows(AVMNIST))
+    policy = captions.fixed(AVMNIST, ["digit", "size", "accent"])
+    assert sheet.told(world, policy) == "shared: " + ", ".join(
+        f"{pair} {bits:.2f} bits"
+        for pair, bits in {
+            "image ↔ text": np.log2(10) + 1,
+            "audio ↔ text": np.log2(70),
+            "image ↔ audio": np.log2(10),
+        }.items()
+    )
+    deaf = replace(world, hidden=("digit", *HEARD))
+    assert sheet.told(deaf, policy).endswith("audio ↔ text 0.00 bits, image ↔ audio 0.00 bits")
+
+
+@needed
+def test_the_command_makes_all_splits_and_a_sheet_to_look_at_and_to_listen_to(tmp_path, capsys):
+    sizes = ("avmnist.images=60", "avmnist.validation_images=20", "avmnist.test_images=200")
+    asked = ("make", "avmnist", *sizes, "image.components=null", "training.batch=20", f"out={tmp_path}")
+    assert cli.main([*asked, "workers=1"]) == 0
+    folders = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [folder.name.rsplit("-", 1)[0] for folder in folders] == [
+        "avmnist-train",
+        "avmnist-validation",
+        "avmnist-test",
+    ]
+    made = [store.load(folder) for folder in folders]
+    assert [len(dataset.images) for dataset in made] == [60, 20, 200]
+    speakers = [set(dataset.table.speaker) for dataset in made]
+    assert sum(map(len, speakers)) == len(set.union(*speakers))
+
+    view = ImageCaptions(folders[0], AVMNIST, captions.fixed(AVMNIST, ["digit", "voice"]))
+    batch = next(iter(DataLoader(view, batch_size=10)))
+    assert batch["audio"].shape == (10, 112, 112) and batch["audio"].dtype == torch.uint8
+    np.testing.assert_array_equal(batch["audio"].numpy(), made[0].others["audio"][:10])
+
+    assert cli.main([*asked, "--sheet"]) == 0
+    png, wavs = map(Path, capsys.readouterr().out.splitlines())
+    assert cv2.imread(str(png)).std() > 20
+    names = sorted(path.name for path in wavs.iterdir())
+    assert len(names) == 30
+    for i, (name, row) in enumerate(zip(names, made[0].table[["digit", *HEARD]].itertuples(index=False), strict=False)):
+        assert name == f"{'-'.join([f'{i:02d}', *row])}.wav"  # the very samples that the dataset begins with
+
+
+@needed
 def test_recordings_are_of_the_digit_and_speakers_are_held_out(fsdd):
     from data_gen.speech import recordings
 
     heard = {}
-    for split in ("train", "test"):
+    for split in recordings.SPLITS:
         world = avmnist.world(split=split, speech="recordings", speech_root=str(fsdd))
         codes = world.space.sample(60, generator(0))
         _, _, style = shown(world, codes)
-        files = recordings.read(fsdd, split)
-        np.testing.assert_array_equal(files.digits[style["recording"]], codes[:, 0])
+        for name, digit, speaker in zip(style["recording"], codes[:, 0], style["speaker"], strict=True):
+            assert name.startswith(f"{digit}_{speaker}_") and (fsdd / name).is_file()  # so a sample leads to its file
         heard[split] = set(style["speaker"])
-        assert heard[split] <= set(files.speakers) and world.identity["recordings"] == recordings.fingerprint(fsdd)
+        assert world.identity["recordings"] == recordings.fingerprint(fsdd)
     assert heard["train"].isdisjoint(heard["test"])
 
 
@@ -116,6 +205,8 @@ def test_what_cannot_be_is_told(tmp_path):
         ({"kept": 0}, "image.components=0: it must be a whole number from 1 to 784"),
         ({"kept": 785}, "image.components=785"),
         ({"snr_db": np.nan}, "audio.snr_db=nan"),
+        ({"snr_db": -np.inf}, "audio.snr_db=-inf: it must be -100 dB or more"),
+        ({"speech": "recordings"}, "needs speech.root"),
         ({"speech_root": "x"}, "speech.root and speakers to hold out are for speech=recordings"),
         ({"speech": "recordings", "speech_root": str(tmp_path)}, "holds no WAV file"),
         ({"split": "tset"}, "did you mean 'test'"),

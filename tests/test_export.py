@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -76,6 +77,43 @@ def test_nothing_is_written_over_and_nothing_half_written_is_left(name, dataset,
     with pytest.raises(KeyboardInterrupt):
         export.FORMATS[name](dataset, told, tmp_path / "new", report=interrupt)
     assert [path.name for path in tmp_path.iterdir()] == ["there"] and there.read_text() == "mine"
+
+
+def three(codes, generator):
+    images, style = render(codes, generator)
+    audio, depth = (generator.integers(0, 256, (len(codes), *shape)).astype(np.uint8) for shape in ((7, 4), (3, 2, 3)))
+    return {"image": images, "audio": audio, "depth": depth}, style
+
+
+@pytest.mark.parametrize("name", export.FORMATS)
+def test_other_modalities_are_pictures_too(name, tmp_path):
+    """Two a sample beside the image; the hubs know the columns as images by their names, or by what Parquet says."""
+    world = World(SPACE, three, {"world": "toy"}, shows=dict.fromkeys(("image", "audio", "depth"), SPACE.names))
+    dataset = store.load(store.make(tmp_path, world, N, "train", 0), mapped=True)
+    others = ["audio", "depth"]
+    to = export.FORMATS[name](dataset, ["a caption"] * N, tmp_path / "exported")
+    if name == "folder":
+        table = pd.read_csv(to / "metadata.csv")
+        assert list(table)[:4] == ["file_name", "audio_file_name", "depth_file_name", "caption"]
+        rows = [{m: (to / row[f"{m}_file_name"]).read_bytes() for m in others} for _, row in table.iterrows()]
+    else:
+        table = pq.read_table(to)
+        assert table.column_names[:4] == ["image", "audio", "depth", "caption"]
+        features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
+        assert features == {m: {"_type": "Image"} for m in ("image", *others)}
+        rows = [{m: row[m]["bytes"] for m in others} for row in table.to_pylist()]
+    for i in (0, 999, 1000, N - 1):
+        gray = cv2.imdecode(np.frombuffer(rows[i]["audio"], np.uint8), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(gray, dataset.others["audio"][i])
+        np.testing.assert_array_equal(decoded(rows[i]["depth"]), dataset.others["depth"][i])
+
+
+@pytest.mark.parametrize("name", export.FORMATS)
+def test_what_is_no_picture_is_told(name, dataset, told, tmp_path):
+    sensed = replace(dataset, others={"touch": np.zeros((N, 9), np.uint8)})
+    with pytest.raises(InputError, match=r"touch of shape \[9\] is no picture"):
+        export.FORMATS[name](sensed, told, tmp_path / "new")
+    assert not list(tmp_path.iterdir())
 
 
 SMALL = ("mad.images=600", "mad.test_images=200", "training.batch=128")

@@ -50,6 +50,18 @@ def test_reads_both_splits(root):
         assert images.flags.writeable
 
 
+def test_validation_is_the_last_of_the_training_file_where_it_is_asked_for(root):
+    whole = idx.read(root, "train")
+    train, kept_out = (idx.read(root, split, 1 / 4) for split in ("train", "validation"))
+    assert len(train[0]) == len(train[1]) == 9
+    for part, rest, both in zip(train, kept_out, whole, strict=True):
+        np.testing.assert_array_equal(np.concatenate([part, rest]), both)
+    assert len(idx.read(root, "test", 1 / 4)[0]) == 5
+    for share in (0, 0.01):
+        with pytest.raises(InputError, match=f"has no image for the validation split: a share of {share} of 12"):
+            idx.read(root, "validation", share)
+
+
 def test_gzip_and_the_dotted_spelling_are_the_same_data(root, tmp_path_factory):
     plain = idx.fingerprint(root)
     expected = idx.read(root, "train")

@@ -23,7 +23,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from data_gen import FactorSpace, InputError
 from data_gen.factors import SPOKEN, Factor
 from data_gen.seeds import generator
-from data_gen.speech import RATE, SAMPLES, clip, recordings, resampled, voices
+from data_gen.speech import RATE, SAMPLES, clip, recordings, resampled, save, voices
 from data_gen.speech.spectrograms import BANDS, FRAMES, noisy, spectrograms
 from data_gen.speech.voices import ACCENTS, PACE, PITCH, SPEAKERS
 
@@ -88,16 +88,20 @@ def test_the_folder_of_voices_goes_with_its_process(espeak, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_all_voices_differ_and_those_of_the_test_are_other_people(espeak):
+def test_all_voices_differ_and_each_split_has_other_people(espeak):
     people = {split: [s for kind in kinds.values() for s in kind] for split, kinds in SPEAKERS.items()}
-    assert set(people["train"]).isdisjoint(people["test"])
-    every = [(accent, speaker) for accent in ACCENTS for speaker in (*people["train"], *people["test"])]
+    assert {split: len(some) * len(ACCENTS) for split, some in people.items()} == {
+        "train": 84,
+        "validation": 28,
+        "test": 56,
+    }
+    every = [(accent, speaker) for accent in ACCENTS for some in people.values() for speaker in some]
     assert len({voices.say(7, *voice).tobytes() for voice in every}) == len(every) == 168
 
 
 def test_the_tables_of_voices_are_those_of_the_factors():
     assert [factor.values for factor in SPOKEN] == [tuple(t) for t in (ACCENTS, SPEAKERS["train"], PITCH, PACE)]
-    assert tuple(SPEAKERS["test"]) == tuple(SPEAKERS["train"])
+    assert len({tuple(kinds) for kinds in SPEAKERS.values()}) == 1
 
 
 def test_every_accent_says_every_digit_in_its_own_way(espeak):
@@ -193,8 +197,8 @@ def test_without_the_extra_it_says_what_to_install(module, monkeypatch, tmp_path
         monkeypatch.setitem(sys.modules, "torchaudio.transforms", None)
     for cached in (voices._files, module_of_spectrograms._mel):
         cached.cache_clear()
-    for digit, who in product(range(10), ("ann", "bob")):
-        (tmp_path / f"{digit}_{who}_0.wav").write_bytes(b"any")
+    for digit, who, index in product(range(10), ("ann", "bob"), range(2)):
+        (tmp_path / f"{digit}_{who}_{index}.wav").write_bytes(b"any")
     use = {
         "espeakng_loader": lambda: voices.say(1, "american", "f1"),
         "soundfile": lambda: recordings.read(tmp_path, "train"),
@@ -234,6 +238,13 @@ def test_resampling_keeps_what_our_rate_can_hold_and_nothing_else(rate):
         assert np.abs(resampled(np.sin(2 * np.pi * 5000 * time), rate)[middle]).max() < 0.01
 
 
+@pytest.mark.parametrize("wave", [np.sin(np.arange(3000)) / 7, 5 * np.cos(np.arange(SAMPLES)), np.zeros(10)])
+def test_a_saved_wave_is_read_back_at_full_scale(wave, tmp_path, soundfile):
+    read, rate = soundfile.read(save(wave, tmp_path / "wave.wav"))
+    assert rate == RATE and soundfile.info(tmp_path / "wave.wav").subtype == "PCM_16"
+    np.testing.assert_allclose(read, wave / (np.abs(wave).max() or 1), atol=2**-14)
+
+
 # ---- recordings
 
 
@@ -254,14 +265,24 @@ def folder(tmp_path, soundfile):
 def test_speakers_are_held_out(folder):
     train, test = recordings.read(folder, "train"), recordings.read(str(folder), "test")
     assert set(train.speakers) == set("abcde") and set(test.speakers) == {"f"}
-    assert train.clips.shape == (100, SAMPLES) and train.clips.dtype == np.float32
-    assert train.digits.dtype == np.int64 and (np.bincount(train.digits) == 10).all()
+    assert train.clips.shape == (90, SAMPLES) and train.clips.dtype == np.float32
+    assert train.digits.dtype == np.int64 and (np.bincount(train.digits) == 9).all()
     lengths = (test.clips != 0).sum(axis=1)
     expected = [(0.2 + 0.01 * digit + 0.1 * index) * RATE for digit in range(10) for index in range(2)]
     np.testing.assert_allclose(lengths, expected, rtol=0.15)
     chosen = recordings.read(folder, "test", held_out=["b", "a"])
     assert set(chosen.speakers) == {"a", "b"}
     assert set(recordings.read(folder, "train", held_out=["b", "a"]).speakers) == set("cdef")
+
+
+def test_validation_hears_what_training_does_not(folder):
+    read = {split: recordings.read(folder, split) for split in recordings.SPLITS}
+    files = [name for part in read.values() for name in part.files]
+    assert sorted(files) == sorted(path.name for path in folder.glob("*.wav"))  # each in one split
+    assert sorted(read["validation"].files) == [f"{digit}_a_0.wav" for digit in range(10)]  # a tenth of ten, by index
+    for part in read.values():
+        for name, digit, speaker in zip(part.files, part.digits, part.speakers, strict=True):
+            assert name.startswith(f"{digit}_{speaker}_")
 
 
 def test_other_rates_and_channels_become_ours(folder, soundfile):
@@ -287,22 +308,26 @@ def test_a_fingerprint_is_of_the_recordings_wherever_they_lie(folder, tmp_path):
 
 
 DAMAGES = {
-    "empty file": (lambda f, sf: (f / "3_a_0.wav").write_bytes(b""), "3_a_0.wav is no sound WAV file"),
-    "no WAV": (lambda f, sf: (f / "3_a_0.wav").write_text("<!DOCTYPE html>"), "3_a_0.wav is no sound WAV file"),
+    "empty file": (lambda f, sf: (f / "3_a_1.wav").write_bytes(b""), "3_a_1.wav is no sound WAV file"),
+    "no WAV": (lambda f, sf: (f / "3_a_1.wav").write_text("<!DOCTYPE html>"), "3_a_1.wav is no sound WAV file"),
     "cut": (
-        lambda f, sf: (f / "3_a_0.wav").write_bytes((f / "3_a_0.wav").read_bytes()[:1500]),
-        "3_a_0.wav is cut off: 1500 bytes, should be 3724",
+        lambda f, sf: (f / "3_a_1.wav").write_bytes((f / "3_a_1.wav").read_bytes()[:1500]),
+        "3_a_1.wav is cut off: 1500 bytes, should be 5324",
     ),
-    "no samples": (lambda f, sf: sf.write(f / "3_a_0.wav", tone(0), RATE), "3_a_0.wav holds no sound: its 0"),
-    "silence": (lambda f, sf: sf.write(f / "3_a_0.wav", 0 * tone(), RATE), "3_a_0.wav holds no sound"),
+    "no samples": (lambda f, sf: sf.write(f / "3_a_1.wav", tone(0), RATE), "3_a_1.wav holds no sound: its 0"),
+    "silence": (lambda f, sf: sf.write(f / "3_a_1.wav", 0 * tone(), RATE), "3_a_1.wav holds no sound"),
     "nan": (
-        lambda f, sf: sf.write(f / "3_a_0.wav", np.nan * tone(), RATE, subtype="FLOAT"),
-        "3_a_0.wav holds no sound",
+        lambda f, sf: sf.write(f / "3_a_1.wav", np.nan * tone(), RATE, subtype="FLOAT"),
+        "3_a_1.wav holds no sound",
     ),
     "dangling link": (lambda f, sf: (f / "0_a_9.wav").symlink_to(f / "nowhere"), "0_a_9.wav cannot be read (No such"),
     "folder": (lambda f, sf: (f / "0_a_9.wav").mkdir(), "0_a_9.wav cannot be read (Is a directory)"),
     "other name": (lambda f, sf: (f / "three.wav").write_bytes(b""), "three.wav should be named {digit}_{speaker}"),
-    "lost digit": (lambda f, sf: [p.unlink() for p in f.glob("3_[a-e]_*")], "holds no recording of [3] by a, b"),
+    "lost digit": (lambda f, sf: [p.unlink() for p in f.glob("3_[a-e]_*")], "too few recordings of [3] by a, b"),
+    "too few to keep one out": (
+        lambda f, sf: [p.unlink() for p in f.glob("3_*") if p.name not in ("3_a_0.wav", "3_f_0.wav")],
+        "too few recordings of [3] by a, b, c, d, e: the train split needs all ten digits, and validation one in ten",
+    ),
 }
 
 
@@ -329,9 +354,11 @@ def test_a_folder_without_recordings_is_told(tmp_path, folder):
 
 
 def test_real_recordings(fsdd, soundfile, torchaudio):
-    train, test = recordings.read(fsdd, "train"), recordings.read(fsdd, "test")
+    train, validation, test = (recordings.read(fsdd, split) for split in recordings.SPLITS)
     assert set(train.speakers).isdisjoint(test.speakers) and len(set(train.speakers)) >= 2
-    for part in (train, test):
+    assert {int(name.split("_")[2][:-4]) for name in validation.files} == set(range(5))  # FSDD's own convention
+    assert set(train.speakers) == set(validation.speakers) and not {*train.files} & {*validation.files}
+    for part in (train, validation, test):
         assert part.clips.shape == (len(part.digits), SAMPLES) and np.abs(part.clips).max() <= 1.01
         assert (np.bincount(part.digits, minlength=10) >= 10).all()
     some = generator(0).choice(len(test.clips), 60, replace=False)
@@ -360,7 +387,7 @@ def test_a_rows_noise_is_its_own_streams():
         np.testing.assert_array_equal(noisy(clips[i : i + 1], 10, streams[i : i + 1])[0], whole[i])
     np.testing.assert_array_equal(noisy(clips, np.inf, generator(3).spawn(5)), clips)
     assert not noisy(np.zeros((1, SAMPLES), np.float32), 0, [generator(0)]).any()
-    for snr_db in (np.nan, -np.inf):
+    for snr_db in (np.nan, -np.inf, -1e9):
         with pytest.raises(InputError, match=f"audio.snr_db={snr_db}"):
             noisy(clips, snr_db, generator(0).spawn(5))
     with pytest.raises(InputError, match="4 generators for 5 clips"):

@@ -162,10 +162,13 @@ def test_aspect_widens_a_zero(many):
 
 def test_the_splits_share_no_writer(many):
     labels, _, style = many
-    _, other = strokes.draw(labels, np.random.default_rng(0), split="test")
-    assert not set(style["writer"].tolist()) & set(other["writer"].tolist())
-    assert style["writer"].max() < strokes.WRITERS <= other["writer"].min()
-    assert len(set(style["writer"].tolist())) > 0.9 * strokes.WRITERS
+    writers = [set(style["writer"].tolist())]
+    for split in ("test", "validation"):
+        _, other = strokes.draw(labels, np.random.default_rng(0), split=split)
+        writers.append(set(other["writer"].tolist()))
+    for i, mine in enumerate(writers):
+        assert i * strokes.WRITERS <= min(mine) and max(mine) < (i + 1) * strokes.WRITERS
+        assert len(mine) > 0.9 * strokes.WRITERS
 
 
 def test_writers_are_the_same_people_for_every_seed():
@@ -262,7 +265,7 @@ def test_a_latent_is_drawn_from_a_part_of_its_distribution(many):
         ({"between": {"slant": (0.5, 0.4)}}, "low <= high"),
         ({"between": {"slant": 0.5}}, "low <= high"),
         ({"between": {"slant": (0, "half")}}, "a part of slant must be a number"),
-        ({"split": "validation"}, "unknown split"),
+        ({"split": "valid"}, "did you mean 'validation'"),
     ],
 )
 def test_what_can_t_be_chosen_is_told(asked, said):

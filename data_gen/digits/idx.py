@@ -13,15 +13,19 @@ from data_gen.errors import InputError, unknown
 SIDE = 28
 CLASSES = 10
 
-_NAMES = {  # split -> images, labels
+_NAMES = {  # of images, labels
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
+_NAMES["validation"] = _NAMES["train"]
 
 
-def read(root: str | Path, split: Literal["train", "test"]) -> tuple[np.ndarray, np.ndarray]:
+def read(
+    root: str | Path, split: Literal["train", "validation", "test"], validation: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Images, uint8 [N,28,28] with 0 for paper and 255 for ink, and labels, int64 [N] from 0 to 9, of one split.
 
+    validation: the share of the training file's images, its last, that are the validation split and not in `train`.
     Raises InputError, naming the file, for whatever is missing, damaged or not such digits.
     """
     if split not in _NAMES:
@@ -35,12 +39,18 @@ def read(root: str | Path, split: Literal["train", "test"]) -> tuple[np.ndarray,
         raise InputError(f"{image_file} holds {len(images)} images but {label_file} {len(labels)} labels; need as many")
     if labels.max(initial=0) >= CLASSES:
         raise InputError(f"{label_file} holds the label {labels.max()}; digits go from 0 to {CLASSES - 1}")
-    return images, labels
+    last = round(validation * len(images))
+    part = {"train": slice(len(images) - last), "validation": slice(len(images) - last, None)}.get(split, slice(None))
+    if split == "validation" and not last:
+        raise InputError(
+            f"{image_file} has no image for the validation split: a share of {validation:g} of {len(images)}"
+        )
+    return images[part], labels[part]
 
 
 def files(root: str | Path) -> list[Path]:
     """The four files: images and labels of train, then of test. Raises InputError if one is missing."""
-    return [_find(root, name) for names in _NAMES.values() for name in names]
+    return [_find(root, name) for split in ("train", "test") for name in _NAMES[split]]
 
 
 def fingerprint(root: str | Path) -> str:

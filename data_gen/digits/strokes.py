@@ -4,7 +4,7 @@ A digit is a spline through a few control points; the points move with the form'
 slant and rotation bend them, a pen of varying width draws them, and the ink is boxed and centred as MNIST's is.
 
 Each image is some writer's: a writer has habits, for all digits (slant, pen, …) or for each apart (which form), and the
-moment adds to them. Writers of the train and the test split are other people.
+moment adds to them. Writers of each split are other people.
 
 Nothing here reads MNIST, but it was a yardstick: templates and shares were chosen by eye against it, with the digits of its
 training split that a net trained on strokes misread; and the forms' ranges were then narrowed wherever nets that had
@@ -216,7 +216,7 @@ EACH_DIGIT = (
     "shape",
 )  # habits that a writer has for each digit apart; the others are in all that they write
 WRITERS = 1000  # of each split, MNIST has 250; so many that their own spread is near that of all writers
-SPLITS = ("train", "test")
+SPLITS = ("train", "test", "validation")  # in the order of their writers' numbers
 
 
 class Latent(NamedTuple):
@@ -277,7 +277,8 @@ def draw(
     """Draw one handwriting digit a label, in MNIST's format.
 
     labels: ints [N] in 0..9. rng: the only source of chance; `N` rows of fixed length are taken from it.
-    split: whose handwriting: `train` has writers 0 to 999 and `test` others, 1000 to 1999, the same for every rng.
+    split: whose handwriting: `train` has writers 0 to 999, `test` others, 1000 to 1999, and `validation` again others, 2000
+        to 2999, the same for every rng.
     given: {latent: number or [N]} sets latents of `LATENTS` outright.
     between: {latent: (low, high)}, numbers or [N] in 0..1, draws one of `RISING` from that part of its distribution only:
         (0.5, 1) is the upper half.

@@ -3,9 +3,11 @@
 A wave is float32 at `RATE`, in [−1, 1]; a clip is a wave of `SAMPLES`, and clips of a dataset are one array [N, SAMPLES].
 """
 
+import wave as wav
 from functools import cache
 from importlib import import_module
 from math import gcd
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -39,6 +41,17 @@ def clip(wave: np.ndarray) -> np.ndarray:
     loudness = energy[SAMPLES - 1 :] - np.concatenate([[0], energy[:-SAMPLES]])
     start = int(loudness.argmax())
     return wave[start : start + SAMPLES]
+
+
+def save(wave: np.ndarray, path: Path) -> Path:
+    """Write a wave [n] as a WAV file of 16 bits at our rate, its loudest sample at full scale."""
+    loudest = np.abs(wave).max(initial=0) or 1
+    with wav.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(np.rint(wave * ((2**15 - 1) / loudest)).astype("<i2").tobytes())
+    return path
 
 
 def extra(module: str, purpose: str) -> ModuleType:

@@ -12,16 +12,18 @@ import numpy as np
 from data_gen.errors import InputError, unknown
 from data_gen.speech import clip, extra, resampled
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
+VALIDATION = 10  # one training recording in so many; FSDD keeps as many of its own for a test, those of index 0 to 4
 _NAME = re.compile(r"(\d)_(.+)_(\d+)\.wav", re.IGNORECASE)
 
 
 class Recordings(NamedTuple):
-    """clips float32 [N, SAMPLES]; digits int64 [N]; speakers: names [N]."""
+    """clips float32 [N, SAMPLES]; digits int64 [N]; speakers: their names [N]; files: those of the recordings [N]."""
 
     clips: np.ndarray
     digits: np.ndarray
     speakers: np.ndarray
+    files: np.ndarray
 
 
 class _File(NamedTuple):
@@ -34,8 +36,10 @@ class _File(NamedTuple):
 def read(root: str | Path, split: str, held_out: Sequence[str] = ()) -> Recordings:
     """The recordings of one split, by speaker, digit and index: mono, at our rate, a clip each.
 
-    held_out: the speakers who are heard in the test only; unless given, the last fifth by name (one at the least). Raises
-    InputError, naming the file, for whatever is missing, damaged or no such recordings.
+    held_out: the speakers who are heard in the test only; unless given, the last fifth by name (one at the least).
+    Validation hears the others, in recordings that training does not: of each digit the first tenth by index, one at the
+    least. People are few, and one of them tells more of that person than of a model.
+    Raises InputError, naming the file, for whatever is missing, damaged or no such recordings.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
@@ -48,11 +52,26 @@ def read(root: str | Path, split: str, held_out: Sequence[str] = ()) -> Recordin
     if not set(names) - others:
         raise InputError(f"{root} would have nobody to train on: its speakers are {', '.join(names)}, all held out")
     chosen = [file for file in found if (file.speaker in others) == (split == "test")]
-    digits, speakers = np.array([file.digit for file in chosen]), np.array([file.speaker for file in chosen])
+    who = ", ".join(sorted({file.speaker for file in chosen}))
+    if split != "test":
+        kept_out = _first_tenth(chosen)
+        chosen = [file for file in chosen if (file in kept_out) == (split == "validation")]
+    digits = np.array([file.digit for file in chosen], dtype=np.int64)
     if absent := sorted(set(range(10)) - set(digits.tolist())):
-        who = ", ".join(sorted(set(speakers.tolist())))
-        raise InputError(f"{root} holds no recording of {absent} by {who}; the {split} split needs all ten digits")
-    return Recordings(np.stack([_clip(file.path) for file in chosen]), digits, speakers)
+        rest = "" if split == "test" else ", and validation one in ten of training's, one of each at the least"
+        raise InputError(
+            f"{root} holds too few recordings of {absent} by {who}: the {split} split needs all ten digits{rest}"
+        )
+    speakers, names = np.array([file.speaker for file in chosen]), np.array([file.path.name for file in chosen])
+    return Recordings(np.stack([_clip(file.path) for file in chosen]), digits, speakers, names)
+
+
+def _first_tenth(files: list[_File]) -> set[_File]:
+    kept_out = set()
+    for digit in range(10):
+        mine = sorted((f for f in files if f.digit == digit), key=lambda f: (f.index, f.speaker, f.path))
+        kept_out.update(mine[: max(1, len(mine) // VALIDATION)])
+    return kept_out
 
 
 def fingerprint(root: str | Path) -> str:

@@ -14,6 +14,7 @@ BANDS = FRAMES = 112
 HOP = SAMPLES // (FRAMES - 1)  # 9 ms
 WINDOW = 256  # Hann, 32 ms: harmonics of a low voice just part
 BINS = 512  # of the transform, so that even the lowest of 112 mel bands holds one
+LEAST_DB = -100  # of speech over noise: by far nothing is heard, and numbers are not yet too large
 RANGE_DB = 80  # below a clip's loudest point nothing is told apart
 
 
@@ -21,10 +22,9 @@ def noisy(clips: np.ndarray, snr_db: float, generators: Iterable[np.random.Gener
     """Clips [N, SAMPLES] in white noise, float32; the i-th is drawn from the i-th generator, and from nothing else.
 
     snr_db: power of the speech, from its first sample to its last that is not zero, over that of the noise, in decibels;
-    infinite for none. Raises InputError if it is not a number, or there are not as many generators as clips.
+    infinite for none. Raises InputError if it cannot be, or there are not as many generators as clips.
     """
-    if not snr_db > -np.inf:
-        raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels, or inf for no noise")
+    check(snr_db)
     generators = list(generators)
     if len(generators) != len(clips):
         raise InputError(f"{len(generators)} generators for {len(clips)} clips; need one each")
@@ -34,6 +34,12 @@ def noisy(clips: np.ndarray, snr_db: float, generators: Iterable[np.random.Gener
             for clip, generator in zip(clips, generators, strict=True)
         ]
     ).astype(np.float32)
+
+
+def check(snr_db: float) -> None:
+    """Whether speech can be at such a level over noise. Raises InputError."""
+    if not snr_db >= LEAST_DB:
+        raise InputError(f"audio.snr_db={snr_db}: it must be {LEAST_DB} dB or more, or inf for no noise")
 
 
 def _speech_level(clip: np.ndarray) -> float:
