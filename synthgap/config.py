@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import sha256
-from math import inf, isfinite
+from math import isfinite
 from operator import lt
 from typing import Any
 
@@ -396,8 +396,8 @@ def check(config: dict) -> None:
     components, snr_db = get(config, "image.components"), get(config, "audio.snr_db")
     if components is not None and not 1 <= components <= 28 * 28:
         raise InputError(f"image.components={components}: it must be a whole number from 1 to 784, or null for all")
-    if not snr_db > -inf:
-        raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels, or inf for no noise")
+    if not snr_db >= -100:
+        raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels from -100 on, or inf for no noise")
     if not 0 <= config["posthoc"].get("gap", 0) <= 10:
         raise InputError(f"posthoc.gap={config['posthoc']['gap']}: it must lie in [0, 10]")
     _check_loss(config["loss"])
