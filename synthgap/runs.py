@@ -73,7 +73,7 @@ def plan(study: Study, overrides: Sequence[str]) -> Plan:
         resolved["captions"]["object"] = object_of(resolved, world.space)
         policy_of(resolved, world.space)
         run_id = configs.run_id(resolved, world.identity)
-        places = {key: _scalar(configs.get(resolved, key)) for key in swept}
+        places = {key: _place(resolved, key) for key in swept}
         start = None
         if resolved["posthoc"]["name"] != "none":
             trained = resolved | {"posthoc": {"name": "none"}}
@@ -82,8 +82,12 @@ def plan(study: Study, overrides: Sequence[str]) -> Plan:
     return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()))
 
 
-def _scalar(value):
-    """A swept value as a table holds it: a list or mapping as its text."""
+def _place(config: dict, key: str):
+    """A swept value as a table holds it: a list or mapping as its text; none where another arm's group has the option."""
+    try:
+        value = configs.get(config, key)
+    except KeyError:
+        return None
     return str(value) if isinstance(value, list | dict) else value
 
 

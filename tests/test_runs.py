@@ -207,6 +207,15 @@ def test_a_run_whose_model_cannot_be_had_says_so(tmp_path):
     assert "the run whose model it takes failed" in failure["reason"] and "training.lr" in failure["reason"]
 
 
+def test_an_arm_may_have_options_that_another_has_not(tmp_path):
+    study = tmp_path / "arms.yaml"
+    study.write_text(
+        "{question: q, grid: {seed: [0]}, cases: [{loss: clip}, {loss: modgap, loss.align: [[0, 1], [1, 2]]}]}"
+    )
+    plan = runs.plan(studies.load(str(study)), [*TINY, f"out={tmp_path}"])
+    assert [task.swept["loss.align"] for task in plan.tasks] == [None, "[[0, 1], [1, 2]]"]
+
+
 def test_a_failing_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path, capsys):
     plan = finish(planned(tmp_path, "captions.attributes=1", "seed=0", "training.lr=1e30,0.002"))
     bad, good = sorted(plan.tasks, key=lambda task: -task.config["training"]["lr"])
