@@ -1,0 +1,82 @@
+"""Look at trained spaces: every modality's embeddings in the plane of their first two principal components.
+
+    python experiments/projections.py runs/groupwise/RUN_ID [RUN_ID …] --datasets runs/datasets --out projections.png
+
+A column a run; above, a colour a modality; below, a colour a digit. The components are those of all modalities' embeddings
+stacked, so that a gap between modalities, where there is one, is what is seen first. `--titles` names the columns.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+import yaml
+from matplotlib.figure import Figure
+from safetensors.torch import load_file
+
+from data_gen import InputError
+from synthgap import cli
+from synthgap.encoders import build
+from synthgap.metrics import l2m, pca
+from synthgap.observations import object_of, observe, world_of
+from synthgap.training import embed
+
+SHOWN = 600  # samples, a dot a modality
+COLOURS = {"image": "#1b6ca8", "audio": "#e09f3e", "text": "#d1495b"}
+MARKERS = {"image": "o", "audio": "^", "text": "s"}
+
+
+def embeddings(run: Path, datasets: Path) -> tuple[dict[str, torch.Tensor], list[int], str]:
+    """{modality: [SHOWN, D]} of the run's test samples, the object's value of each, and the object's name."""
+    try:
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        weights = load_file(run / "model.safetensors")
+    except OSError as error:
+        raise InputError(f"{run} is no folder of a run with its model: {error.strerror} ({error.filename})") from error
+    world = world_of(config, "test")
+    shown, codes = observe(datasets, config, "test")
+    inputs = {name: torch.from_numpy(x) for name, x in shown(0).items()}
+    model = build(inputs, config["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
+    model.load_state_dict(weights)
+    name = object_of(config, world.space)
+    return (
+        embed(model, {m: x[:SHOWN] for m, x in inputs.items()}),
+        codes[:SHOWN, world.space.index(name)].tolist(),
+        name,
+    )
+
+
+def draw(spaces: list[tuple[str, dict[str, torch.Tensor], list[int], str]], path: Path) -> None:
+    figure = Figure(figsize=(3.6 * len(spaces), 7.4), dpi=120, layout="constrained")
+    for column, (title, z, classes, name) in zip(figure.subplots(2, len(spaces), squeeze=False).T, spaces, strict=True):
+        plane, shares = pca(z)
+        for modality, xy in plane.items():
+            marker = dict(marker=MARKERS[modality], s=9, lw=0, alpha=0.6)
+            column[0].scatter(*xy.T, color=COLOURS[modality], label=modality, **marker)
+            column[1].scatter(*xy.T, c=classes, cmap="tab10", vmin=-0.5, vmax=9.5, **marker)
+        gaps = [l2m(z[m], z["text"]) for m in z if m != "text"]
+        column[0].set_title(f"{title}\ngap to the text {', '.join(f'{gap:.2f}' for gap in gaps)}", fontsize=10)
+        column[0].legend(frameon=False, fontsize=8, markerscale=2)
+        column[1].set_title(f"by {name}; {shares.sum():.0%} of the variance", fontsize=9)
+        for axis in column:
+            axis.set(xticks=[], yticks=[], aspect="equal")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs")
+    parser.add_argument("--datasets", type=Path, default=Path("runs/datasets"))
+    parser.add_argument("--titles", nargs="+", default=(), help="of the columns (the runs' ids)")
+    parser.add_argument("--out", type=Path, default=Path("projections.png"))
+    asked = parser.parse_args()
+    titles = [*asked.titles, *(run.name for run in asked.runs[len(asked.titles) :])]
+    draw([(t, *embeddings(run, asked.datasets)) for t, run in zip(titles, asked.runs, strict=True)], asked.out)
+    print(asked.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli.guarded(main))
