@@ -1,168 +1,238 @@
 """Table in, figure out; no computing here."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path as Outline
 
+from synthgap.studies import told, x_of
 from synthgap.summary import IDEAL
 
 COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e", "#2e933c", "#6f4e9c", "#5c5c5c")
 STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "v")
+RISES, FALLS = COLOURS[:2]
+#: of a diagram, in inches: a node's width, the space between tiers, between arrows at a node, and for an arrow's number
+NODE, SPACE, PORT, LEAD = 1.7, 2.7, 0.27, 0.6
 
 
 def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, footer: str = "") -> None:
-    """Draw a study's figure into `path`: a panel each, curves with bands, every seed as a dot.
+    """Draw a study's figure into `path`: a panel each, every seed as a dot.
 
     dots, points: `summary.dots` and `summary.levels`. spec: the study's `figure`.
     """
-    panels = spec["panels"]
+    panels = [
+        panel for panel in spec["panels"] if panel["title"] in set(points.panel)
+    ]  # own factors: no curve for MAD's
     columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 1.2), dpi=120, layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    looks, shared = _looks(panels, points), all(x_of(panel, spec) == spec.get("x") for panel in panels)
+    told_of = []  # what colours mean is told in the first of the panels that share them
     for axis, panel in zip(axes, panels, strict=False):
         title = panel["title"]
-        axis.set_visible(title in set(points.panel))  # a world of its own factors has no curve for MAD's
-        _panel(axis, panel, points[points.panel == title], dots[dots.panel == title])
-        axis.set_title(title, fontsize=10.5)
+        _panel(axis, panel, points[points.panel == title], dots[dots.panel == title], looks[title])
+        _published(axis, panel, points[points.panel == title])
+        axis.set_title(fill(title, 44), fontsize=10.5)
+        axis.set_xlabel("" if shared else _label(x_of(panel, spec)), fontsize=9)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25, lw=0.6)
+        bottom, top = min(0, axis.get_ylim()[0]), axis.get_ylim()[1]
+        axis.set_ylim(bottom, top + 0.03 * (top - bottom))
+        handles, names = axis.get_legend_handles_labels()
+        if len(looks[title]) > 1 and looks[title] not in told_of:
+            told_of.append(looks[title])
+            handles = [Line2D([], [], color=colour, lw=4) for colour in looks[title].values()] + handles
+            names = [*looks[title], *names]
+        if names:
+            axis.legend(handles, names, frameon=False, fontsize=8.5)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    _legend_of_arms(axes, panels, points)
     figure.suptitle(spec.get("title", ""), fontsize=13)
-    figure.supxlabel(f"{spec['x']['label']}\n{footer}".strip() if "x" in spec else footer, fontsize=10)
+    figure.supxlabel(f"{_label(spec['x']) if shared else ''}\n{footer}".strip(), fontsize=10)
     _save(figure, path)
 
 
-def diagram(paths: pd.DataFrame, tiers: Sequence[Sequence[Mapping]], path: Path, title: str, footer: str) -> None:
-    """Draw the path coefficients of `summary.paths` into `path`: tiers left to right, an arrow each; paler where the
-    interval holds 0."""
-    figure = Figure(figsize=(11, 6.2), dpi=120, layout="constrained")
+def _label(x: Mapping) -> str:
+    return x.get("label", told(x))
+
+
+def _looks(panels: Sequence[Mapping], points: pd.DataFrame) -> dict[str, dict[str, tuple]]:
+    """panel → arm → colour. An arm has one colour in all panels; values of a panel's own `colour` go from dark to light."""
+    of_panel = {panel["title"]: list(dict.fromkeys(points[points.panel == panel["title"]].arm)) for panel in panels}
+    every = dict.fromkeys(arm for panel in panels if "colour" not in panel for arm in of_panel[panel["title"]])
+    fixed = {arm: COLOURS[i % len(COLOURS)] for i, arm in enumerate(every)}
+    looks = {}
+    for panel in panels:
+        arms = of_panel[panel["title"]]
+        scale = {arm: colormaps["viridis"](0.92 * i / max(1, len(arms) - 1)) for i, arm in enumerate(arms)}
+        looks[panel["title"]] = scale if "colour" in panel else {arm: fixed[arm] for arm in arms}
+    return looks
+
+
+def _panel(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, looks: Mapping[str, tuple]) -> None:
+    kind = panel.get("kind", "levels")
+    curves = [curve for curve in dict.fromkeys(points.curve) if curve != IDEAL]
+    mark = STYLES if kind in ("levels", "path") else MARKERS
+    series = [(arm, curve) for arm in looks for curve in curves]
+    for i, (arm, curve) in enumerate(series):
+        c = curves.index(curve)
+        colour = looks[arm] if len(looks) > 1 else COLOURS[c % len(COLOURS)]
+        line = points[(points.arm == arm) & (points.curve == curve)]
+        dot = dots[(dots.arm == arm) & (dots.curve == curve)]
+        beside = _beside(i, len(series)) if kind == "cases" else 0.0
+        axis.plot(dot.x + beside, dot.value, ".", color=colour, ms=5, alpha=0.45 if kind != "path" else 0.25, mew=0)
+        if kind == "levels":
+            axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.18, lw=0)
+            axis.plot(line.x, line["mean"], mark[c % len(mark)], color=colour, lw=1.7)
+        elif kind == "path":
+            axis.plot(line.x, line["mean"], mark[c % len(mark)], color=colour, lw=1.7, marker="o", ms=4)
+        elif kind == "scatter":
+            axis.plot(line.x, line["mean"], mark[c % len(mark)], color=colour, ms=6, mec="white", mew=0.6)
+        else:
+            error = [line["mean"] - line.low, line.high - line["mean"]]
+            bars = dict(fmt=mark[c % len(mark)], ms=5, capsize=3, lw=1.3, zorder=3)
+            axis.errorbar(line.x + beside, line["mean"], error, color=colour, **bars)
+    for c, curve in enumerate(filter(None, curves)):
+        colour = "black" if len(looks) > 1 else COLOURS[c % len(COLOURS)]
+        axis.plot([], [], mark[c % len(mark)], color=colour, label=curve)
+    if kind == "cases":
+        names = points.drop_duplicates("x")
+        axis.set_xticks(names.x.to_list(), names.label.to_list(), rotation=30, ha="right", rotation_mode="anchor")
+        axis.set_xlim(names.x.min() - 0.6, names.x.max() + 0.6)
+        axis.tick_params(axis="x", labelsize=8.5)
+    ideal = points[(points.curve == IDEAL) & (points.arm == next(iter(looks)))]
+    if len(ideal):
+        axis.plot(ideal.x, ideal["mean"], color="black", lw=1.1, ls=(0, (4, 2)), label=IDEAL)
+
+
+def _beside(i: int, n: int) -> float:
+    """Where the i-th of n series stands in the place of a case, which is 1 wide."""
+    return 0.5 * ((i + 0.5) / n - 0.5)
+
+
+def _published(axis, panel: Mapping, points: pd.DataFrame) -> None:
+    """What was published of each case: a hollow mark of its curve's colour, left of what was measured."""
+    place = dict(zip(points.label, points.x, strict=True))
+    left = _beside(0, points[["curve", "arm"]].drop_duplicates().shape[0]) - 0.22
+    known = [curve for curve in panel["curves"] if "published" in curve]
+    for curve in known:
+        c = [curve.get("label", "") for curve in panel["curves"]].index(curve.get("label", ""))
+        values = {place[case]: value for case, value in curve["published"].items() if case in place}
+        colour = COLOURS[c % len(COLOURS)] if points.arm.nunique() == 1 else "black"
+        at = [x + left for x in values]
+        axis.plot(at, list(values.values()), "D", color=colour, mfc="white", mew=1.3, ms=5.5, zorder=4)
+    if known:
+        axis.plot([], [], "D", color="black", mfc="white", mew=1.3, ms=5.5, label="published")
+
+
+def diagram(paths: pd.DataFrame, tiers: Sequence[Sequence[Mapping]], path: Path, title: str, footer: str = "") -> None:
+    """Draw the coefficients of `summary.paths` into `path`: tiers of causes left to right, an arrow a coefficient.
+
+    Arrows are as wide as coefficients are large, blue where the effect rises and red where it falls with the cause; those
+    whose interval holds 0 are pale. Each has its number where it leaves its cause.
+    """
+    there = {*paths.cause, *paths.effect}
+    named = [[name for name in map(told, tier) if name in there] for tier in tiers]
+    place, heights, through = _layout(paths, [tier for tier in named if tier])
+    tall, wide = max(y + heights[name] / 2 for name, (_, y) in place.items()), max(x for x, _ in place.values())
+    figure = Figure(figsize=(wide + NODE + 0.6, 2 * tall + 1.3), dpi=120, layout="constrained")
     axis = figure.subplots()
-    boxes = {}
-    for t, tier in enumerate(tiers):
-        for i, node in enumerate(reversed(tier)):
-            look = dict(ha="center", va="center", size=10.5, zorder=4)
-            box = dict(boxstyle="round,pad=0.6", fc="#f4f1ea", ec="0.35")
-            name = node["label"]
-            boxes[name] = axis.text(t, (i + 0.5) / len(tier), name.replace(" ", "\n", 1), bbox=box, **look)
-    lanes = {}  # arrows into a node carry their numbers at different distances from it
-    for row in paths.assign(size=paths["mean"].abs()).sort_values("size").itertuples():
-        start, end = boxes[row.source], boxes[row.target]
-        (x0, y0), (x1, y1) = start.get_position(), end.get_position()
-        sure = row.low > 0 or row.high < 0
-        colour = (COLOURS[0] if row.mean > 0 else COLOURS[1]) if sure else "0.75"
-        skips = x1 - x0 > 1  # past a tier: around its nodes
-        bend = 0.22 * (1 if y0 < 0.5 else -1) if skips else 0.0
-        arrow = dict(arrowstyle="-|>", connectionstyle=f"arc3,rad={bend}", shrinkA=0, shrinkB=0, mutation_scale=15)
-        look = dict(color=colour, lw=0.8 + 6 * row.size if sure else 0.8, alpha=0.85, zorder=2 if sure else 1)
-        axis.annotate(
-            "",
-            (x1, y1),
-            (x0, y0),
-            arrowprops=dict(**arrow, **look, patchA=start.get_bbox_patch(), patchB=end.get_bbox_patch()),
-        )
-        if sure:
-            lane = lanes[row.target] = lanes.get(row.target, -1) + 1
-            along = (0.62, 0.5, 0.38, 0.74, 0.26, 0.56)[lane % 6]
-            x, y = x0 + along * (x1 - x0), y0 + along * (y1 - y0)
-            if skips:
-                middle = (0.5 * (x0 + x1) + bend * (y1 - y0), 0.5 * (y0 + y1) - bend * (x1 - x0))
-                x, y = (
-                    (1 - along) ** 2 * a + 2 * along * (1 - along) * m + along**2 * b
-                    for a, m, b in zip((x0, y0), middle, (x1, y1), strict=True)
-                )
-            box = dict(boxstyle="round,pad=0.15", fc="white", ec="none", alpha=0.9)
-            axis.text(x, y, f"{row.mean:+.2f}", color=colour, ha="center", va="center", size=9.5, bbox=box, zorder=3)
-    axis.set(xlim=(-0.25, len(tiers) - 0.75), ylim=(-0.1, 1.1))
+    axis.set(xlim=(-NODE / 2 - 0.1, wide + NODE / 2 + 0.1), ylim=(-tall - 0.1, tall + 0.1), aspect="equal")
     axis.axis("off")
+    rows = list(paths.itertuples())
+    leaves = _ports(rows, place, lambda row: row.cause, lambda row: through[row.cause, row.effect][0])
+    comes = _ports(rows, place, lambda row: row.effect, lambda row: through[row.cause, row.effect][-1])
+    for row, leave, come in zip(rows, leaves, comes, strict=True):
+        sure = row.low > 0 or row.high < 0
+        colour = to_rgb(RISES if row.mean > 0 else FALLS)
+        shade = colour if sure else tuple(1 - 0.28 * (1 - part) for part in colour)
+        width = 0.8 + 7 * abs(row.mean)
+        start, end = (place[row.cause][0] + NODE / 2, leave), (place[row.effect][0] - NODE / 2, come)
+        corners = [start, *through[row.cause, row.effect][1:-1], end]
+        look = dict(color=shade, lw=width, mutation_scale=8 + 1.2 * width, shrinkA=0, shrinkB=0, joinstyle="miter")
+        axis.add_patch(FancyArrowPatch(path=_curve(corners), arrowstyle="-|>", zorder=2 if sure else 1, **look))
+        box = dict(boxstyle="round,pad=0.15", fc="white", ec="none")
+        weight = dict(color=colour, weight="bold") if sure else dict(color="0.55")
+        number = f"{row.mean:+.2f}".replace("-", "−") if abs(row.mean) >= 0.005 else "0.00"
+        where = dict(x=start[0] + LEAD / 2, y=leave, ha="center", va="center", zorder=4)
+        axis.text(s=number, size=9, bbox=box, **where, **weight)
+    for name, (x, y) in place.items():
+        corner, size = (x - NODE / 2, y - heights[name] / 2), (NODE, heights[name])
+        box = dict(boxstyle="round,pad=0,rounding_size=0.08", fc="#f4f1ea", ec="0.35", zorder=3)
+        axis.add_patch(FancyBboxPatch(corner, *size, **box))
+        axis.text(x, y, fill(name, 16), ha="center", va="center", size=10.5, zorder=5)
     figure.suptitle(title, fontsize=13)
     figure.supxlabel(footer, fontsize=9.5)
     _save(figure, path)
+
+
+def _layout(paths: pd.DataFrame, tiers: Sequence[Sequence[str]]) -> tuple[dict, dict, dict]:
+    """In inches: node → centre, node → height, and (cause, effect) → the points an arrow goes by, ends among them.
+
+    An arrow past a tier has a place of its own between that tier's nodes, about as high as it came from.
+    """
+    tier_of = {name: t for t, tier in enumerate(tiers) for name in tier}
+    share = {name: (i + 0.5) / len(tier) for tier in tiers for i, name in enumerate(tier)}
+    arrows = list(zip(paths.cause, paths.effect, strict=True))
+    ends = [end for arrow in arrows for end in arrow]
+    busiest = {name: max(list(paths.cause).count(name), list(paths.effect).count(name)) for name in ends}
+    heights = {name: max(0.6, PORT * busiest[name] + 0.1) for name in share}
+    place = {}
+    for t, tier in enumerate(tiers):
+        past = [arrow for arrow in arrows if tier_of[arrow[0]] < t < tier_of[arrow[1]]]
+        slots = [(share[name], 0.5, name, heights[name] + 0.5) for name in tier]
+        slots += [(share[arrow[0]], share[arrow[0]] > 0.5, arrow, 0.4) for arrow in past]  # on a tie: the outer side
+        y = sum(slot[-1] for slot in slots) / 2
+        for _, _, what, room in sorted(slots, key=lambda slot: slot[:2]):
+            place[what if isinstance(what, str) else (*what, t)] = (t * (NODE + SPACE), y - room / 2)
+            y -= room
+    through = {
+        (cause, effect): [
+            place[cause],
+            *(
+                (place[cause, effect, t][0] + side * NODE / 2, place[cause, effect, t][1])
+                for t in range(tier_of[cause] + 1, tier_of[effect])
+                for side in (-1, 1)
+            ),
+            place[effect],
+        ]
+        for cause, effect in arrows
+    }
+    return {name: place[name] for name in share}, heights, through
+
+
+def _ports(rows: list, place: Mapping, node: Callable, other: Callable) -> list[float]:
+    """Heights at which arrows touch a node, in the order of where they go or come from: none cross at the node."""
+    found = []
+    for row in rows:
+        ends = sorted((other(r)[1], -i) for i, r in enumerate(rows) if node(r) == node(row))
+        found.append(place[node(row)][1] + PORT * (ends.index((other(row)[1], -rows.index(row))) - (len(ends) - 1) / 2))
+    return found
+
+
+def _curve(corners: Sequence[tuple]) -> Outline:
+    """A smooth line that is level at all corners, and straight at its start, where its number stands."""
+    (x, y), *rest = corners
+    points, codes = [(x, y), (x + LEAD, y)], [Outline.MOVETO, Outline.LINETO]
+    for (x0, y0), (x1, y1) in pairwise([(x + LEAD, y), *rest]):
+        middle = (x0 + x1) / 2
+        points += [(middle, y0), (middle, y1), (x1, y1)]
+        codes += [Outline.CURVE4] * 3
+    return Outline(points, codes)
 
 
 def _save(figure: Figure, path: Path) -> None:
     beside = path.with_name(f".{path.name}-{os.getpid()}")
     figure.savefig(beside, format=path.suffix[1:])
     beside.replace(path)
-
-
-def _legend_of_arms(axes: list, panels: Sequence[Mapping], points: pd.DataFrame) -> None:
-    """Colours mean the same in every panel of the same arms: said once."""
-    told = set()
-    for axis, panel in zip(axes, panels, strict=False):
-        arms = tuple(dict.fromkeys(points[points.panel == panel["title"]].arm))
-        if len(arms) > 1 and arms not in told:
-            told.add(arms)
-            handles = [axis.plot([], [], color=_colour(a, len(arms), panel), lw=2)[0] for a in range(len(arms))]
-            first = axis.get_legend()
-            axis.legend(handles, arms, frameon=False, fontsize=8, loc="best")
-            if first:
-                axis.add_artist(first)
-
-
-def _colour(i: int, n: int, panel: Mapping):
-    if "colour" in panel:  # values of a parameter, in their order
-        return colormaps["viridis"](i / max(1, n - 1) * 0.92)
-    return COLOURS[i % len(COLOURS)]
-
-
-def _panel(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame) -> None:
-    if points.empty:
-        return
-    kind = panel.get("kind", "levels")
-    arms = list(dict.fromkeys(points.arm))
-    curves = [curve for curve in dict.fromkeys(points.curve) if curve != IDEAL]
-    for a, arm in enumerate(arms):
-        for c, curve in enumerate(curves):
-            colour = _colour(a, len(arms), panel) if len(arms) > 1 else COLOURS[c % len(COLOURS)]
-            line = points[(points.arm == arm) & (points.curve == curve)]
-            dot = dots[(dots.arm == arm) & (dots.curve == curve)]
-            beside = 0.22 * (c - (len(curves) - 1) / 2) if kind == "cases" else 0
-            axis.plot(dot.x + beside, dot.value, ".", color=colour, ms=5, alpha=0.45 if kind != "path" else 0.25, mew=0)
-            if kind in ("cases", "scatter"):
-                error = [(line["mean"] - line.low).fillna(0), (line.high - line["mean"]).fillna(0)]
-                bars = dict(fmt=MARKERS[c % len(MARKERS)], ms=6, capsize=3, lw=1.2, zorder=3)
-                axis.errorbar(line.x + beside, line["mean"], error, color=colour, **bars)
-            elif kind == "path":
-                line = line.sort_values("x")
-                axis.plot(
-                    line.x, line["mean"], STYLES[c % len(STYLES)], color=colour, lw=1.7, marker=MARKERS[a % 4], ms=4
-                )
-            else:
-                axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.18, lw=0)
-                axis.plot(line.x, line["mean"], STYLES[c % len(STYLES)], color=colour, lw=1.7)
-    for c, curve in enumerate(filter(None, curves)):
-        style = MARKERS[c % len(MARKERS)] if kind in ("cases", "scatter") else STYLES[c % len(STYLES)]
-        axis.plot([], [], style, color="black" if len(arms) > 1 else COLOURS[c % len(COLOURS)], label=curve)
-    if kind == "cases":
-        _cases(axis, panel, points)
-    ideal = points[(points.curve == IDEAL) & (points.arm == arms[0])]
-    if len(ideal):
-        axis.plot(ideal.x, ideal["mean"], color="black", lw=1.1, ls=(0, (4, 2)), label=IDEAL)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(alpha=0.25, lw=0.6)
-    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
-    if "x" in panel:
-        axis.set_xlabel(panel["x"].get("label", panel["x"]["metric"]), fontsize=9)
-    if axis.get_legend_handles_labels()[1]:
-        axis.legend(frameon=False, fontsize=8.5)
-
-
-def _cases(axis, panel: Mapping, points: pd.DataFrame) -> None:
-    """Names of the cases, and beside what was measured of each, what was published of it."""
-    ticks = points.drop_duplicates("x").set_index("label").x
-    axis.set_xticks(ticks.to_list(), ticks.index.to_list(), rotation=30, ha="right", fontsize=8)
-    curves = panel["curves"]
-    said = [c for c in curves if "published" in c]
-    for c, curve in enumerate(curves):
-        for case, value in curve.get("published", {}).items():
-            if case in ticks.index:
-                look = dict(color=COLOURS[c % len(COLOURS)], mfc="white", ms=6, zorder=2)
-                axis.plot(ticks[case] + 0.22 * (c - (len(curves) - 1) / 2) + 0.16, value, "D", **look)
-    if said:
-        axis.plot([], [], "D", color=COLOURS[curves.index(said[0])], mfc="white", label="published")

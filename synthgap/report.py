@@ -10,7 +10,7 @@ from rich.table import Table
 from data_gen import InputError
 from synthgap import runs, studies, summary
 from synthgap.runs import Plan
-from synthgap.studies import Claim, Study
+from synthgap.studies import CASE, Claim, Study, told, x_of
 
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
@@ -23,31 +23,37 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     if not done:
         _tell_missing(console, plan, failed)
         return 1
-    table = runs.collect(plan)
-    judged, dots = summary.verdicts(table, plan.study), summary.dots(table, plan.study)
-    points = summary.levels(dots)
-    results, verdicts = (plan.folder / f"{name}.parquet" for name in ("results", "verdicts"))
-    levels, figure = plan.folder / "levels.csv", plan.folder / f"{plan.study.name}.png"
-    stale = redraw or not (verdicts.exists() and levels.exists() and figure.exists()) or not _same(results, table)
-    if stale:
-        _write(judged, verdicts)
-        _write(points, levels)
-        _write_more(plan, table)
+    table, study = runs.collect(plan), plan.study
+    judged, dots = summary.verdicts(table, study), summary.dots(table, study)
+    points, fallen = summary.levels(dots), summary.thresholds(table, study)
+    places = _places(plan)
+    if redraw or not all(path.exists() for path in places.values()) or not _same(places["table"], table):
+        _write(judged, places["verdicts"])
+        _write(points, places["curves"])
+        if "thresholds" in places:
+            _write(fallen, places["thresholds"])
         if len(points):
             from synthgap import figures  # matplotlib takes a second that a sweep with nothing to do need not wait for
 
-            figures.draw(points, dots, plan.study.figure, figure, _footer(table))
-        _write(table, results)  # last: while it differs from the runs, the others are known to be stale
+            figures.draw(points, dots, study.figure, places["figure"], _footer(table, study))
+        if "diagram" in places:
+            from synthgap import figures
 
-    if points.size and (shown := _levels_table(plan.study, points)):
+            paths, spec = summary.paths(table, study), study.figure["diagram"]
+            _write(paths, places["paths"])
+            footer = f"standardised coefficients on ranks, {_counted(table)}; pale: the 95 % t interval holds 0"
+            figures.diagram(paths, spec["tiers"], places["diagram"], spec.get("title", study.question), footer)
+        _write(table, places["table"])  # last: while it differs from the runs, the others are known to be stale
+
+    if points.size and (shown := _levels_table(study, points)):
         console.print(shown)
     if judged.size:
         console.print(_verdicts_table(judged))
-    for row in summary.thresholds(table, plan.study).itertuples():
+    for row in fallen.itertuples():
         console.print(_threshold(row), highlight=False)
-    for claim in plan.study.claims:
-        if claim not in summary.applicable(table, plan.study):
-            console.print(f"not judged, as this sweep does not vary {claim.over}: {claim.claim}", highlight=False)
+    for claim in study.claims:
+        if not summary.compared(table, study, claim):
+            console.print(f"not judged, as {_lacking(table, claim)}: {claim.claim}", highlight=False)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
@@ -58,37 +64,43 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     )
     if done == len(plan.tasks):
         console.print(what if not redraw else f"{done} runs, redrawn")
-    more = ("paths", plan.folder / f"{plan.study.name}-paths.png"), ("falls", plan.folder / "thresholds.csv")
-    for what, path in (("figure", figure), *more, ("table", results), ("curves", levels), ("verdicts", verdicts)):
+    for what, path in places.items():
         if path.exists():
-            console.print(f"{what:9}{path}", soft_wrap=True)
+            console.print(f"{what:11}{path}", soft_wrap=True)
     _tell_missing(console, plan, failed)
     return 0 if done == len(plan.tasks) else 1
 
 
-def _write_more(plan: Plan, table: pd.DataFrame) -> None:
-    """What only some studies' figures ask for: thresholds, and a causal diagram with its coefficients."""
-    spec = plan.study.figure
-    if "thresholds" in spec:
-        _write(summary.thresholds(table, plan.study), plan.folder / "thresholds.csv")
-    if "diagram" in spec:
-        from synthgap import figures
-
-        paths = summary.paths(table, plan.study)
-        _write(paths, plan.folder / "paths.csv")
-        footer = f"path coefficients on ranks, {_footer(table)}; pale: the interval holds 0"
-        place = plan.folder / f"{plan.study.name}-paths.png"
-        figures.diagram(
-            paths, spec["diagram"]["tiers"], place, spec["diagram"].get("title", plan.study.question), footer
-        )
+def _places(plan: Plan) -> dict[str, Path]:
+    """What is written of a study, and where."""
+    spec, name = plan.study.figure, plan.study.name
+    files = {
+        "figure": f"{name}.png",
+        "table": "results.parquet",
+        "curves": "levels.csv",
+        "verdicts": "verdicts.parquet",
+    }
+    files |= {"thresholds": "thresholds.csv"} if "thresholds" in spec else {}
+    files |= {"diagram": f"{name}-diagram.png", "paths": "paths.csv"} if "diagram" in spec else {}
+    return {what: plan.folder / file for what, file in files.items()}
 
 
 def _threshold(row) -> str:
     where = f"{row.metric} {row.of}".strip() + (f" ({row.arm})" if row.arm else "")
     if not row.seeds_falling:
-        return f"{where}: never under {row.share:.0%} of its best"
-    among = f"{row.seeds_falling} of {row.seeds} seeds"
-    return f"{where}: under {row.share:.0%} of its best from {row.x:.2f} [{row.low:.2f}, {row.high:.2f}] on ({among})"
+        return f"{where}: never under {row.share:.0%} of its best, in {row.seeds} seeds"
+    at = f"{row.x:.3f} [{row.low:.3f}, {row.high:.3f}]"
+    return f"{where}: under {row.share:.0%} of its best at {row.along} {at}, {row.seeds_falling} of {row.seeds} seeds"
+
+
+def _lacking(table: pd.DataFrame, claim: Claim) -> str:
+    if claim.explained_by:
+        return f"no seed has runs enough that differ in it and in {told(claim.explained_by)}"
+    if claim.over == CASE and CASE not in table:
+        return "these overrides take the place of what the cases set"
+    if claim.over not in table:
+        return f"this sweep does not vary {claim.over}"
+    return f"no arm of this sweep has two of its levels of {claim.over}"
 
 
 def introduce(study: Study, out: Path) -> None:
@@ -104,18 +116,13 @@ def introduce(study: Study, out: Path) -> None:
 
 
 def _tested(claim: Claim) -> str:
-    what = f"{claim.metric} {claim.of}".strip()
+    what = told({"metric": claim.metric, "of": claim.of})
     if not claim.explained_by:
         return f"{what} {claim.direction} over {claim.over} = {', '.join(map(str, claim.levels))}"
-    beside = [_variable(v) for v in claim.given] or [_variable(claim.matched)] if claim.matched or claim.given else []
-    how = "among pairs alike in" if claim.matched else "given"
-    return f"{what} {claim.direction} with {_variable(claim.explained_by)}" + (
-        f", {how} {', '.join(beside)}" if beside else ""
-    )
-
-
-def _variable(variable) -> str:
-    return variable if isinstance(variable, str) else f"{variable['metric']} {variable.get('of', '')}".strip()
+    text = f"{what} {claim.direction} as explained by {told(claim.explained_by)}"
+    if claim.matched:
+        return f"{text}, among runs that differ by at most {claim.matched['within']} in {told(claim.matched)}"
+    return text + (f", given {' and '.join(map(told, claim.given))}" if claim.given else "")
 
 
 def all_verdicts(out: Path) -> None:
@@ -128,29 +135,28 @@ def all_verdicts(out: Path) -> None:
 
 
 def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
-    """What panels of levels and of cases show; clouds of runs are for looking."""
-    kinds = {panel["title"]: panel.get("kind", "levels") for panel in study.figure["panels"]}
-    points = points[points.panel.map(kinds).isin(("levels", "cases"))]
-    if points.empty:
+    """The panels that share their x with the first of them, of levels or of cases; clouds and paths are for looking."""
+    panels = [p for p in study.figure["panels"] if p.get("kind", "levels") in ("levels", "cases")]
+    panels = [p for p in panels if p["title"] in set(points.panel)]
+    if not panels:
         return None
+    x = x_of(panels[0], study.figure)
+    metric = {p["title"]: p["curves"][0]["metric"] for p in panels if x_of(p, study.figure) == x}
+    points = points[points.panel.isin(metric)]
     shown = Table(box=None, title_justify="left", title=study.question, header_style="bold")
-    x = study.figure["x"]
-    named = "cases" in kinds.values()
-    shown.add_column(
-        "" if named else "bits left out" if x["metric"] == "imbalance_bits" else x["metric"], justify="right"
-    )
+    name = x.get("metric", x.get("over"))
+    shown.add_column("bits left out" if name == "imbalance_bits" else name, justify="right")
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
-    metric = {panel["title"]: panel["curves"][0]["metric"] for panel in study.figure["panels"]}
     for panel, curve in curves:
         shown.add_column(f"{metric[panel]} {curve}".strip(), justify="right", max_width=11)
     for arm, part in points.groupby("arm", sort=False):
         if arm:
             shown.add_row(f"[dim]{arm}[/]")
         values = part.set_index(["x", "panel", "curve"])["mean"].to_dict()
-        labels = dict(zip(part.x, part.label, strict=True))
-        for level in sorted(set(part.x)):
+        names = dict(zip(part.x, part.label, strict=True))
+        for level in sorted(names):
             cells = (values.get((level, *curve), float("nan")) for curve in curves)
-            shown.add_row(labels[level] or f"{level:.2f}", *(f"{cell:.3f}" for cell in cells))
+            shown.add_row(names[level] or f"{level:.2f}", *(f"{cell:.3f}" for cell in cells))
     return shown
 
 
@@ -163,7 +169,8 @@ def _verdicts_table(judged: pd.DataFrame, with_study: bool = False) -> Table:
         if row.verdict == "undecided" and pd.notna(row.seeds_needed):
             verdict += f"\n(about {row.seeds_needed:.0f} seeds would tell)"
         effect = f"{row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]".replace("[", r"\[")
-        cells = [row.claim, verdict, effect, f"{row.p:.1e} ({row.p_floor:.0e})", str(row.seeds)]
+        p = f"{row.p:.1e} ({row.p_floor:.0e})" if row.p_floor else f"{row.p:.1e}"  # t tests have no floor
+        cells = [row.claim, verdict, effect, p, str(row.seeds)]
         shown.add_row(*([row.study] if with_study else []), *cells)
     return shown
 
@@ -184,8 +191,16 @@ def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None
         console.print(f"  {task.run_id} ({where}): {reason}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _footer(table: pd.DataFrame) -> str:
-    return f"{table.run_id.nunique()} runs, {table.seed.nunique()} seeds (dots); bands: 95 % within-seed t intervals"
+def _footer(table: pd.DataFrame, study: Study) -> str:
+    kinds = {panel.get("kind", "levels") for panel in study.figure["panels"]}
+    parts = ["bands: 95 % within-seed t intervals"] if "levels" in kinds else []
+    parts += ["bars: 95 % t intervals"] if "cases" in kinds else []
+    parts += ["large marks: means over seeds"] if kinds & {"path", "scatter"} else []
+    return "; ".join([f"{_counted(table)} (dots)", *parts])
+
+
+def _counted(table: pd.DataFrame) -> str:
+    return f"{table.run_id.nunique()} runs, {table.seed.nunique()} seeds"
 
 
 def _same(path: Path, table: pd.DataFrame) -> bool:

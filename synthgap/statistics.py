@@ -56,7 +56,7 @@ def difference_test(differences, direction: Direction) -> float:
 def equivalence_test(differences, margin: float) -> float:
     """p of two one-sided t tests that the mean of paired seed differences [n] lies within ±margin (Schuirmann 1987).
 
-    The larger of the two p: both |mean| bounds must be excluded. nan if n < 2.
+    The larger of the two p, as both +margin and −margin must be excluded. nan if n < 2.
     """
     d = np.asarray(differences, dtype=float)
     if len(d) < 2:
@@ -68,16 +68,18 @@ def equivalence_test(differences, margin: float) -> float:
 
 
 def partial_spearman(y, x, given=()) -> float:
-    """Spearman's correlation in [−1, 1] of y and x [n] with what the variables `given` [n] say of either taken off.
+    """Spearman's correlation in [−1, 1] of y and x [n] with what the variables `given` [k][n] say of either taken off.
 
     Ranks are regressed on the ranks given, and what is left over is correlated: what x tells of y beyond them, where
-    relations are monotone. nan where y or x has nothing left that varies.
+    relations are monotone. nan where y or x has nothing left that varies, or n < k + 3.
     """
-    ranks = [rankdata(v) - (len(y) + 1) / 2 for v in (y, x, *given)]
-    known = np.stack(ranks[2:], axis=1) if given else np.zeros((len(y), 0))
-    left = [v - known @ np.linalg.lstsq(known, v, rcond=None)[0] if given else v for v in ranks[:2]]
+    y, x, *given = (_ranks(v) for v in (y, x, *given))
+    if len(y) < len(given) + 3:
+        return nan
+    known = np.stack(given, axis=1) if given else np.zeros((len(y), 1))
+    left = [v - known @ np.linalg.lstsq(known, v, rcond=None)[0] for v in (y, x)]
     lengths = [np.linalg.norm(v) for v in left]
-    if min(lengths) <= 1e-9 * len(y) ** 1.5:
+    if min(lengths) < 1e-9 * len(y):  # ranks are as large as n
         return nan
     return float(left[0] @ left[1] / (lengths[0] * lengths[1]))
 
@@ -93,6 +95,38 @@ def matched_concordance(y, x, by, within: float) -> float:
     pairs = (np.abs(by[first] - by[second]) <= within) & (x[first] != x[second])
     agree = np.sign(y[first] - y[second]) * np.sign(x[first] - x[second])
     return float(agree[pairs].mean()) if pairs.any() else nan
+
+
+def path_coefficients(y, causes) -> np.ndarray:
+    """Standardised coefficients [k] of the regression of y's ranks [n] on those of its causes [k][n] (Wright 1934).
+
+    Each says by how many standard deviations y's rank moves with that cause's, the others being held. nan where they are
+    not determined: something is constant, causes say the same, or n < k + 2.
+    """
+    ranks = np.stack([_ranks(v) for v in (*causes, y)], axis=1)
+    spread = ranks.std(axis=0)
+    if len(ranks) < len(causes) + 2 or not spread.all():
+        return np.full(len(causes), nan)
+    z = ranks / spread
+    found, _, rank, _ = np.linalg.lstsq(z[:, :-1], z[:, -1], rcond=1e-9)
+    return found if rank == len(causes) else np.full(len(causes), nan)
+
+
+def falls_under(x, y, share: float) -> float:
+    """The x [n] at which y [n] is first under `share` of its best, from the best on, interpolated; nan if it never is."""
+    order = np.argsort(x, kind="stable")
+    x, y = np.asarray(x, dtype=float)[order], np.asarray(y, dtype=float)[order]
+    best = int(y.argmax())
+    bar = share * y[best]
+    under = best + np.flatnonzero(y[best:] < bar)
+    if not len(under) or y[best] <= 0:
+        return nan
+    i = under[0]
+    return float(x[i - 1] + (y[i - 1] - bar) / (y[i - 1] - y[i]) * (x[i] - x[i - 1]))
+
+
+def _ranks(v) -> np.ndarray:
+    return rankdata(v) - (len(v) + 1) / 2  # centred
 
 
 def smallest_p(seeds: int, levels: int) -> float:
@@ -133,8 +167,9 @@ def judge(
     lies wholly below `matters`: whatever change there is, it does not matter. *undecided*: anything else, and always
     under 3 seeds or the fewest levels.
 
-    "stays" is a claim of its own kind, about the change from first to last: *supported* if it is surely within ±matters
-    (`equivalence_test`), *contradicted* if its interval lies wholly beyond.
+    "stays" is a claim of its own kind, about the change from the first level to whichever is the least surely equal to it:
+    *supported* if that change is within ±matters (`equivalence_test`; then all are), *contradicted* if its interval lies
+    wholly beyond.
     """
     if direction not in DIRECTIONS:
         raise unknown("direction", direction, DIRECTIONS)
@@ -146,13 +181,10 @@ def judge(
         effect = float(change.mean()) if len(change) else nan
         needed = FEWEST_SEEDS if levels >= fewest_levels else nan  # more seeds make no trend of two levels
         return Verdict("undecided", effect, *paired_interval(change, level), nan, nan, seeds, needed)
+    if direction == "stays":
+        return _equivalence((table[:, 1:] - table[:, :1]).T, matters, alpha, level)
     change = table[:, -1] - table[:, 0]
     low, high = paired_interval(change, level)
-    if direction == "stays":
-        p, p_floor = equivalence_test(change, matters), 0.0
-        outcome = "supported" if p < alpha else "contradicted" if low > matters or high < -matters else "undecided"
-        needed = _seeds_needed(matters - abs(change.mean()), change, level) if outcome == "undecided" else nan
-        return Verdict(outcome, float(change.mean()), low, high, p, p_floor, seeds, needed)
     sign = -1 if direction == "falls" else 1
     toward = sorted((sign * low, sign * high))  # the interval, positive = as claimed
     p, p_other = (_test(table, towards) for towards in (direction, "rises" if direction == "falls" else "falls"))
@@ -166,6 +198,17 @@ def judge(
     distance = mean if mean >= matters else matters - mean
     needed = _seeds_needed(distance, change, level) if outcome == "undecided" else nan
     return Verdict(outcome, float(change.mean()), low, high, p, smallest_p(seeds, levels), seeds, needed)
+
+
+def _equivalence(changes: np.ndarray, matters: float, alpha: float, level: float) -> Verdict:
+    p, worst = max((equivalence_test(change, matters), i) for i, change in enumerate(changes))
+    change = changes[worst]
+    low, high = paired_interval(change, level)
+    outcome = "supported" if p < alpha else "contradicted" if low > matters or high < -matters else "undecided"
+    beyond = matters - abs(change.mean())
+    wide = 1 - 2 * alpha if beyond > 0 else level  # two tests at alpha: this interval within ±matters
+    needed = _seeds_needed(beyond, change, wide) if outcome == "undecided" else nan
+    return Verdict(outcome, float(change.mean()), low, high, p, 0.0, len(change), needed)
 
 
 def _test(table: np.ndarray, direction: Direction) -> float:

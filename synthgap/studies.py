@@ -11,23 +11,27 @@ import yaml
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import config
-from synthgap.statistics import DIRECTIONS, TRENDS
+from synthgap.statistics import DIRECTIONS
 
 CASE = "case"  # the swept parameter that holds the names of cases
+#: kinds of a figure's panel → the keys that only they have
+PANELS = {"levels": ("ideal",), "cases": (), "path": (), "scatter": ("colour",)}
 
 
 @dataclass(frozen=True)
 class Claim:
     """`metric` of `of` falls, rises or stays over the `levels` of the swept parameter `over` (or of `case`), by `matters`.
 
-    A claim of explanation has no levels: over all runs of a seed, `metric` goes with `explained_by` (falls or rises with
-    it) by `matters` at least: in partial correlation given the variables `given`, or among pairs of runs that are `matched`
-    in one. A variable is {metric, of} of the same run, or a swept parameter.
+    of: one, or several whose mean is taken. A list of metrics has one for each level, and `of` may then, too.
+
+    A claim of explanation has no levels: over all runs of a seed, `metric` falls or rises with `explained_by`, in partial
+    rank correlation given the variables `given`, or among pairs of runs that are `matched` in one. A variable is {metric,
+    of} of the same run, or a swept parameter by its name.
     """
 
     claim: str
-    metric: str
-    of: str
+    metric: str | Sequence[str]
+    of: str | Sequence[str]
     direction: str
     matters: float
     source: str
@@ -36,6 +40,14 @@ class Claim:
     explained_by: str | Mapping = ""
     given: tuple = ()
     matched: Mapping | None = None
+
+    def variables(self) -> list[dict]:
+        """What is looked at in each of the levels: {metric, of}."""
+        n = len(self.levels)
+        if isinstance(self.metric, str):
+            return [{"metric": self.metric, "of": self.of}] * n
+        of = [self.of] * n if isinstance(self.of, str) else self.of
+        return [{"metric": metric, "of": some} for metric, some in zip(self.metric, of, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,8 @@ def load(name: str) -> Study:
         _mapping(changes.get("set", {}), f"set of preset {name} of {path}")
         own = {"cases": _cases(changes["cases"], f"cases of preset {name} of {path}")} if "cases" in changes else {}
         presets[name] = {**changes, **own}
-    names = {case.get(CASE) for some in (cases, *(p.get("cases", ()) for p in presets.values())) for case in some}
+    swept = _swept(raw["grid"], cases, presets)
+    _names_hold(raw["grid"], cases, presets, path)
     source = raw.get("source", "own question")
     return Study(
         name=path.stem,
@@ -98,53 +111,197 @@ def load(name: str) -> Study:
         grid=raw["grid"],
         cases=cases or [{}],
         presets=presets,
-        claims=tuple(_claim(claim, path, source, names - {None}) for claim in raw.get("claims") or []),
-        figure=_mapping(raw.get("figure") or {}, f"figure of {path}"),
+        claims=tuple(_claim(claim, path, source, swept) for claim in raw.get("claims") or []),
+        figure=_figure(raw.get("figure") or {}, f"figure of {path}", swept),
     )
 
 
-def _claim(raw, path: Path, source: str, cases: set[str]) -> Claim:
+def _swept(grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> dict[str, list]:
+    """Everything that the study varies, in any preset → its values; `case` among them, where cases have names."""
+    found = {}
+    for changes in ({"grid": grid, "cases": cases}, *presets.values()):
+        for key, values in changes.get("grid", {}).items():
+            found.setdefault(key, []).extend(values)
+        for case in changes.get("cases", ()):
+            for key, value in case.items():
+                found.setdefault(key, []).append(value)
+    return found
+
+
+def _names_hold(grid: Mapping, cases: Sequence[Mapping], presets: Mapping, path: Path) -> None:
+    for name, changes in presets.items():
+        for case in changes.get("cases", cases):
+            for key in {**grid, **changes.get("grid", {})}:
+                if CASE in case and key in case:
+                    raise InputError(
+                        f"preset {name} of {path}: {key} is in its grid, and case {case[CASE]!r} sets it too"
+                    )
+
+
+def _claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
     where = f"a claim of {path}"
-    if isinstance(raw, dict) and "explained_by" in raw:
-        raw = _mapping(
-            raw,
-            where,
-            required=("claim", "metric", "explained_by", "direction"),
-            optional=("of", "matters", "source", "given", "matched"),
-        )
-        if raw["direction"] not in TRENDS:
-            raise unknown(f"direction in {where} of explanation", raw["direction"], TRENDS)
-        if "given" in raw and "matched" in raw:
-            raise InputError(f"{where} has both 'given' and 'matched'; an explanation is tested by one of them")
-        if not isinstance(raw.get("given", []), list):
-            raise InputError(f"given of {where} must be a list of variables")
-        for variable in (raw["explained_by"], *raw.get("given", [])):
-            if not isinstance(variable, str):
-                _mapping(variable, f"a variable in {where}", required=("metric",), optional=("of",))
-        if "matched" in raw:
-            _mapping(raw["matched"], f"matched of {where}", required=("metric", "within"), optional=("of",))
-        raw = raw | {"given": tuple(raw.get("given", ()))}
-    else:
-        raw = _mapping(
-            raw,
-            where,
-            required=("claim", "metric", "over", "levels", "direction"),
-            optional=("of", "matters", "source"),
-        )
-        if not isinstance(raw["levels"], list):
-            raise InputError(f"levels of {where} must be a list of values of {raw['over']}")
-        if raw["direction"] not in DIRECTIONS:
-            raise unknown(f"direction in {where}", raw["direction"], DIRECTIONS)
-        if raw["direction"] == "stays" and not raw.get("matters", 0) > 0:
+    explains = isinstance(raw, dict) and any(key in raw for key in ("explained_by", "given", "matched"))
+    if explains and ("over" in raw or "levels" in raw):
+        raise InputError(f"{where} has both levels and an explanation; make two claims of it")
+    kind = ("explained_by",) if explains else ("over", "levels")
+    more = ("given", "matched") if explains else ()
+    required, optional = ("claim", "metric", *kind, "direction"), ("of", "matters", "source", *more)
+    raw = {"of": "", "matters": 0.0, "source": source} | _mapping(raw, where, required=required, optional=optional)
+    if raw["direction"] not in DIRECTIONS:
+        raise unknown(f"direction in {where}", raw["direction"], DIRECTIONS)
+    if not _is_number(raw["matters"]) or raw["matters"] < 0:
+        raise InputError(f"matters of {where} must be a number of at least 0, not {raw['matters']!r}")
+    if raw["direction"] == "stays" and raw["matters"] == 0:
+        raise InputError(f"{where} says that something stays: give matters, the largest change that does not matter")
+    return (_explanation if explains else _comparison)(raw, where, swept)
+
+
+def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
+    levels = raw["levels"]
+    if not isinstance(levels, list) or len(levels) < 2:
+        raise InputError(f"levels of {where} must be a list of two or more values of {raw['over']}")
+    for level in levels if raw["over"] == CASE else ():
+        if level not in swept.get(CASE, ()):
+            raise unknown(f"case in {where}", level, dict.fromkeys(swept.get(CASE, ())))
+    for key in ("metric", "of") if isinstance(raw["metric"], list) else ():
+        if isinstance(raw[key], list) and len(raw[key]) != len(levels):
             raise InputError(
-                f"{where} says that {raw['metric']} stays: give matters, the largest change that does not matter"
+                f"{where} has {len(raw[key])} of {key!r} for {len(levels)} levels; give one, or one a level"
             )
-        if raw["over"] == CASE:
-            for level in raw["levels"]:
-                if level not in cases:
-                    raise unknown(f"case in {where}", str(level), sorted(cases))
-        raw = raw | {"levels": tuple(raw["levels"])}
-    return Claim(**({"of": "", "matters": 0.0, "source": source} | raw))
+    claim = Claim(**raw | {"levels": tuple(levels)})
+    for variable in claim.variables():
+        _variable(variable, f"metric of {where}", swept)
+    return claim
+
+
+def _explanation(raw: dict, where: str, swept: Mapping) -> Claim:
+    _variable({"metric": raw["metric"], "of": raw["of"]}, f"metric of {where}", swept)
+    _variable(raw["explained_by"], f"explained_by of {where}", swept)
+    if "given" in raw and "matched" in raw:
+        raise InputError(f"{where} has both given and matched; an explanation is tested by one of them")
+    given, matched = raw.get("given", []), raw.get("matched")
+    if not isinstance(given, list):
+        raise InputError(f"given of {where} must be a list of variables")
+    for variable in given:
+        _variable(variable, f"given of {where}", swept)
+    if "matched" in raw:
+        _variable(matched, f"matched of {where}", swept, also=("within",))
+        if not _is_number(matched.get("within")) or matched["within"] < 0:
+            raise InputError(f"matched of {where} needs within: the largest difference of two runs that count as alike")
+    return Claim(**raw | {"given": tuple(given)})
+
+
+def _variable(raw, where: str, swept: Mapping, *, also: Sequence[str] = (), text: bool = False) -> None:
+    """What each run has one number of: a metric, {metric, of}, or a swept parameter, {over} or its mere name."""
+    raw = {"over": raw} if isinstance(raw, str) else raw
+    _mapping(raw, where, optional=("metric", "of", "over", *also))
+    if ("metric" in raw) == ("over" in raw):
+        raise InputError(f"{where} must name either a metric (and of) or a swept parameter (over)")
+    of = raw.get("of", "")
+    named = isinstance(of, str) or (isinstance(of, list) and of and all(isinstance(name, str) for name in of))
+    if not isinstance(raw.get("metric", ""), str) or not named:
+        raise InputError(f"{where}: metric must be a name, and of a name or a list of names")
+    if "over" not in raw:
+        return
+    if raw["over"] not in swept:
+        raise unknown(f"swept parameter in {where}", raw["over"], swept)
+    if not text and not all(map(_is_number, swept[raw["over"]])):
+        raise InputError(f"{where}: {raw['over']} has values that are no numbers")
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def told(variable: str | Mapping) -> str:
+    """A variable as a person would say it: its label, if it has one."""
+    if isinstance(variable, str):
+        return variable
+    return (
+        variable.get("label")
+        or variable.get("over")
+        or f"{as_text(variable['metric'])} {as_text(variable.get('of', ''))}".strip()
+    )
+
+
+def as_text(names) -> str:
+    """A name, or several as one."""
+    return names if isinstance(names, str) else ", ".join(map(as_text, names))
+
+
+def _figure(raw, where: str, swept: Mapping) -> dict:
+    _mapping(raw, where, optional=("title", "arms", "x", "over", "panels", "thresholds", "diagram"))
+    _mapping(raw.get("arms", {}), f"arms of {where}")
+    if "x" in raw:
+        _variable(raw["x"], f"x of {where}", swept, also=("label",), text=True)
+    if "over" in raw and raw["over"] not in swept:
+        raise unknown(f"swept parameter in over of {where}", raw["over"], swept)
+    panels = _list(raw, "panels", where)
+    for panel in panels:
+        _panel(panel, raw, f"a panel of {where}", swept)
+    _differ([panel["title"] for panel in panels], f"panels of {where}")
+    for asked in _list(raw, "thresholds", where):
+        place = f"thresholds of {where}"
+        _mapping(asked, place, required=("metric", "share"), optional=("of", "x"))
+        _variable(asked, place, swept, also=("share", "x"))
+        _variable(x_of(asked, raw, place), f"x of {place}", swept, also=("label",))
+        if not _is_number(asked["share"]) or not 0 < asked["share"] < 1:
+            raise InputError(f"share of {place} must lie between 0 and 1, not be {asked['share']!r}")
+    if "diagram" in raw:
+        _diagram(raw["diagram"], f"diagram of {where}", swept)
+    return raw
+
+
+def _panel(raw, figure: Mapping, where: str, swept: Mapping) -> None:
+    kind = raw.get("kind", "levels") if isinstance(raw, dict) else "levels"
+    if kind not in PANELS:
+        raise unknown(f"kind of {where}", kind, PANELS)
+    _mapping(raw, where, required=("title", "curves"), optional=("kind", "x", *PANELS[kind]))
+    where = f"panel {raw['title']!r} of {where.split(' of ', 1)[1]}"
+    _variable(x_of(raw, figure, where), f"x of {where}", swept, also=("label",), text=kind == "cases")
+    published = ("published",) if kind == "cases" else ()
+    curves = _list(raw, "curves", where)
+    for curve in [*curves, *([raw["ideal"]] if "ideal" in raw else [])]:
+        _mapping(curve, f"a curve of {where}", required=("metric",), optional=("of", "label", *published))
+        _variable(curve, f"a curve of {where}", swept, also=("label", *published))
+        for name in _mapping(curve.get("published", {}), f"published of {where}"):
+            if name not in (values := swept.get(x_of(raw, figure, where).get("over"), ())):
+                raise unknown(f"case in published of {where}", name, dict.fromkeys(values))
+    _differ([curve.get("label", "") for curve in curves], f"curves of {where}")
+    if "colour" in raw:
+        _variable(raw["colour"], f"colour of {where}", swept, text=True)
+
+
+def _diagram(raw, where: str, swept: Mapping) -> None:
+    _mapping(raw, where, required=("tiers",), optional=("title",))
+    tiers = _list(raw, "tiers", where)
+    if len(tiers) < 2 or not all(isinstance(tier, list) and tier for tier in tiers):
+        raise InputError(f"tiers of {where} must be two or more lists of variables, causes first")
+    nodes = [node for tier in tiers for node in tier]
+    for node in nodes:
+        _variable(node, f"a node of {where}", swept, also=("label",))
+    _differ([told(node) for node in nodes], f"nodes of {where}")
+
+
+def x_of(panel: Mapping, figure: Mapping, where: str = "") -> Mapping:
+    """What a panel (or a threshold) has along x: its own, its figure's, or else the cases by their names."""
+    if "x" in panel or "x" in figure:
+        return panel.get("x") or figure["x"]
+    if panel.get("kind") == "cases":
+        return {"over": CASE, "label": ""}
+    raise InputError(f"{where} has no x, nor has its figure")
+
+
+def _list(raw: Mapping, key: str, where: str) -> list:
+    if not isinstance(raw.get(key, []), list):
+        raise InputError(f"{key} of {where} must be a list")
+    return raw.get(key, [])
+
+
+def _differ(names: Sequence[str], where: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{where}: {twice!r} is there twice, and one could not tell them apart")
 
 
 def _grid(raw, where: str) -> None:
@@ -161,9 +318,7 @@ def _cases(raw, where: str) -> list[dict]:
         ]
         return [{CASE: name} | _mapping(case, f"case {name!r} in {where}") for name, case in found]
     if not isinstance(raw or [], list):
-        raise InputError(
-            f"{where} must be a list of mappings, an arm of the comparison each, or name them: name: mapping"
-        )
+        raise InputError(f"{where} must be a list of mappings, an arm of the comparison each, or name → mapping")
     return [_mapping(case, where) for case in raw or []]
 
 

@@ -1,6 +1,6 @@
 """From the tidy table of runs to what is judged and drawn: values by seed and level, their intervals, the verdicts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -9,18 +9,23 @@ import pandas as pd
 from data_gen.errors import unknown
 from synthgap.statistics import (
     FEWEST_LEVELS,
+    falls_under,
     judge,
     matched_concordance,
     paired_interval,
     partial_spearman,
+    path_coefficients,
     within_seed_interval,
 )
-from synthgap.studies import CASE, Claim, Study
+from synthgap.studies import CASE, Claim, Study, as_text, told, x_of
 
 IDEAL = "ideal critic"
-DOTS = ["seed", "x", "value", "panel", "curve", "arm", "cell", "label"]
+DOTS = ["panel", "kind", "curve", "arm", "label", "seed", "x", "value"]
+LEVELS = ["panel", "curve", "arm", "label", "x", "seeds", "mean", "low", "high"]
 VERDICT_COLUMNS = ("study", "claim", "source", "verdict", "effect", "low", "high", "p", "p_floor", "seeds")
-OF_RUN = ["run_id", "seed", "metric", "of", "value"]  # all other columns of a table are swept
+THRESHOLD_COLUMNS = ["metric", "of", "share", "along", "arm", "x", "low", "high", "seeds_falling", "seeds"]
+PATH_COLUMNS = ["cause", "effect", "mean", "low", "high", "seeds"]
+OF_RUN = {"run_id", "seed", "metric", "of", "value"}  # all other columns of a table are swept
 
 
 def arms(table: pd.DataFrame, study: Study, over: str) -> pd.Series:
@@ -29,238 +34,216 @@ def arms(table: pd.DataFrame, study: Study, over: str) -> pd.Series:
     Arms are the combinations of whatever was swept beside the seed and the parameter `over` that a claim or a figure
     ranges over; a named case stands for all that it sets. The study's figure may give them shorter names (`arms`).
     """
-    known = {*OF_RUN, over} | (study.of_cases - {CASE} if CASE in table else set())
-    differing = [c for c in table.columns if c not in known and table[c].nunique() > 1]
+    of_cases = study.of_cases - {CASE} if CASE in table else set()
+    return _combinations(table, {over, *of_cases}).replace(study.figure.get("arms", {}))
+
+
+def _combinations(table: pd.DataFrame, but: Iterable[str] = ()) -> pd.Series:
+    """Of each row, the swept values by which rows differ, but for some parameters: "mode fixed, init 0.3".
+
+    What a run's own loss (or other group) has no option for is not said of it.
+    """
+    differing = [c for c in table.columns if c not in {*OF_RUN, *but} and table[c].nunique() > 1]
     if not differing:
         return pd.Series("", index=table.index)
-    told = {c: "" if c == CASE else c.split(".")[-1] + " " for c in differing}
-    parts = [told[column] + table[column].astype(str) for column in differing]
-    return parts[0].str.cat(parts[1:], sep=", ").replace(study.figure.get("arms", {}))
+    called = ["" if c == CASE else c.split(".")[-1] + " " for c in differing]
+    groups = table.groupby(differing, sort=False, dropna=False).ngroup()
+    first = table.loc[~groups.duplicated().to_numpy(), differing].itertuples(index=False)
+    names = [", ".join(c + str(v) for c, v in zip(called, row, strict=True) if pd.notna(v)) for row in first]
+    return groups.map(dict(enumerate(names)))
+
+
+def _runs(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a run, in the plan's order: its seed and what was swept."""
+    return table.drop_duplicates("run_id").set_index("run_id")
 
 
 def of_runs(table: pd.DataFrame, variable: str | Mapping) -> pd.Series:
-    """One value a run, by run_id: of a swept parameter, or of {metric, of}; where `of` is a list, the mean."""
-    if isinstance(variable, str):
-        if variable not in table:
-            raise unknown("swept parameter", variable, [c for c in table.columns if c not in OF_RUN])
-        return table.drop_duplicates("run_id").set_index("run_id")[variable]
-    of = variable.get("of", "")
-    rows = _rows(table, variable["metric"], [of] if isinstance(of, str) else list(of))
-    return rows.groupby("run_id", sort=False).value.mean()
+    """One value a run, by run_id: of a swept parameter, or of {metric, of}; where `of` is a list, the mean.
 
-
-def _rows(table: pd.DataFrame, metric: str, of: Sequence[str]) -> pd.DataFrame:
-    if metric not in set(table.metric):
-        raise unknown("metric", metric, sorted(set(table.metric)))
-    rows = table[table.metric == metric]
-    for name in of:
-        if name not in set(rows["of"]):
-            raise unknown(f"`of` of {metric}", name, sorted(set(rows["of"])))
-    return rows[rows["of"].isin(of)]
-
-
-def by_seed(table: pd.DataFrame, metric: str, of: str | Sequence[str], over: str | Mapping) -> pd.DataFrame:
-    """Values [seeds, levels] of one metric in one arm; only seeds that have every level.
-
-    of: one, or several whose mean is taken. over: a swept parameter, or {metric, of}: another metric of the same run.
+    Empty if the table has no such thing.
     """
-    of = [of] if isinstance(of, str) else list(of)
-    chosen = table[(table.metric == metric) & table["of"].isin(of)]
-    columns = ["run_id", "seed"] + ([over] if isinstance(over, str) else [])
-    values = chosen.groupby(columns, sort=False).value.mean().reset_index()
-    if not isinstance(over, str):
-        places = table[(table.metric == over["metric"]) & (table["of"] == over["of"])].set_index("run_id").value
-        values["level"] = values.run_id.map(places).round(9)  # sums of logarithms may differ in the last bit
-        over = "level"
-    return values.pivot_table(index="seed", columns=over, values="value").dropna()
+    variable = {"over": variable} if isinstance(variable, str) else variable
+    if "over" in variable:
+        runs = _runs(table)
+        return runs[variable["over"]] if variable["over"] in runs else pd.Series(dtype=float)
+    of = variable.get("of", "")
+    chosen = table[(table.metric == variable["metric"]) & table["of"].isin([of] if isinstance(of, str) else of)]
+    return chosen.groupby("run_id", sort=False).value.mean()
 
 
 def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Every value that the figure shows, a row a run: panel, curve, arm, seed, x, value, cell, label.
+    """Every value that the figure shows, a row a run: panel, kind, curve, arm, label, seed, x, value.
 
-    A panel's `kind` says what x is. *levels*, unless another is named: values of what the first claim ranges over, or of
-    the first swept parameter. *cases*: the place of the run's case, whose name is the label. *path* and *scatter*: another
-    metric of the same run; arms are those of the study, or the values of the panel's `colour`. cell: which combination of
-    swept values, seeds aside.
+    A panel's `kind` says what is drawn. *levels* (if none is named): values over the levels of x, joined; only seeds that
+    have every level. *cases*: values of each case (or other text) by its name, the label; x is its place. *path*: values
+    over another metric of the same run, joined cell by cell in the plan's order; label is the cell. *scatter*: the same,
+    not joined; a panel's `colour` names the parameter whose values are its arms.
+
+    Arms leave out what x ranges over, or the figure's `over`: else what the first claim ranges over (not cases), or the
+    first swept parameter.
     """
-    over = study.claims[0].over if study.claims and study.claims[0].over else next(iter(study.grid))
-    rows = []
+    runs, rows = _runs(table), []
     for panel in study.figure.get("panels", ()):
-        rows += (_of_levels if panel.get("kind", "levels") == "levels" else _of_runs)(table, study, panel, over)
-    found = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=DOTS)
-    return found.reindex(columns=DOTS).astype({"x": float, "cell": int})
+        kind, x = panel.get("kind", "levels"), x_of(panel, study.figure)
+        place = of_runs(table, x)
+        shown = pd.DataFrame({"panel": panel["title"], "kind": kind, "label": "", "seed": runs.seed}, index=runs.index)
+        if "colour" in panel:
+            shown["arm"] = _combinations(runs, set(runs) - {panel["colour"]}).replace(study.figure.get("arms", {}))
+        else:
+            shown["arm"] = arms(runs, study, x.get("over") or _ranges_over(study))
+        if kind == "levels":
+            shown["x"] = place.astype(float).round(9)  # sums of logarithms may differ in the last bit
+        elif kind == "cases":
+            shown["label"], shown["x"] = place.astype(str), pd.Series(pd.factorize(place)[0], place.index, dtype=float)
+        else:
+            shown["label"], shown["x"] = _combinations(runs), place.astype(float)
+        for curve in [*panel["curves"], *([panel["ideal"] | {"label": IDEAL}] if "ideal" in panel else [])]:
+            found = shown.assign(curve=curve.get("label", ""), value=of_runs(table, curve)).dropna(
+                subset=["x", "value"]
+            )
+            rows += [_of_whole_seeds(part, kind) for _, part in found.groupby("arm", sort=False)]
+    return pd.concat(rows, ignore_index=True)[DOTS] if rows else pd.DataFrame(columns=DOTS)
 
 
-def _of_levels(table: pd.DataFrame, study: Study, panel: Mapping, over: str) -> list[pd.DataFrame]:
-    rows, arm = [], arms(table, study, over)
-    for curve in [*panel["curves"], *([panel["ideal"] | {"label": IDEAL}] if "ideal" in panel else [])]:
-        for name, part in table.groupby(arm, sort=False):
-            values = by_seed(part, curve["metric"], curve["of"], panel.get("x", study.figure["x"]))
-            if not values.empty:
-                known = {"panel": panel["title"], "curve": curve.get("label", ""), "arm": name, "cell": 0, "label": ""}
-                rows.append(values.melt(ignore_index=False, var_name="x").reset_index().assign(**known))
-    return rows
+def _ranges_over(study: Study) -> str:
+    ranged = [claim.over for claim in study.claims if claim.over not in ("", CASE)]
+    return study.figure.get("over") or next(iter([*ranged, *study.grid]))
 
 
-def _of_runs(table: pd.DataFrame, study: Study, panel: Mapping, over: str) -> list[pd.DataFrame]:
-    if panel["kind"] == "cases" and CASE not in table:
-        return []
-    runs = table.drop_duplicates("run_id").set_index("run_id")
-    swept = [c for c in runs.columns if c not in OF_RUN]
-    shown = pd.DataFrame({"seed": runs.seed, "panel": panel["title"], "arm": "", "label": ""})
-    shown["cell"] = runs.groupby(swept, sort=False, dropna=False).ngroup()
-    if panel["kind"] == "cases":
-        shown["x"], shown["label"] = pd.factorize(runs[CASE])[0], runs[CASE]
-    else:
-        shown["x"] = of_runs(table, panel["x"])
-        colour = panel.get("colour")
-        shown["arm"] = (
-            arms(runs, study, over) if colour is None else colour.split(".")[-1] + " " + runs[colour].astype(str)
-        )
-    return [
-        shown.assign(curve=curve.get("label", ""), value=of_runs(table, curve))
-        .dropna(subset=["x", "value"])
-        .reset_index()
-        for curve in panel["curves"]
-    ]
+def _of_whole_seeds(dots: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """What is joined is joined within seeds: those that have every level."""
+    if kind not in ("levels", "path"):
+        return dots
+    key = "x" if kind == "levels" else "label"
+    return dots[dots.groupby("seed")[key].transform("nunique") == dots[key].nunique()]
 
 
 def levels(dots: pd.DataFrame) -> pd.DataFrame:
-    """`dots` over the seeds: panel, curve, arm, label, x, mean, low, high, seeds.
+    """`dots` over the seeds: panel, curve, arm, label, x, seeds, mean, low, high, a row a level, case or cell.
 
-    Intervals are within-seed 95 % t intervals where seeds share their x, and those of the mean along a path, whose x is a
-    mean too.
+    Intervals are 95 % t intervals over seeds; over levels of x within-seed ones, as the lines compare levels. x of a cell is
+    a mean as well.
     """
     points = []
-    for (panel, curve, arm), part in dots.groupby(["panel", "curve", "arm"], sort=False):
-        known = {"panel": panel, "curve": curve, "arm": arm}
-        values = part.pivot_table(index="seed", columns="x", values="value")
-        if part.groupby("cell").x.nunique().max() == 1 or part.cell.nunique() == 1:
-            values = values.dropna()
+    for (panel, kind, curve, arm), part in dots.groupby(["panel", "kind", "curve", "arm"], sort=False):
+        if kind == "levels":
+            values = part.pivot_table(index="seed", columns="x", values="value")
             mean, low, high = within_seed_interval(values.to_numpy())
-            labels = part.drop_duplicates("x").set_index("x").label.reindex(values.columns).to_numpy()
-            known |= {"label": labels, "x": values.columns, "seeds": len(values)}
-            points.append(pd.DataFrame(known | {"mean": mean, "low": low, "high": high}))
+            point = {"label": "", "x": values.columns, "seeds": len(values), "mean": mean, "low": low, "high": high}
         else:
-            for _, cell in part.groupby("cell", sort=False):
-                low, high = paired_interval(cell.value)
-                y = {"mean": cell.value.mean(), "low": low, "high": high}
-                points.append(pd.DataFrame([known | {"label": "", "x": cell.x.mean(), "seeds": len(cell)} | y]))
-    return pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=["panel", "curve", "arm", "x"])
-
-
-def thresholds(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Where a metric falls under a share of its best, as the study's figure asks (`thresholds`): a row an arm, with the
-    mean over seeds of the x at which it does, the 95 % t interval, and how many of the seeds ever fall.
-
-    Of each seed, cells are ordered by x; from the best on, x is interpolated to where the share is first undercut.
-    """
-    rows = []
-    for asked in study.figure.get("thresholds", ()):
-        runs = table.drop_duplicates("run_id").set_index("run_id")
-        runs = runs.assign(x=of_runs(table, asked["x"]), y=of_runs(table, asked), arm=arms(runs, study, "seed"))
-        for name, arm in runs.groupby("arm", sort=False):
-            fallen = np.array([_fall(seed.x, seed.y, asked["share"]) for _, seed in arm.groupby("seed")])
-            known = {key: asked[key] for key in ("metric", "of", "share")} | {"arm": name, "seeds": len(fallen)}
-            fallen = fallen[np.isfinite(fallen)]
-            low, high = paired_interval(fallen)
-            x = float(fallen.mean()) if len(fallen) else np.nan
-            rows.append(known | {"seeds_falling": len(fallen), "x": x, "low": low, "high": high})
-    return pd.DataFrame(rows)
-
-
-def _fall(x: pd.Series, y: pd.Series, share: float) -> float:
-    order = np.argsort(x.to_numpy(), kind="stable")
-    x, y = x.to_numpy()[order], y.to_numpy()[order]
-    best = int(y.argmax())
-    under = np.flatnonzero(y[best:] < share * y[best])
-    if not len(under):
-        return np.nan
-    i = best + under[0]
-    return float(np.interp(-share * y[best], [-y[i - 1], -y[i]], [x[i - 1], x[i]]))
-
-
-def paths(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Path coefficients of the study's causal `diagram`: source, target, mean, low, high (95 % t interval), seeds.
-
-    Nodes stand in tiers, each a list of variables with a label. Of each seed, over all its runs, the ranks of a node are
-    regressed on those of all nodes in earlier tiers, all standardised (Wright 1934). That is cause only so far as the tiers
-    are in the right order and nothing is left out of them.
-    """
-    rows, tiers = [], study.figure["diagram"]["tiers"]
-    labels = {node["label"]: node.get("over", node) for tier in tiers for node in tier}
-    values = pd.DataFrame({label: of_runs(table, variable) for label, variable in labels.items()})
-    seeds = table.drop_duplicates("run_id").set_index("run_id").seed
-    for t, tier in enumerate(tiers[1:], 1):
-        before = [node["label"] for earlier in tiers[:t] for node in earlier]
-        for target in (node["label"] for node in tier):
-            found = np.array([_coefficients(part, before, target) for _, part in values.groupby(seeds)])
-            for source, coefficients in zip(before, found.T, strict=True):
-                low, high = paired_interval(coefficients)
-                known = {"source": source, "target": target, "seeds": len(coefficients)}
-                rows.append(known | {"mean": coefficients.mean(), "low": low, "high": high})
-    return pd.DataFrame(rows)
-
-
-def _coefficients(values: pd.DataFrame, before: Sequence[str], target: str) -> np.ndarray:
-    ranks = values[[*before, target]].rank()
-    z = ((ranks - ranks.mean()) / ranks.std(ddof=0).replace(0, 1)).to_numpy()
-    return np.linalg.lstsq(z[:, :-1], z[:, -1], rcond=None)[0]
+            cells = part.groupby("label", sort=False)
+            low, high = zip(*(paired_interval(values) for _, values in cells.value), strict=True)
+            x, mean = cells[["x", "value"]].mean().to_numpy().T
+            seeds = cells.size()
+            point = {"label": seeds.index, "x": x, "seeds": seeds.to_numpy(), "mean": mean, "low": low, "high": high}
+        points.append(pd.DataFrame(point).assign(panel=panel, curve=curve, arm=arm))
+    return pd.concat(points, ignore_index=True)[LEVELS] if points else pd.DataFrame(columns=LEVELS)
 
 
 def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     """One row a claim, and a claim an arm: what became of it, with everything it rests on."""
     rows = []
-    for claim in applicable(table, study):
-        known = {"study": study.name, "source": claim.source, "metric": claim.metric, "of": claim.of}
-        if claim.explained_by:
-            explained = _explained(table, claim)
-            judged = judge(
-                np.stack([0 * explained, explained], axis=1), claim.direction, claim.matters, fewest_levels=2
-            )
-            rows.append(known | {"claim": claim.claim} | asdict(judged))
-            continue
-        fewest = min(FEWEST_LEVELS, len(claim.levels))
-        for name, part in table.groupby(arms(table, study, claim.over), sort=False):
-            if len(_present(part, claim)) > 1:
-                text = f"{claim.claim} ({name})" if name else claim.claim
-                judged = judge(_of_claim(part, claim), claim.direction, claim.matters, fewest_levels=fewest)
-                rows.append(known | {"claim": text} | asdict(judged))
-    return pd.DataFrame(rows).reindex(columns=_order(rows)) if rows else pd.DataFrame(columns=list(VERDICT_COLUMNS))
+    for claim in study.claims:
+        fewest = min(FEWEST_LEVELS, len(claim.levels) or 2)
+        for arm, values in compared(table, study, claim).items():
+            text = f"{claim.claim} ({arm})" if arm else claim.claim
+            known = {"study": study.name, "claim": text, "source": claim.source}
+            known |= {"metric": as_text(claim.metric), "of": as_text(claim.of)}
+            rows.append(known | asdict(judge(values, claim.direction, claim.matters, fewest_levels=fewest)))
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(VERDICT_COLUMNS))
 
 
-def _order(rows: list[dict]) -> list[str]:
-    first = ["study", "claim", "source"]
-    return first + [column for column in rows[0] if column not in first]
+def compared(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.ndarray]:
+    """What a claim compares, in each arm: values [seeds, levels], in the claim's order and of whole seeds.
 
-
-def applicable(table: pd.DataFrame, study: Study) -> list[Claim]:
-    """The claims that this table can speak to: those of whose parameter it has two values, and those of explanation."""
-    return [c for c in study.claims if c.explained_by or (c.over in table and len(_present(table, c)) > 1)]
+    A partial sweep has fewer levels; arms with fewer than two are left out, and so is what the table does not vary. The two
+    levels of an explanation are 0 and what its seeds tell; all runs count, whatever their arm.
+    """
+    if claim.explained_by:
+        seeds = _explained(table, claim)
+        return {"": np.stack([0 * seeds, seeds], axis=1)} if len(seeds) else {}
+    if claim.over not in table:
+        return {}
+    found = {}
+    for variable in claim.variables():
+        _there(table, variable, claim)
+    for arm, part in table.groupby(arms(table, study, claim.over), sort=False):
+        there = {level: rows for level, rows in part.groupby(claim.over) if level in claim.levels}
+        values = [
+            of_runs(there[level], variable).groupby(_runs(there[level]).seed).mean()
+            for level, variable in zip(claim.levels, claim.variables(), strict=True)
+            if level in there
+        ]
+        if len(values) > 1:
+            found[arm] = pd.concat(values, axis=1).dropna().to_numpy()
+    return found
 
 
 def _explained(table: pd.DataFrame, claim: Claim) -> np.ndarray:
-    """Of each seed, over its runs, how far `metric` goes with what is to explain it, in [−1, 1]."""
-    asked = [{"metric": claim.metric, "of": claim.of}, claim.explained_by, *claim.given]
-    if claim.matched:
-        asked.append(claim.matched)
-    values = pd.concat([of_runs(table, variable) for variable in asked], axis=1).dropna()
-    seeds = table.drop_duplicates("run_id").set_index("run_id").seed.reindex(values.index)
+    """Of each seed that can tell, over its runs, how far `metric` goes with what is to explain it, in [−1, 1]."""
+    asked = [{"metric": claim.metric, "of": claim.of}, claim.explained_by]
+    asked += [claim.matched] if claim.matched else claim.given
+    for variable in asked:
+        _there(table, variable, claim)
+    values = pd.concat([of_runs(table, variable) for variable in asked], axis=1).astype(float).dropna()
     found = []
-    for _, part in values.groupby(seeds):
-        y, x, *rest = part.to_numpy(dtype=float).T
-        matched = claim.matched and claim.matched["within"]
-        found.append(matched_concordance(y, x, *rest, matched) if matched else partial_spearman(y, x, rest))
-    return np.array(found)
+    for _, part in values.groupby(_runs(table).seed):
+        y, x, *rest = part.to_numpy().T
+        within = claim.matched and claim.matched["within"]
+        found.append(matched_concordance(y, x, *rest, within) if claim.matched else partial_spearman(y, x, rest))
+    return np.array([value for value in found if np.isfinite(value)])
 
 
-def _of_claim(table: pd.DataFrame, claim: Claim) -> np.ndarray:
-    _rows(table, claim.metric, [claim.of])
-    there = table[table[claim.over].isin(claim.levels)]
-    return by_seed(there, claim.metric, claim.of, claim.over).reindex(columns=_present(there, claim)).to_numpy()
+def _there(table: pd.DataFrame, variable: str | Mapping, claim: Claim) -> None:
+    """Raises InputError if runs measure no such thing. What they do not vary is no mistake: the user may have fixed it."""
+    if isinstance(variable, str) or "over" in variable:
+        return
+    metric, of = variable["metric"], variable.get("of", "")
+    if metric not in set(table.metric):
+        raise unknown(f"metric of claim {claim.claim!r}", metric, sorted(set(table.metric)))
+    known = set(table[table.metric == metric]["of"])
+    for name in [of] if isinstance(of, str) else of:
+        if name not in known:
+            raise unknown(f"`of` of claim {claim.claim!r} ({metric})", name, sorted(known))
 
 
-def _present(table: pd.DataFrame, claim: Claim) -> list:
-    """The claim's levels that were run, in the claim's order: a partial sweep is judged on what it has."""
-    there = set(table[claim.over])
-    return [level for level in claim.levels if level in there]
+def thresholds(table: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Where a metric falls under a share of its best, as the figure's `thresholds` ask: a row an arm, with the mean over
+    seeds of the x at which it does (`falls_under`), its 95 % t interval, and how many of the seeds ever fall."""
+    runs, rows = _runs(table), []
+    for asked in study.figure.get("thresholds", ()):
+        x = x_of(asked, study.figure)
+        arm = arms(runs, study, x.get("over") or _ranges_over(study))
+        values = pd.DataFrame(
+            {"x": of_runs(table, x), "y": of_runs(table, asked), "seed": runs.seed, "arm": arm}
+        ).dropna()
+        for name, part in values.groupby("arm", sort=False):
+            seeds = [falls_under(seed.x, seed.y, asked["share"]) for _, seed in part.groupby("seed")]
+            falls = np.array(seeds)[np.isfinite(seeds)]
+            mean, interval = falls.mean() if len(falls) else np.nan, paired_interval(falls)
+            known = (asked["metric"], as_text(asked.get("of", "")), asked["share"], told(x), name)
+            rows.append((*known, mean, *interval, len(falls), len(seeds)))
+    return pd.DataFrame(rows, columns=THRESHOLD_COLUMNS)
+
+
+def paths(table: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Coefficients of the study's causal `diagram`: cause, effect, mean, low, high (95 % t interval over seeds), seeds.
+
+    Nodes stand in tiers. Of each seed, over all its runs, every node is regressed on all nodes of earlier tiers
+    (`path_coefficients`); what does not vary in this table is left out. That is causal only so far as the order of tiers is
+    right and nothing that moves two nodes is missing.
+    """
+    tiers = [{told(node): of_runs(table, node) for node in tier} for tier in study.figure["diagram"]["tiers"]]
+    tiers = [{name: values for name, values in tier.items() if values.nunique() > 1} for tier in tiers]
+    values = pd.DataFrame({name: column for tier in tiers for name, column in tier.items()}).astype(float).dropna()
+    rows, causes = [], []
+    for tier in tiers:
+        for effect in tier if causes else ():
+            parts = [part for _, part in values.groupby(_runs(table).seed)]
+            found = np.array([path_coefficients(part[effect], part[causes].to_numpy().T) for part in parts])
+            found = found[np.isfinite(found).all(axis=1)]
+            for cause, seeds in zip(causes, found.T, strict=True) if len(found) else ():
+                rows.append((cause, effect, seeds.mean(), *paired_interval(seeds), len(seeds)))
+        causes += tier
+    return pd.DataFrame(rows, columns=PATH_COLUMNS)
