@@ -10,7 +10,7 @@ from rich.table import Table
 from data_gen import InputError
 from synthgap import runs, studies, summary
 from synthgap.runs import Plan
-from synthgap.studies import Study
+from synthgap.studies import Claim, Study
 
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
@@ -32,16 +32,19 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     if stale:
         _write(judged, verdicts)
         _write(points, levels)
+        _write_more(plan, table)
         if len(points):
             from synthgap import figures  # matplotlib takes a second that a sweep with nothing to do need not wait for
 
             figures.draw(points, dots, plan.study.figure, figure, _footer(table))
         _write(table, results)  # last: while it differs from the runs, the others are known to be stale
 
-    if points.size:
-        console.print(_levels_table(plan.study, points))
+    if points.size and (shown := _levels_table(plan.study, points)):
+        console.print(shown)
     if judged.size:
         console.print(_verdicts_table(judged))
+    for row in summary.thresholds(table, plan.study).itertuples():
+        console.print(_threshold(row), highlight=False)
     for claim in plan.study.claims:
         if claim not in summary.applicable(table, plan.study):
             console.print(f"not judged, as this sweep does not vary {claim.over}: {claim.claim}", highlight=False)
@@ -55,11 +58,37 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     )
     if done == len(plan.tasks):
         console.print(what if not redraw else f"{done} runs, redrawn")
-    for what, path in (("figure", figure), ("table", results), ("curves", levels), ("verdicts", verdicts)):
+    more = ("paths", plan.folder / f"{plan.study.name}-paths.png"), ("falls", plan.folder / "thresholds.csv")
+    for what, path in (("figure", figure), *more, ("table", results), ("curves", levels), ("verdicts", verdicts)):
         if path.exists():
             console.print(f"{what:9}{path}", soft_wrap=True)
     _tell_missing(console, plan, failed)
     return 0 if done == len(plan.tasks) else 1
+
+
+def _write_more(plan: Plan, table: pd.DataFrame) -> None:
+    """What only some studies' figures ask for: thresholds, and a causal diagram with its coefficients."""
+    spec = plan.study.figure
+    if "thresholds" in spec:
+        _write(summary.thresholds(table, plan.study), plan.folder / "thresholds.csv")
+    if "diagram" in spec:
+        from synthgap import figures
+
+        paths = summary.paths(table, plan.study)
+        _write(paths, plan.folder / "paths.csv")
+        footer = f"path coefficients on ranks, {_footer(table)}; pale: the interval holds 0"
+        place = plan.folder / f"{plan.study.name}-paths.png"
+        figures.diagram(
+            paths, spec["diagram"]["tiers"], place, spec["diagram"].get("title", plan.study.question), footer
+        )
+
+
+def _threshold(row) -> str:
+    where = f"{row.metric} {row.of}".strip() + (f" ({row.arm})" if row.arm else "")
+    if not row.seeds_falling:
+        return f"{where}: never under {row.share:.0%} of its best"
+    among = f"{row.seeds_falling} of {row.seeds} seeds"
+    return f"{where}: under {row.share:.0%} of its best from {row.x:.2f} [{row.low:.2f}, {row.high:.2f}] on ({among})"
 
 
 def introduce(study: Study, out: Path) -> None:
@@ -67,12 +96,26 @@ def introduce(study: Study, out: Path) -> None:
     console = _console()
     console.print(f"[bold]{study.name}[/]  {study.question}  [dim]({study.source})[/]")
     for claim in study.claims:
-        levels = ", ".join(map(str, claim.levels))
-        console.print(f"  claim: {claim.claim} [dim]({claim.metric} {claim.direction} over {claim.over} = {levels})[/]")
+        console.print(f"  claim: {claim.claim} [dim]({_tested(claim)})[/]")
     for preset in study.presets:
         plan = runs.plan(study, [f"preset={preset}", f"out={out}"])
         done = sum(plan.done(task) for task in plan.tasks)
         console.print(f"  preset={preset}: {done} of {len(plan.tasks)} runs done in {plan.folder}", soft_wrap=True)
+
+
+def _tested(claim: Claim) -> str:
+    what = f"{claim.metric} {claim.of}".strip()
+    if not claim.explained_by:
+        return f"{what} {claim.direction} over {claim.over} = {', '.join(map(str, claim.levels))}"
+    beside = [_variable(v) for v in claim.given] or [_variable(claim.matched)] if claim.matched or claim.given else []
+    how = "among pairs alike in" if claim.matched else "given"
+    return f"{what} {claim.direction} with {_variable(claim.explained_by)}" + (
+        f", {how} {', '.join(beside)}" if beside else ""
+    )
+
+
+def _variable(variable) -> str:
+    return variable if isinstance(variable, str) else f"{variable['metric']} {variable.get('of', '')}".strip()
 
 
 def all_verdicts(out: Path) -> None:
@@ -84,10 +127,18 @@ def all_verdicts(out: Path) -> None:
     _console().print(_verdicts_table(pd.concat(found, ignore_index=True), with_study=True))
 
 
-def _levels_table(study: Study, points: pd.DataFrame) -> Table:
+def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
+    """What panels of levels and of cases show; clouds of runs are for looking."""
+    kinds = {panel["title"]: panel.get("kind", "levels") for panel in study.figure["panels"]}
+    points = points[points.panel.map(kinds).isin(("levels", "cases"))]
+    if points.empty:
+        return None
     shown = Table(box=None, title_justify="left", title=study.question, header_style="bold")
     x = study.figure["x"]
-    shown.add_column("bits left out" if x["metric"] == "imbalance_bits" else x["metric"], justify="right")
+    named = "cases" in kinds.values()
+    shown.add_column(
+        "" if named else "bits left out" if x["metric"] == "imbalance_bits" else x["metric"], justify="right"
+    )
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
     metric = {panel["title"]: panel["curves"][0]["metric"] for panel in study.figure["panels"]}
     for panel, curve in curves:
@@ -96,9 +147,10 @@ def _levels_table(study: Study, points: pd.DataFrame) -> Table:
         if arm:
             shown.add_row(f"[dim]{arm}[/]")
         values = part.set_index(["x", "panel", "curve"])["mean"].to_dict()
+        labels = dict(zip(part.x, part.label, strict=True))
         for level in sorted(set(part.x)):
             cells = (values.get((level, *curve), float("nan")) for curve in curves)
-            shown.add_row(f"{level:.2f}", *(f"{cell:.3f}" for cell in cells))
+            shown.add_row(labels[level] or f"{level:.2f}", *(f"{cell:.3f}" for cell in cells))
     return shown
 
 

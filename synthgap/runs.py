@@ -27,7 +27,7 @@ from data_gen.seeds import generator
 from synthgap import config as configs
 from synthgap import studies
 from synthgap.observations import SPLITS, dataset_of, object_of, observe, policy_of, world_of
-from synthgap.studies import Study
+from synthgap.studies import CASE, Study
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,14 @@ def plan(study: Study, overrides: Sequence[str]) -> Plan:
     out = Path(configs.resolve(constant)["out"])
     tasks = {}
     for cell in cells:
-        resolved = configs.resolve(constant, cell)
+        resolved = configs.resolve(constant, {key: value for key, value in cell.items() if key != CASE})
         world, _ = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told now
         resolved["captions"]["object"] = object_of(resolved, world.space)
         policy_of(resolved, world.space)
         run_id = configs.run_id(resolved, world.identity)
-        places = {key: _place(resolved, key) for key in swept}
+        places = {key: cell[CASE] if key == CASE else _place(resolved, key) for key in swept}
+        if CASE in cell and run_id in tasks:
+            raise InputError(f"cases {tasks[run_id].swept[CASE]!r} and {cell[CASE]!r} of {study.name} are the same run")
         start = None
         if resolved["posthoc"]["name"] != "none":
             trained = resolved | {"posthoc": {"name": "none"}}

@@ -5,12 +5,13 @@ from math import factorial, inf, isfinite, nan, sqrt
 from typing import Literal
 
 import numpy as np
-from scipy.stats import page_trend_test, permutation_test, t
+from scipy.stats import page_trend_test, permutation_test, rankdata, t
 
 from data_gen.errors import unknown
 
-Direction = Literal["falls", "rises"]
-DIRECTIONS = ("falls", "rises")
+Direction = Literal["falls", "rises", "stays"]
+TRENDS = ("falls", "rises")
+DIRECTIONS = (*TRENDS, "stays")
 FEWEST_LEVELS = 3  # a trend is more than a difference; a claim about two levels is a claim about their difference
 FEWEST_SEEDS = 3  # fewer give no interval worth the name
 
@@ -37,19 +38,61 @@ def trend_test(table, direction: Direction | None = None) -> float:
     table = np.asarray(table, dtype=float)
     if direction is None:
         return min(1.0, 2 * min(trend_test(table, "falls"), trend_test(table, "rises")))
-    if direction not in DIRECTIONS:
-        raise unknown("direction", direction, DIRECTIONS)
+    if direction not in TRENDS:
+        raise unknown("direction", direction, TRENDS)
     return float(page_trend_test(-table if direction == "falls" else table).pvalue)
 
 
 def difference_test(differences, direction: Direction) -> float:
     """p of the exact sign-flip test that paired seed differences [n] have a mean below 0 ("falls") or above ("rises")."""
-    if direction not in DIRECTIONS:
-        raise unknown("direction", direction, DIRECTIONS)
+    if direction not in TRENDS:
+        raise unknown("direction", direction, TRENDS)
     side = "less" if direction == "falls" else "greater"
     exact = {"permutation_type": "samples", "n_resamples": 2**14, "rng": np.random.default_rng(0)}
     d = np.asarray(differences, dtype=float)
     return float(permutation_test((d,), np.mean, alternative=side, **exact).pvalue)
+
+
+def equivalence_test(differences, margin: float) -> float:
+    """p of two one-sided t tests that the mean of paired seed differences [n] lies within ±margin (Schuirmann 1987).
+
+    The larger of the two p: both |mean| bounds must be excluded. nan if n < 2.
+    """
+    d = np.asarray(differences, dtype=float)
+    if len(d) < 2:
+        return nan
+    error = d.std(ddof=1) / sqrt(len(d))
+    if error == 0:
+        return float(abs(d.mean()) >= margin)
+    return float(max(t.sf((margin - d.mean()) / error, len(d) - 1), t.sf((margin + d.mean()) / error, len(d) - 1)))
+
+
+def partial_spearman(y, x, given=()) -> float:
+    """Spearman's correlation in [−1, 1] of y and x [n] with what the variables `given` [n] say of either taken off.
+
+    Ranks are regressed on the ranks given, and what is left over is correlated: what x tells of y beyond them, where
+    relations are monotone. nan where y or x has nothing left that varies.
+    """
+    ranks = [rankdata(v) - (len(y) + 1) / 2 for v in (y, x, *given)]
+    known = np.stack(ranks[2:], axis=1) if given else np.zeros((len(y), 0))
+    left = [v - known @ np.linalg.lstsq(known, v, rcond=None)[0] if given else v for v in ranks[:2]]
+    lengths = [np.linalg.norm(v) for v in left]
+    if min(lengths) <= 1e-9 * len(y) ** 1.5:
+        return nan
+    return float(left[0] @ left[1] / (lengths[0] * lengths[1]))
+
+
+def matched_concordance(y, x, by, within: float) -> float:
+    """Do y and x [n] go together among pairs that are alike in `by` [n], |difference| ≤ within? In [−1, 1].
+
+    Mean of sign(Δy) · sign(Δx) over those pairs that differ in x: of two runs with equal `by`, has that with more x more
+    y? nan where there is no such pair.
+    """
+    y, x, by = (np.asarray(v, dtype=float) for v in (y, x, by))
+    first, second = np.triu_indices(len(y), 1)
+    pairs = (np.abs(by[first] - by[second]) <= within) & (x[first] != x[second])
+    agree = np.sign(y[first] - y[second]) * np.sign(x[first] - x[second])
+    return float(agree[pairs].mean()) if pairs.any() else nan
 
 
 def smallest_p(seeds: int, levels: int) -> float:
@@ -60,7 +103,8 @@ def smallest_p(seeds: int, levels: int) -> float:
 @dataclass(frozen=True)
 class Verdict:
     """effect: mean paired change from the first level to the last, with its interval (low, high). p: of the trend in the
-    claimed direction; p_floor: the smallest it could be. seeds_needed: how many would decide it, nan if decided or never."""
+    claimed direction; p_floor: the smallest it could be (t tests have none: 0). seeds_needed: how many would decide it, nan
+    if decided or never."""
 
     verdict: Literal["supported", "contradicted", "undecided"]
     effect: float
@@ -88,6 +132,9 @@ def judge(
     on that side, and the change is at least `matters`. *contradicted*: the same in the other direction, or the interval
     lies wholly below `matters`: whatever change there is, it does not matter. *undecided*: anything else, and always
     under 3 seeds or the fewest levels.
+
+    "stays" is a claim of its own kind, about the change from first to last: *supported* if it is surely within ±matters
+    (`equivalence_test`), *contradicted* if its interval lies wholly beyond.
     """
     if direction not in DIRECTIONS:
         raise unknown("direction", direction, DIRECTIONS)
@@ -100,8 +147,13 @@ def judge(
         needed = FEWEST_SEEDS if levels >= fewest_levels else nan  # more seeds make no trend of two levels
         return Verdict("undecided", effect, *paired_interval(change, level), nan, nan, seeds, needed)
     change = table[:, -1] - table[:, 0]
-    sign = -1 if direction == "falls" else 1
     low, high = paired_interval(change, level)
+    if direction == "stays":
+        p, p_floor = equivalence_test(change, matters), 0.0
+        outcome = "supported" if p < alpha else "contradicted" if low > matters or high < -matters else "undecided"
+        needed = _seeds_needed(matters - abs(change.mean()), change, level) if outcome == "undecided" else nan
+        return Verdict(outcome, float(change.mean()), low, high, p, p_floor, seeds, needed)
+    sign = -1 if direction == "falls" else 1
     toward = sorted((sign * low, sign * high))  # the interval, positive = as claimed
     p, p_other = (_test(table, towards) for towards in (direction, "rises" if direction == "falls" else "falls"))
     if p < alpha and toward[0] > 0 and sign * change.mean() >= matters:
@@ -110,7 +162,9 @@ def judge(
         outcome = "contradicted"
     else:
         outcome = "undecided"
-    needed = _seeds_needed(sign * change, matters, level) if outcome == "undecided" else nan
+    mean = sign * change.mean()
+    distance = mean if mean >= matters else matters - mean
+    needed = _seeds_needed(distance, change, level) if outcome == "undecided" else nan
     return Verdict(outcome, float(change.mean()), low, high, p, smallest_p(seeds, levels), seeds, needed)
 
 
@@ -120,12 +174,12 @@ def _test(table: np.ndarray, direction: Direction) -> float:
     return trend_test(table, direction)
 
 
-def _seeds_needed(toward: np.ndarray, matters: float, level: float) -> float:
-    """Seeds at which an interval as wide as this spread makes it would exclude 0 (a change that matters) or `matters`."""
-    distance = toward.mean() if toward.mean() >= matters else matters - toward.mean()
-    spread = toward.std(ddof=1)
-    for n in range(len(toward) + 1, 1000):
-        if t.ppf((1 + level) / 2, n - 1) * spread / sqrt(n) < distance:
+def _seeds_needed(distance: float, change: np.ndarray, level: float) -> float:
+    """Seeds at which an interval as wide as this spread makes it would exclude what lies that far from the mean: 0 (a
+    change that matters), or `matters`, on its near side."""
+    spread = change.std(ddof=1)
+    for n in range(len(change) + 1, 1000):
+        if t.ppf((1 + level) / 2, n - 1) * spread / sqrt(n) < abs(distance):
             return float(n)
     return inf if isfinite(spread) else nan
 
