@@ -46,8 +46,8 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     for row in summary.thresholds(table, plan.study).itertuples():
         console.print(_threshold(row), highlight=False)
     for claim in plan.study.claims:
-        if claim not in summary.applicable(table, plan.study):
-            console.print(f"not judged, as this sweep does not vary {claim.over}: {claim.claim}", highlight=False)
+        if why := summary.unjudged(table, claim):
+            console.print(f"not judged, as {why}: {claim.claim}", highlight=False)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
@@ -98,7 +98,11 @@ def introduce(study: Study, out: Path) -> None:
     for claim in study.claims:
         console.print(f"  claim: {claim.claim} [dim]({_tested(claim)})[/]")
     for preset in study.presets:
-        plan = runs.plan(study, [f"preset={preset}", f"out={out}"])
+        try:
+            plan = runs.plan(study, [f"preset={preset}", f"out={out}"])
+        except InputError as error:  # an extra that is not installed, say: no reason to hide the other studies
+            console.print(f"  preset={preset}: cannot be run here: {error}", soft_wrap=True, markup=False)
+            continue
         done = sum(plan.done(task) for task in plan.tasks)
         console.print(f"  preset={preset}: {done} of {len(plan.tasks)} runs done in {plan.folder}", soft_wrap=True)
 
@@ -142,7 +146,7 @@ def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
     metric = {panel["title"]: panel["curves"][0]["metric"] for panel in study.figure["panels"]}
     for panel, curve in curves:
-        shown.add_column(f"{metric[panel]} {curve}".strip(), justify="right", max_width=11)
+        shown.add_column(f"{metric[panel]} {curve}".strip(), justify="right", max_width=14, overflow="fold")
     for arm, part in points.groupby("arm", sort=False):
         if arm:
             shown.add_row(f"[dim]{arm}[/]")

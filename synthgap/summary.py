@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from data_gen.errors import unknown
+from data_gen.errors import InputError, unknown
 from synthgap.statistics import (
     FEWEST_LEVELS,
     judge,
@@ -112,7 +112,7 @@ def _of_runs(table: pd.DataFrame, study: Study, panel: Mapping, over: str) -> li
     if panel["kind"] == "cases":
         shown["x"], shown["label"] = pd.factorize(runs[CASE])[0], runs[CASE]
     else:
-        shown["x"] = of_runs(table, panel["x"])
+        shown["x"] = np.nan if missing(table, panel["x"]) else of_runs(table, panel["x"])
         colour = panel.get("colour")
         shown["arm"] = (
             arms(runs, study, over) if colour is None else colour.split(".")[-1] + " " + runs[colour].astype(str)
@@ -122,6 +122,7 @@ def _of_runs(table: pd.DataFrame, study: Study, panel: Mapping, over: str) -> li
         .dropna(subset=["x", "value"])
         .reset_index()
         for curve in panel["curves"]
+        if not missing(table, curve) and not (panel["kind"] != "cases" and missing(table, panel["x"]))
     ]
 
 
@@ -235,8 +236,31 @@ def _order(rows: list[dict]) -> list[str]:
 
 
 def applicable(table: pd.DataFrame, study: Study) -> list[Claim]:
-    """The claims that this table can speak to: those of whose parameter it has two values, and those of explanation."""
-    return [c for c in study.claims if c.explained_by or (c.over in table and len(_present(table, c)) > 1)]
+    """The claims that this table can speak to."""
+    return [claim for claim in study.claims if not unjudged(table, claim)]
+
+
+def unjudged(table: pd.DataFrame, claim: Claim) -> str:
+    """Why this table cannot speak to a claim; empty where it can."""
+    if claim.explained_by:
+        variables = [vars(claim), claim.explained_by, *claim.given, *([claim.matched] if claim.matched else [])]
+    else:
+        variables = [vars(claim)]
+        if claim.over not in table:
+            return f"this sweep does not vary {claim.over}"
+        if len(_present(table, claim)) < 2:
+            return f"this sweep has fewer than two of {claim.over} = {', '.join(map(str, claim.levels))}"
+    lacking = [missing(table, variable) for variable in variables]
+    return next(filter(None, lacking), "")
+
+
+def missing(table: pd.DataFrame, variable: str | Mapping) -> str:
+    """Why no run has this variable, as worlds differ in factors; empty where runs have it."""
+    try:
+        of_runs(table, variable)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _explained(table: pd.DataFrame, claim: Claim) -> np.ndarray:
@@ -255,7 +279,6 @@ def _explained(table: pd.DataFrame, claim: Claim) -> np.ndarray:
 
 
 def _of_claim(table: pd.DataFrame, claim: Claim) -> np.ndarray:
-    _rows(table, claim.metric, [claim.of])
     there = table[table[claim.over].isin(claim.levels)]
     return by_seed(there, claim.metric, claim.of, claim.over).reindex(columns=_present(there, claim)).to_numpy()
 

@@ -41,7 +41,12 @@ def expand(study, *overrides):
 def test_a_study_that_ships_can_be_planned_in_each_preset(name, tmp_path):
     study = studies.load(name)
     for preset in study.presets:
-        plan = runs.plan(study, [f"preset={preset}", f"out={tmp_path}"])
+        try:
+            plan = runs.plan(study, [f"preset={preset}", f"out={tmp_path}"])
+        except InputError as error:
+            if "synthgap[speech]" not in str(error):
+                raise
+            pytest.skip(str(error))
         assert len({task.run_id for task in plan.tasks}) == len(plan.tasks) > 1
     assert not list(tmp_path.iterdir()), "a plan writes nothing"
 
