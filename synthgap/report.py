@@ -134,11 +134,9 @@ def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
     if points.empty:
         return None
     shown = Table(box=None, title_justify="left", title=study.question, header_style="bold")
-    x = study.figure["x"]
+    x = study.figure.get("x", {}).get("metric", "")
     named = "cases" in kinds.values()
-    shown.add_column(
-        "" if named else "bits left out" if x["metric"] == "imbalance_bits" else x["metric"], justify="right"
-    )
+    shown.add_column("" if named else "bits left out" if x == "imbalance_bits" else x, justify="right")
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
     metric = {panel["title"]: panel["curves"][0]["metric"] for panel in study.figure["panels"]}
     for panel, curve in curves:
