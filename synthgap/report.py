@@ -1,6 +1,7 @@
 """What a sweep came to: table, verdicts and figure on disk, and the same told on the terminal."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -46,8 +47,8 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     for row in summary.thresholds(table, plan.study).itertuples():
         console.print(_threshold(row), highlight=False)
     for claim in plan.study.claims:
-        if claim not in summary.applicable(table, plan.study):
-            console.print(f"not judged, as this sweep does not vary {claim.over}: {claim.claim}", highlight=False)
+        if lacking := summary.unvaried(table, claim):
+            console.print(f"not judged, as this sweep does not vary {lacking}: {claim.claim}", highlight=False)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
@@ -84,7 +85,7 @@ def _write_more(plan: Plan, table: pd.DataFrame) -> None:
 
 
 def _threshold(row) -> str:
-    where = f"{row.metric} {row.of}".strip() + (f" ({row.arm})" if row.arm else "")
+    where = _variable({"metric": row.metric, "of": row.of}) + (f" ({row.arm})" if row.arm else "")
     if not row.seeds_falling:
         return f"{where}: never under {row.share:.0%} of its best"
     among = f"{row.seeds_falling} of {row.seeds} seeds"
@@ -104,7 +105,7 @@ def introduce(study: Study, out: Path) -> None:
 
 
 def _tested(claim: Claim) -> str:
-    what = f"{claim.metric} {claim.of}".strip()
+    what = _variable({"metric": claim.metric, "of": claim.of})
     if not claim.explained_by:
         return f"{what} {claim.direction} over {claim.over} = {', '.join(map(str, claim.levels))}"
     beside = [_variable(v) for v in claim.given] or [_variable(claim.matched)] if claim.matched or claim.given else []
@@ -114,8 +115,11 @@ def _tested(claim: Claim) -> str:
     )
 
 
-def _variable(variable) -> str:
-    return variable if isinstance(variable, str) else f"{variable['metric']} {variable.get('of', '')}".strip()
+def _variable(variable: str | Mapping) -> str:
+    if isinstance(variable, str):
+        return variable
+    of = variable.get("of", "")
+    return f"{variable['metric']} {of if isinstance(of, str) else ', '.join(of)}".strip()
 
 
 def all_verdicts(out: Path) -> None:

@@ -18,7 +18,8 @@ CASE = "case"  # the swept parameter that holds the names of cases
 
 @dataclass(frozen=True)
 class Claim:
-    """`metric` of `of` (the mean, if several) falls, rises or stays over the `levels` of the swept parameter `over` (or of `case`), by `matters`.
+    """`metric` of `of` (the mean, if several) falls, rises or stays over the `levels` of the swept parameter `over` (or of
+    `case`), by `matters`.
 
     A claim of explanation has no levels: over all runs of a seed, `metric` goes with `explained_by` (falls or rises with
     it) by `matters` at least: in partial correlation given the variables `given`, or among pairs of runs that are `matched`

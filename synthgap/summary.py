@@ -122,7 +122,7 @@ def _of_runs(table: pd.DataFrame, study: Study, panel: Mapping, over: str) -> li
         shown["x"] = of_runs(table, panel["x"])
         colour = panel.get("colour")
         shown["arm"] = (
-            arms(runs, study, over) if colour is None else colour.split(".")[-1] + " " + runs[colour].astype(str)
+            arms(runs, study, over) if colour not in runs else colour.split(".")[-1] + " " + runs[colour].astype(str)
         )
     return [
         shown.assign(curve=curve.get("label", ""), value=of_runs(table, curve))
@@ -197,6 +197,7 @@ def paths(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     are in the right order and nothing is left out of them.
     """
     rows, tiers = [], study.figure["diagram"]["tiers"]
+    tiers = [[node for node in tier if node.get("over", "seed") in table] for tier in tiers]  # what was swept, of it
     labels = {node["label"]: node.get("over", node) for tier in tiers for node in tier}
     values = pd.DataFrame({label: of_runs(table, variable) for label, variable in labels.items()}).dropna()
     seeds = table.drop_duplicates("run_id").set_index("run_id").seed
@@ -245,8 +246,16 @@ def _order(rows: list[dict]) -> list[str]:
 
 
 def applicable(table: pd.DataFrame, study: Study) -> list[Claim]:
-    """The claims that this table can speak to: those of whose parameter it has two values, and those of explanation."""
-    return [c for c in study.claims if c.explained_by or (c.over in table and len(_present(table, c)) > 1)]
+    """The claims that this table can speak to."""
+    return [claim for claim in study.claims if not unvaried(table, claim)]
+
+
+def unvaried(table: pd.DataFrame, claim: Claim) -> str:
+    """The swept parameter that a claim is about and that this table has no two values of, or not at all; or nothing."""
+    if claim.explained_by:
+        needed = [v for v in (claim.explained_by, *claim.given) if isinstance(v, str)]
+        return next((v for v in needed if v not in table), "")
+    return "" if claim.over in table and len(_present(table, claim)) > 1 else claim.over
 
 
 def _explained(table: pd.DataFrame, claim: Claim) -> np.ndarray:
