@@ -1,6 +1,7 @@
 """What a sweep came to: table, verdicts and figure on disk, and the same told on the terminal."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -84,7 +85,7 @@ def _write_more(plan: Plan, table: pd.DataFrame) -> None:
 
 
 def _threshold(row) -> str:
-    where = f"{row.metric} {row.of}".strip() + (f" ({row.arm})" if row.arm else "")
+    where = _variable({"metric": row.metric, "of": row.of}) + (f" ({row.arm})" if row.arm else "")
     if not row.seeds_falling:
         return f"{where}: never under {row.share:.0%} of its best"
     among = f"{row.seeds_falling} of {row.seeds} seeds"
@@ -108,7 +109,7 @@ def introduce(study: Study, out: Path) -> None:
 
 
 def _tested(claim: Claim) -> str:
-    what = f"{claim.metric} {claim.of}".strip()
+    what = _variable({"metric": claim.metric, "of": claim.of})
     if not claim.explained_by:
         return f"{what} {claim.direction} over {claim.over} = {', '.join(map(str, claim.levels))}"
     beside = [_variable(v) for v in claim.given] or [_variable(claim.matched)] if claim.matched or claim.given else []
@@ -118,8 +119,11 @@ def _tested(claim: Claim) -> str:
     )
 
 
-def _variable(variable) -> str:
-    return variable if isinstance(variable, str) else f"{variable['metric']} {variable.get('of', '')}".strip()
+def _variable(variable: str | Mapping) -> str:
+    if isinstance(variable, str):
+        return variable
+    of = variable.get("of", "")
+    return f"{variable['metric']} {of if isinstance(of, str) else ', '.join(of)}".strip()
 
 
 def all_verdicts(out: Path) -> None:
@@ -138,11 +142,9 @@ def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
     if points.empty:
         return None
     shown = Table(box=None, title_justify="left", title=study.question, header_style="bold")
-    x = study.figure["x"]
+    x = study.figure.get("x", {}).get("metric", "")
     named = "cases" in kinds.values()
-    shown.add_column(
-        "" if named else "bits left out" if x["metric"] == "imbalance_bits" else x["metric"], justify="right"
-    )
+    shown.add_column("" if named else "bits left out" if x == "imbalance_bits" else x, justify="right")
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
     metric = {panel["title"]: panel["curves"][0]["metric"] for panel in study.figure["panels"]}
     for panel, curve in curves:

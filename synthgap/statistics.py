@@ -74,8 +74,8 @@ def partial_spearman(y, x, given=()) -> float:
     relations are monotone. nan where y or x has nothing left that varies.
     """
     ranks = [rankdata(v) - (len(y) + 1) / 2 for v in (y, x, *given)]
-    known = np.stack(ranks[2:], axis=1) if given else np.zeros((len(y), 0))
-    left = [v - known @ np.linalg.lstsq(known, v, rcond=None)[0] if given else v for v in ranks[:2]]
+    known = np.reshape(ranks[2:], (-1, len(y))).T
+    left = [v - known @ np.linalg.lstsq(known, v, rcond=None)[0] for v in ranks[:2]]
     lengths = [np.linalg.norm(v) for v in left]
     if min(lengths) <= 1e-9 * len(y) ** 1.5:
         return nan

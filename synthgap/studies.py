@@ -18,7 +18,8 @@ CASE = "case"  # the swept parameter that holds the names of cases
 
 @dataclass(frozen=True)
 class Claim:
-    """`metric` of `of` falls, rises or stays over the `levels` of the swept parameter `over` (or of `case`), by `matters`.
+    """`metric` of `of` (the mean, if several) falls, rises or stays over the `levels` of the swept parameter `over` (or of
+    `case`), by `matters`.
 
     A claim of explanation has no levels: over all runs of a seed, `metric` goes with `explained_by` (falls or rises with
     it) by `matters` at least: in partial correlation given the variables `given`, or among pairs of runs that are `matched`
@@ -27,7 +28,7 @@ class Claim:
 
     claim: str
     metric: str
-    of: str
+    of: str | Sequence[str]
     direction: str
     matters: float
     source: str
@@ -123,6 +124,8 @@ def _claim(raw, path: Path, source: str, cases: set[str]) -> Claim:
                 _mapping(variable, f"a variable in {where}", required=("metric",), optional=("of",))
         if "matched" in raw:
             _mapping(raw["matched"], f"matched of {where}", required=("metric", "within"), optional=("of",))
+            _number(raw["matched"], "within", f"matched of {where}")
+        _number(raw, "matters", where)
         raw = raw | {"given": tuple(raw.get("given", ()))}
     else:
         raw = _mapping(
@@ -135,16 +138,24 @@ def _claim(raw, path: Path, source: str, cases: set[str]) -> Claim:
             raise InputError(f"levels of {where} must be a list of values of {raw['over']}")
         if raw["direction"] not in DIRECTIONS:
             raise unknown(f"direction in {where}", raw["direction"], DIRECTIONS)
+        _number(raw, "matters", where)
         if raw["direction"] == "stays" and not raw.get("matters", 0) > 0:
             raise InputError(
                 f"{where} says that {raw['metric']} stays: give matters, the largest change that does not matter"
             )
         if raw["over"] == CASE:
+            raw = raw | {"levels": [str(level) for level in raw["levels"]]}  # as are the names
             for level in raw["levels"]:
                 if level not in cases:
-                    raise unknown(f"case in {where}", str(level), sorted(cases))
+                    raise unknown(f"case in {where}", level, sorted(cases))
         raw = raw | {"levels": tuple(raw["levels"])}
     return Claim(**({"of": "", "matters": 0.0, "source": source} | raw))
+
+
+def _number(raw: Mapping, key: str, where: str) -> None:
+    value = raw.get(key, 0)
+    if not isinstance(value, int | float) or not value >= 0:
+        raise InputError(f"{key} of {where} must be a number of 0 or more (write 0.001, not 1e-3), not {value!r}")
 
 
 def _grid(raw, where: str) -> None:

@@ -45,8 +45,12 @@ def of_runs(table: pd.DataFrame, variable: str | Mapping) -> pd.Series:
             raise unknown("swept parameter", variable, [c for c in table.columns if c not in OF_RUN])
         return table.drop_duplicates("run_id").set_index("run_id")[variable]
     of = variable.get("of", "")
-    rows = _rows(table, variable["metric"], [of] if isinstance(of, str) else list(of))
+    rows = _rows(table, variable["metric"], _names(of))
     return rows.groupby("run_id", sort=False).value.mean()
+
+
+def _names(of: str | Sequence[str]) -> list[str]:
+    return [of] if isinstance(of, str) else list(of)
 
 
 def _rows(table: pd.DataFrame, metric: str, of: Sequence[str]) -> pd.DataFrame:
@@ -64,8 +68,7 @@ def by_seed(table: pd.DataFrame, metric: str, of: str | Sequence[str], over: str
 
     of: one, or several whose mean is taken. over: a swept parameter, or {metric, of}: another metric of the same run.
     """
-    of = [of] if isinstance(of, str) else list(of)
-    chosen = table[(table.metric == metric) & table["of"].isin(of)]
+    chosen = table[(table.metric == metric) & table["of"].isin(_names(of))]
     columns = ["run_id", "seed"] + ([over] if isinstance(over, str) else [])
     values = chosen.groupby(columns, sort=False).value.mean().reset_index()
     if not isinstance(over, str):
@@ -83,12 +86,16 @@ def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     metric of the same run; arms are those of the study, or the values of the panel's `colour`. cell: which combination of
     swept values, seeds aside.
     """
-    over = study.claims[0].over if study.claims and study.claims[0].over else next(iter(study.grid))
-    rows = []
+    rows, over = [], _over(study)
     for panel in study.figure.get("panels", ()):
         rows += (_of_levels if panel.get("kind", "levels") == "levels" else _of_runs)(table, study, panel, over)
     found = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=DOTS)
     return found.reindex(columns=DOTS).astype({"x": float, "cell": int})
+
+
+def _over(study: Study) -> str:
+    """What the figure ranges over, so no arm of it: that of the first claim, or the first swept parameter."""
+    return study.claims[0].over if study.claims and study.claims[0].over else next(iter(study.grid), "seed")
 
 
 def _of_levels(table: pd.DataFrame, study: Study, panel: Mapping, over: str) -> list[pd.DataFrame]:
@@ -115,7 +122,7 @@ def _of_runs(table: pd.DataFrame, study: Study, panel: Mapping, over: str) -> li
         shown["x"] = np.nan if missing(table, panel["x"]) else of_runs(table, panel["x"])
         colour = panel.get("colour")
         shown["arm"] = (
-            arms(runs, study, over) if colour is None else colour.split(".")[-1] + " " + runs[colour].astype(str)
+            arms(runs, study, over) if colour not in runs else colour.split(".")[-1] + " " + runs[colour].astype(str)
         )
     return [
         shown.assign(curve=curve.get("label", ""), value=of_runs(table, curve))
@@ -136,8 +143,8 @@ def levels(dots: pd.DataFrame) -> pd.DataFrame:
     for (panel, curve, arm), part in dots.groupby(["panel", "curve", "arm"], sort=False):
         known = {"panel": panel, "curve": curve, "arm": arm}
         values = part.pivot_table(index="seed", columns="x", values="value")
-        if part.groupby("cell").x.nunique().max() == 1 or part.cell.nunique() == 1:
-            values = values.dropna()
+        values = values.dropna()
+        if len(values) and (part.groupby("cell").x.nunique().max() == 1 or part.cell.nunique() == 1):
             mean, low, high = within_seed_interval(values.to_numpy())
             labels = part.drop_duplicates("x").set_index("x").label.reindex(values.columns).to_numpy()
             known |= {"label": labels, "x": values.columns, "seeds": len(values)}
@@ -146,7 +153,9 @@ def levels(dots: pd.DataFrame) -> pd.DataFrame:
             for _, cell in part.groupby("cell", sort=False):
                 low, high = paired_interval(cell.value)
                 y = {"mean": cell.value.mean(), "low": low, "high": high}
-                points.append(pd.DataFrame([known | {"label": "", "x": cell.x.mean(), "seeds": len(cell)} | y]))
+                points.append(
+                    pd.DataFrame([known | {"label": cell.label.iloc[0], "x": cell.x.mean(), "seeds": len(cell)} | y])
+                )
     return pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=["panel", "curve", "arm", "x"])
 
 
@@ -159,7 +168,7 @@ def thresholds(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     rows = []
     for asked in study.figure.get("thresholds", ()):
         runs = table.drop_duplicates("run_id").set_index("run_id")
-        runs = runs.assign(x=of_runs(table, asked["x"]), y=of_runs(table, asked), arm=arms(runs, study, "seed"))
+        runs = runs.assign(x=of_runs(table, asked["x"]), y=of_runs(table, asked), arm=arms(runs, study, _over(study)))
         for name, arm in runs.groupby("arm", sort=False):
             fallen = np.array([_fall(seed.x, seed.y, asked["share"]) for _, seed in arm.groupby("seed")])
             known = {key: asked[key] for key in ("metric", "of", "share")} | {"arm": name, "seeds": len(fallen)}
@@ -189,8 +198,9 @@ def paths(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     are in the right order and nothing is left out of them.
     """
     rows, tiers = [], study.figure["diagram"]["tiers"]
+    tiers = [[node for node in tier if node.get("over", "seed") in table] for tier in tiers]  # what was swept, of it
     labels = {node["label"]: node.get("over", node) for tier in tiers for node in tier}
-    values = pd.DataFrame({label: of_runs(table, variable) for label, variable in labels.items()})
+    values = pd.DataFrame({label: of_runs(table, variable) for label, variable in labels.items()}).dropna()
     seeds = table.drop_duplicates("run_id").set_index("run_id").seed
     for t, tier in enumerate(tiers[1:], 1):
         before = [node["label"] for earlier in tiers[:t] for node in earlier]
@@ -213,7 +223,8 @@ def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     """One row a claim, and a claim an arm: what became of it, with everything it rests on."""
     rows = []
     for claim in applicable(table, study):
-        known = {"study": study.name, "source": claim.source, "metric": claim.metric, "of": claim.of}
+        of = ", ".join(_names(claim.of))
+        known = {"study": study.name, "source": claim.source, "metric": claim.metric, "of": of}
         if claim.explained_by:
             explained = _explained(table, claim)
             judged = judge(
@@ -273,8 +284,10 @@ def _explained(table: pd.DataFrame, claim: Claim) -> np.ndarray:
     found = []
     for _, part in values.groupby(seeds):
         y, x, *rest = part.to_numpy(dtype=float).T
-        matched = claim.matched and claim.matched["within"]
-        found.append(matched_concordance(y, x, *rest, matched) if matched else partial_spearman(y, x, rest))
+        if claim.matched:
+            found.append(matched_concordance(y, x, *rest, claim.matched["within"]))
+        else:
+            found.append(partial_spearman(y, x, rest))
     return np.array(found)
 
 

@@ -142,6 +142,118 @@ def test_a_mistake_in_a_users_study_is_told(own, change, told):
         own(**change)
 
 
+def explanation(**changes):
+    """A claim of explanation."""
+    known = {"claim": "c", "metric": "rmg", "of": "image-text", "explained_by": "seed", "direction": "falls"}
+    return {"claims": [known | changes]}
+
+
+def staying(**changes):
+    """A claim that something stays as it is over two named cases."""
+    known = {"claim": "c", "metric": "rmg", "over": "case", "levels": ["cold", "warm"], "direction": "stays"}
+    return {"claims": [known | {"matters": 0.02} | changes]}
+
+
+def test_a_claim_of_explanation_is_read_whole(own):
+    gap = {"metric": "l2m", "of": ["image-text", "audio-text"]}
+    (claim,) = own(**explanation(explained_by=gap, given=["seed", {"metric": "moad"}], matters=0.3)).claims
+    assert (claim.explained_by, claim.given) == (gap, ("seed", {"metric": "moad"}))
+    assert (claim.over, claim.levels, claim.matched) == ("", (), None)
+    (claim,) = own(**explanation(matched=gap | {"within": 0})).claims
+    assert claim.matched == gap | {"within": 0} and claim.given == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (explanation(direction="stays"), "unknown direction in a claim of .* of explanation 'stays'"),
+        (explanation(direction="fals"), "did you mean 'falls'"),
+        (explanation(over="seed"), "unknown key in a claim of .* 'over'"),
+        (explanation(given="seed"), "given of a claim of .* must be a list of variables"),
+        (explanation(given=[3]), "a variable in a claim of .* must be a mapping with metric"),
+        (explanation(given=[{"of": "image"}]), "a variable in a claim of .* has no 'metric'"),
+        (explanation(explained_by={"metrik": "moad"}), "did you mean 'metric'"),
+        (explanation(explained_by=["seed"]), "a variable in a claim of .* must be a mapping"),
+        (explanation(matched="seed"), "matched of a claim of .* must be a mapping with metric, within"),
+        (explanation(matched={"metric": "moad"}), "matched of a claim of .* has no 'within'"),
+        (explanation(matched={"metric": "moad", "within": "near"}), "within of matched .* must be a number"),
+        (explanation(matched={"metric": "moad", "within": 1}, given=["seed"]), "both 'given' and 'matched'"),
+        (explanation(matters="1e-3"), "matters of a claim of .* must be a number .* not '1e-3'"),
+        (staying(matters=0), "says that rmg stays: give matters, the largest change that does not matter"),
+        (staying(matters="1e-3"), "write 0.001, not 1e-3"),
+        (staying(matters=-1), "must be a number of 0 or more"),
+        (staying(levels=["cold", "wram"]), "unknown case in a claim of .* 'wram'; did you mean 'warm'"),
+        (staying(levels=["cold", 3]), "unknown case in a claim of .* '3'"),
+        (staying(given=["seed"]), "unknown key in a claim of .* 'given'"),
+        ({"cases": {"cold": 3}}, "case 'cold' in cases of .* must be a mapping"),
+        ({"cases": {"cold": [{"temperature.init": 1}, 3]}}, "case 'cold' in cases of .* must be a mapping"),
+        ({"cases": "cold"}, "list of mappings, an arm of the comparison each, or name them: name: mapping"),
+        ({"presets": {"quick": {"cases": {"cold": None}}}}, "case 'cold' in cases of preset quick of .* must be"),
+    ],
+)
+def test_a_mistake_in_a_claim_or_a_case_is_told_in_one_line(own, change, told):
+    with pytest.raises(InputError, match=told) as error:
+        own(**({"cases": NAMED} | change))
+    assert "\n" not in str(error.value)
+
+
+NAMED = {
+    "warm": {"temperature.mode": "fixed", "temperature.init": 0.3},
+    "cold": [
+        {"temperature.mode": "fixed", "temperature.init": 0.01},
+        {"temperature.mode": "fixed", "temperature.init": 0.02},
+    ],
+}
+
+
+def test_named_cases_carry_their_names_and_several_may_share_one(own):
+    study = own(cases=NAMED)
+    swept, cells, _ = expand(study)
+    assert study.of_cases == {"case", "temperature.mode", "temperature.init"}
+    assert "case" in swept and len(cells) == 3 * 2 * 3
+    by_name = {name: {c["temperature.init"] for c in cells if c["case"] == name} for name in NAMED}
+    assert by_name == {"warm": {0.3}, "cold": {0.01, 0.02}}
+
+
+def test_unnamed_cases_are_called_by_what_they_set(own):
+    assert own().of_cases == set()
+    assert "case" not in expand(own())[0]
+
+
+def test_a_preset_s_cases_are_cases_too(own):
+    study = own(cases=NAMED, presets={"quick": {}, "one": {"cases": {"hard": {"loss": "modgap"}}}}, **staying())
+    assert "loss" in study.of_cases
+    assert {cell["case"] for cell in expand(study, "preset=one")[1]} == {"hard"}
+    assert own(cases=[], presets={"quick": {"cases": NAMED}}, **staying()).claims[0].levels == ("cold", "warm")
+
+
+def test_numbers_name_cases_too(own):
+    study = own(cases={0.1: {"temperature.init": 0.1}, 1: {"temperature.init": 1}}, **staying(levels=[0.1, 1]))
+    assert study.claims[0].levels == ("0.1", "1")
+    assert {cell["case"] for cell in expand(study)[1]} == {"0.1", "1"}
+
+
+def test_cases_lose_their_names_where_an_override_takes_the_place_of_what_they_set(own):
+    swept, cells, _ = expand(own(cases=NAMED), "temperature.init=0.1", "seed=0")
+    assert "case" not in swept and len(cells) == 3, "cases that became the same are one"
+    swept, cells, _ = expand(own(cases=NAMED), "training.lr=0.1")
+    assert "case" in swept and len(cells) == 3 * 2 * 3, "what no case sets takes no name away"
+
+
+def test_a_case_s_name_is_no_option(own):
+    with pytest.raises(InputError, match="unknown option 'case'"):
+        expand(own(cases=NAMED), "case=cold")
+
+
+def test_two_named_cases_that_are_the_same_run_are_refused(own, tmp_path):
+    twins = {"default": {"temperature.init": 0.07}, "plain": {"temperature.init": "0.07"}}
+    with pytest.raises(InputError, match="cases 'default' and 'plain' of own are the same run"):
+        runs.plan(own(cases=twins), [f"out={tmp_path}"])
+    tasks = runs.plan(own(cases=NAMED), [f"out={tmp_path}"]).tasks
+    assert {task.swept["case"] for task in tasks} == {"warm", "cold"}
+    assert not any("case" in task.config for task in tasks), "a name is no option of a run"
+
+
 @pytest.mark.parametrize(
     ("content", "told"), [(b"question: [a\n", "is not YAML"), (b"\xff\xfe\x00", "is not YAML"), (b"- a\n", "mapping")]
 )
