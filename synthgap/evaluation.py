@@ -61,11 +61,12 @@ def evaluate(
     for name, embedding in z.items():
         about = _about(world, name)
         factors = FactorSpace([space.factors[f] for f in about])
-        rows += [
-            ("uniformity", name, metrics.uniformity(embedding)),
-            ("moad", name, metrics.moad(embedding, codes[:, about], factors, object)),
-            ("moad_pooled", name, metrics.moad_pooled(embedding, codes[:, about], factors, object)),
-        ]
+        rows.append(("uniformity", name, metrics.uniformity(embedding)))
+        if len(about) > 1:  # of a recording nothing is known but the digit: it has no attributes to be biased against
+            rows += [
+                ("moad", name, metrics.moad(embedding, codes[:, about], factors, object)),
+                ("moad_pooled", name, metrics.moad_pooled(embedding, codes[:, about], factors, object)),
+            ]
     classes = torch.from_numpy(codes[:, space.index(object)]).to(device)
     for query, candidate in [direction for a, b in pairs for direction in ((a, b), (b, a))]:
         of, asked, there = f"{query}-{candidate}", z[query], z[candidate]

@@ -142,7 +142,7 @@ def diagram(paths: pd.DataFrame, tiers: Sequence[Sequence[Mapping]], path: Path,
     Arrows are as wide as coefficients are large, blue where the effect rises and red where it falls with the cause; those
     whose interval holds 0 are pale. Each has its number where it leaves its cause.
     """
-    there = {*paths.cause, *paths.effect}
+    there = {*paths.source, *paths.target}
     named = [[name for name in map(told, tier) if name in there] for tier in tiers]
     place, heights, through = _layout(paths, [tier for tier in named if tier])
     tall, wide = max(y + heights[name] / 2 for name, (_, y) in place.items()), max(x for x, _ in place.values())
@@ -151,15 +151,15 @@ def diagram(paths: pd.DataFrame, tiers: Sequence[Sequence[Mapping]], path: Path,
     axis.set(xlim=(-NODE / 2 - 0.1, wide + NODE / 2 + 0.1), ylim=(-tall - 0.1, tall + 0.1), aspect="equal")
     axis.axis("off")
     rows = list(paths.itertuples())
-    leaves = _ports(rows, place, lambda row: row.cause, lambda row: through[row.cause, row.effect][0])
-    comes = _ports(rows, place, lambda row: row.effect, lambda row: through[row.cause, row.effect][-1])
+    leaves = _ports(rows, place, lambda row: row.source, lambda row: through[row.source, row.target][0])
+    comes = _ports(rows, place, lambda row: row.target, lambda row: through[row.source, row.target][-1])
     for row, leave, come in zip(rows, leaves, comes, strict=True):
         sure = row.low > 0 or row.high < 0
         colour = to_rgb(RISES if row.mean > 0 else FALLS)
         shade = colour if sure else tuple(1 - 0.28 * (1 - part) for part in colour)
         width = 0.8 + 7 * abs(row.mean)
-        start, end = (place[row.cause][0] + NODE / 2, leave), (place[row.effect][0] - NODE / 2, come)
-        corners = [start, *through[row.cause, row.effect][1:-1], end]
+        start, end = (place[row.source][0] + NODE / 2, leave), (place[row.target][0] - NODE / 2, come)
+        corners = [start, *through[row.source, row.target][1:-1], end]
         look = dict(color=shade, lw=width, mutation_scale=8 + 1.2 * width, shrinkA=0, shrinkB=0, joinstyle="miter")
         axis.add_patch(FancyArrowPatch(path=_curve(corners), arrowstyle="-|>", zorder=2 if sure else 1, **look))
         box = dict(boxstyle="round,pad=0.15", fc="white", ec="none")
@@ -184,9 +184,9 @@ def _layout(paths: pd.DataFrame, tiers: Sequence[Sequence[str]]) -> tuple[dict, 
     """
     tier_of = {name: t for t, tier in enumerate(tiers) for name in tier}
     share = {name: (i + 0.5) / len(tier) for tier in tiers for i, name in enumerate(tier)}
-    arrows = list(zip(paths.cause, paths.effect, strict=True))
+    arrows = list(zip(paths.source, paths.target, strict=True))
     ends = [end for arrow in arrows for end in arrow]
-    busiest = {name: max(list(paths.cause).count(name), list(paths.effect).count(name)) for name in ends}
+    busiest = {name: max(list(paths.source).count(name), list(paths.target).count(name)) for name in ends}
     heights = {name: max(0.6, PORT * busiest[name] + 0.1) for name in share}
     place = {}
     for t, tier in enumerate(tiers):

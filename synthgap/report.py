@@ -10,7 +10,7 @@ from rich.table import Table
 from data_gen import InputError
 from synthgap import runs, studies, summary
 from synthgap.runs import Plan
-from synthgap.studies import CASE, Claim, Study, told, x_of
+from synthgap.studies import Claim, Study, told, x_of
 
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
@@ -53,7 +53,8 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
         console.print(_threshold(row), highlight=False)
     for claim in study.claims:
         if not summary.compared(table, study, claim):
-            console.print(f"not judged, as {_lacking(table, claim)}: {claim.claim}", highlight=False)
+            why = summary.unjudged(table, claim) or f"no arm of this sweep has two of its levels of {claim.over}"
+            console.print(f"not judged, as {why}: {claim.claim}", highlight=False)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
@@ -81,7 +82,7 @@ def _places(plan: Plan) -> dict[str, Path]:
         "verdicts": "verdicts.parquet",
     }
     files |= {"thresholds": "thresholds.csv"} if "thresholds" in spec else {}
-    files |= {"diagram": f"{name}-diagram.png", "paths": "paths.csv"} if "diagram" in spec else {}
+    files |= {"diagram": f"{name}-paths.png", "paths": "paths.csv"} if "diagram" in spec else {}
     return {what: plan.folder / file for what, file in files.items()}
 
 
@@ -93,16 +94,6 @@ def _threshold(row) -> str:
     return f"{where}: under {row.share:.0%} of its best at {row.along} {at}, {row.seeds_falling} of {row.seeds} seeds"
 
 
-def _lacking(table: pd.DataFrame, claim: Claim) -> str:
-    if claim.explained_by:
-        return f"no seed has runs enough that differ in it and in {told(claim.explained_by)}"
-    if claim.over == CASE and CASE not in table:
-        return "these overrides take the place of what the cases set"
-    if claim.over not in table:
-        return f"this sweep does not vary {claim.over}"
-    return f"no arm of this sweep has two of its levels of {claim.over}"
-
-
 def introduce(study: Study, out: Path) -> None:
     """Tell a study's question, its claims and how many of its runs are on disk."""
     console = _console()
@@ -110,7 +101,11 @@ def introduce(study: Study, out: Path) -> None:
     for claim in study.claims:
         console.print(f"  claim: {claim.claim} [dim]({_tested(claim)})[/]")
     for preset in study.presets:
-        plan = runs.plan(study, [f"preset={preset}", f"out={out}"])
+        try:
+            plan = runs.plan(study, [f"preset={preset}", f"out={out}"])
+        except InputError as error:  # an extra that is not installed, say: no reason to hide the other studies
+            console.print(f"  preset={preset}: cannot be run here: {error}", soft_wrap=True, markup=False)
+            continue
         done = sum(plan.done(task) for task in plan.tasks)
         console.print(f"  preset={preset}: {done} of {len(plan.tasks)} runs done in {plan.folder}", soft_wrap=True)
 
@@ -148,7 +143,7 @@ def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
     shown.add_column("bits left out" if name == "imbalance_bits" else name, justify="right")
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
     for panel, curve in curves:
-        shown.add_column(f"{metric[panel]} {curve}".strip(), justify="right", max_width=11)
+        shown.add_column(f"{metric[panel]} {curve}".strip(), justify="right", max_width=14, overflow="fold")
     for arm, part in points.groupby("arm", sort=False):
         if arm:
             shown.add_row(f"[dim]{arm}[/]")
@@ -194,7 +189,7 @@ def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None
 def _footer(table: pd.DataFrame, study: Study) -> str:
     kinds = {panel.get("kind", "levels") for panel in study.figure["panels"]}
     parts = ["bands: 95 % within-seed t intervals"] if "levels" in kinds else []
-    parts += ["bars: 95 % t intervals"] if "cases" in kinds else []
+    parts += ["bars: 95 % within-seed t intervals"] if "cases" in kinds else []
     parts += ["large marks: means over seeds"] if kinds & {"path", "scatter"} else []
     return "; ".join([f"{_counted(table)} (dots)", *parts])
 

@@ -196,7 +196,7 @@ def judge(
         outcome = "undecided"
     mean = sign * change.mean()
     distance = mean if mean >= matters else matters - mean
-    needed = _seeds_needed(distance, change, level) if outcome == "undecided" else nan
+    needed = _seeds_needed(distance, change, (1 + level) / 2) if outcome == "undecided" else nan
     return Verdict(outcome, float(change.mean()), low, high, p, smallest_p(seeds, levels), seeds, needed)
 
 
@@ -206,8 +206,8 @@ def _equivalence(changes: np.ndarray, matters: float, alpha: float, level: float
     low, high = paired_interval(change, level)
     outcome = "supported" if p < alpha else "contradicted" if low > matters or high < -matters else "undecided"
     beyond = matters - abs(change.mean())
-    wide = 1 - 2 * alpha if beyond > 0 else level  # two tests at alpha: this interval within ±matters
-    needed = _seeds_needed(beyond, change, wide) if outcome == "undecided" else nan
+    chances = (1 - alpha, 0.75) if beyond > 0 else ((1 + level) / 2,)  # within ±matters: half of all means are near enough
+    needed = _seeds_needed(beyond, change, *chances) if outcome == "undecided" else nan
     return Verdict(outcome, float(change.mean()), low, high, p, 0.0, len(change), needed)
 
 
@@ -217,12 +217,12 @@ def _test(table: np.ndarray, direction: Direction) -> float:
     return trend_test(table, direction)
 
 
-def _seeds_needed(distance: float, change: np.ndarray, level: float) -> float:
-    """Seeds at which an interval as wide as this spread makes it would exclude what lies that far from the mean: 0 (a
-    change that matters), or `matters`, on its near side."""
+def _seeds_needed(distance: float, change: np.ndarray, *chances: float) -> float:
+    """Seeds at which these quantiles of t, with this spread, would reach no further than from the mean to what is to be
+    excluded: 0 (of a change that matters), or `matters`."""
     spread = change.std(ddof=1)
     for n in range(len(change) + 1, 1000):
-        if t.ppf((1 + level) / 2, n - 1) * spread / sqrt(n) < abs(distance):
+        if t.ppf(chances, n - 1).sum() * spread / sqrt(n) < abs(distance):
             return float(n)
     return inf if isfinite(spread) else nan
 

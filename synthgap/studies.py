@@ -11,7 +11,7 @@ import yaml
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import config
-from synthgap.statistics import DIRECTIONS
+from synthgap.statistics import DIRECTIONS, TRENDS
 
 CASE = "case"  # the swept parameter that holds the names of cases
 #: kinds of a figure's panel → the keys that only they have
@@ -147,17 +147,20 @@ def _claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
     more = ("given", "matched") if explains else ()
     required, optional = ("claim", "metric", *kind, "direction"), ("of", "matters", "source", *more)
     raw = {"of": "", "matters": 0.0, "source": source} | _mapping(raw, where, required=required, optional=optional)
-    if raw["direction"] not in DIRECTIONS:
-        raise unknown(f"direction in {where}", raw["direction"], DIRECTIONS)
-    if not _is_number(raw["matters"]) or raw["matters"] < 0:
-        raise InputError(f"matters of {where} must be a number of at least 0, not {raw['matters']!r}")
+    if raw["direction"] not in (allowed := TRENDS if explains else DIRECTIONS):
+        raise unknown(f"direction in {where}" + " of explanation" * explains, raw["direction"], allowed)
+    _number(raw, "matters", where)
     if raw["direction"] == "stays" and raw["matters"] == 0:
-        raise InputError(f"{where} says that something stays: give matters, the largest change that does not matter")
+        raise InputError(
+            f"{where} says that {as_text(raw['metric'])} stays: give matters, the largest change that does not matter"
+        )
     return (_explanation if explains else _comparison)(raw, where, swept)
 
 
 def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
     levels = raw["levels"]
+    if isinstance(levels, list) and raw["over"] == CASE:
+        levels = [str(level) for level in levels]  # as are the names
     if not isinstance(levels, list) or len(levels) < 2:
         raise InputError(f"levels of {where} must be a list of two or more values of {raw['over']}")
     for level in levels if raw["over"] == CASE else ():
@@ -178,7 +181,7 @@ def _explanation(raw: dict, where: str, swept: Mapping) -> Claim:
     _variable({"metric": raw["metric"], "of": raw["of"]}, f"metric of {where}", swept)
     _variable(raw["explained_by"], f"explained_by of {where}", swept)
     if "given" in raw and "matched" in raw:
-        raise InputError(f"{where} has both given and matched; an explanation is tested by one of them")
+        raise InputError(f"{where} has both 'given' and 'matched'; an explanation is tested by one of them")
     given, matched = raw.get("given", []), raw.get("matched")
     if not isinstance(given, list):
         raise InputError(f"given of {where} must be a list of variables")
@@ -186,8 +189,9 @@ def _explanation(raw: dict, where: str, swept: Mapping) -> Claim:
         _variable(variable, f"given of {where}", swept)
     if "matched" in raw:
         _variable(matched, f"matched of {where}", swept, also=("within",))
-        if not _is_number(matched.get("within")) or matched["within"] < 0:
-            raise InputError(f"matched of {where} needs within: the largest difference of two runs that count as alike")
+        if "within" not in matched:
+            raise InputError(f"matched of {where} has no 'within': the largest difference of runs that count as alike")
+        _number(matched, "within", f"matched of {where}")
     return Claim(**raw | {"given": tuple(given)})
 
 
@@ -207,6 +211,11 @@ def _variable(raw, where: str, swept: Mapping, *, also: Sequence[str] = (), text
         raise unknown(f"swept parameter in {where}", raw["over"], swept)
     if not text and not all(map(_is_number, swept[raw["over"]])):
         raise InputError(f"{where}: {raw['over']} has values that are no numbers")
+
+
+def _number(raw: Mapping, key: str, where: str) -> None:
+    if not _is_number(raw[key]) or not raw[key] >= 0:
+        raise InputError(f"{key} of {where} must be a number of 0 or more (write 0.001, not 1e-3), not {raw[key]!r}")
 
 
 def _is_number(value) -> bool:
@@ -318,7 +327,9 @@ def _cases(raw, where: str) -> list[dict]:
         ]
         return [{CASE: name} | _mapping(case, f"case {name!r} in {where}") for name, case in found]
     if not isinstance(raw or [], list):
-        raise InputError(f"{where} must be a list of mappings, an arm of the comparison each, or name → mapping")
+        raise InputError(
+            f"{where} must be a list of mappings, an arm of the comparison each, or name them: name: mapping"
+        )
     return [_mapping(case, where) for case in raw or []]
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from data_gen.errors import unknown
+from data_gen.errors import InputError, unknown
 from synthgap.statistics import (
     FEWEST_LEVELS,
     falls_under,
@@ -24,7 +24,7 @@ DOTS = ["panel", "kind", "curve", "arm", "label", "seed", "x", "value"]
 LEVELS = ["panel", "curve", "arm", "label", "x", "seeds", "mean", "low", "high"]
 VERDICT_COLUMNS = ("study", "claim", "source", "verdict", "effect", "low", "high", "p", "p_floor", "seeds")
 THRESHOLD_COLUMNS = ["metric", "of", "share", "along", "arm", "x", "low", "high", "seeds_falling", "seeds"]
-PATH_COLUMNS = ["cause", "effect", "mean", "low", "high", "seeds"]
+PATH_COLUMNS = ["source", "target", "mean", "low", "high", "seeds"]
 OF_RUN = {"run_id", "seed", "metric", "of", "value"}  # all other columns of a table are swept
 
 
@@ -61,15 +61,30 @@ def _runs(table: pd.DataFrame) -> pd.DataFrame:
 def of_runs(table: pd.DataFrame, variable: str | Mapping) -> pd.Series:
     """One value a run, by run_id: of a swept parameter, or of {metric, of}; where `of` is a list, the mean.
 
-    Empty if the table has no such thing.
+    Raises InputError if the table has no such thing.
     """
     variable = {"over": variable} if isinstance(variable, str) else variable
     if "over" in variable:
-        runs = _runs(table)
-        return runs[variable["over"]] if variable["over"] in runs else pd.Series(dtype=float)
-    of = variable.get("of", "")
-    chosen = table[(table.metric == variable["metric"]) & table["of"].isin([of] if isinstance(of, str) else of)]
-    return chosen.groupby("run_id", sort=False).value.mean()
+        if variable["over"] not in table:
+            raise unknown("swept parameter", variable["over"], [c for c in table.columns if c not in OF_RUN])
+        return _runs(table)[variable["over"]]
+    metric, of = variable["metric"], variable.get("of", "")
+    rows, names = table[table.metric == metric], [of] if isinstance(of, str) else of
+    if rows.empty:
+        raise unknown("metric", metric, sorted(set(table.metric)))
+    for name in names:
+        if name not in set(rows["of"]):
+            raise unknown(f"`of` of {metric}", name, sorted(set(rows["of"])))
+    return rows[rows["of"].isin(names)].groupby("run_id", sort=False).value.mean()
+
+
+def missing(table: pd.DataFrame, variable: str | Mapping) -> str:
+    """Why no run has this variable, as worlds differ in factors; empty where runs have it."""
+    try:
+        of_runs(table, variable)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -86,9 +101,11 @@ def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     runs, rows = _runs(table), []
     for panel in study.figure.get("panels", ()):
         kind, x = panel.get("kind", "levels"), x_of(panel, study.figure)
+        if missing(table, x):
+            continue
         place = of_runs(table, x)
         shown = pd.DataFrame({"panel": panel["title"], "kind": kind, "label": "", "seed": runs.seed}, index=runs.index)
-        if "colour" in panel:
+        if panel.get("colour") in runs:
             shown["arm"] = _combinations(runs, set(runs) - {panel["colour"]}).replace(study.figure.get("arms", {}))
         else:
             shown["arm"] = arms(runs, study, x.get("over") or _ranges_over(study))
@@ -99,6 +116,8 @@ def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:
         else:
             shown["label"], shown["x"] = _combinations(runs), place.astype(float)
         for curve in [*panel["curves"], *([panel["ideal"] | {"label": IDEAL}] if "ideal" in panel else [])]:
+            if missing(table, curve):
+                continue
             found = shown.assign(curve=curve.get("label", ""), value=of_runs(table, curve)).dropna(
                 subset=["x", "value"]
             )
@@ -112,25 +131,25 @@ def _ranges_over(study: Study) -> str:
 
 
 def _of_whole_seeds(dots: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """What is joined is joined within seeds: those that have every level."""
-    if kind not in ("levels", "path"):
-        return dots
-    key = "x" if kind == "levels" else "label"
-    return dots[dots.groupby("seed")[key].transform("nunique") == dots[key].nunique()]
+    """What is compared is compared within seeds: those that have every level. Cases may share none."""
+    key = "label" if kind == "path" else "x"
+    whole = dots.groupby("seed")[key].transform("nunique") == dots[key].nunique()
+    return dots if kind == "scatter" or (kind == "cases" and not whole.any()) else dots[whole]
 
 
 def levels(dots: pd.DataFrame) -> pd.DataFrame:
     """`dots` over the seeds: panel, curve, arm, label, x, seeds, mean, low, high, a row a level, case or cell.
 
-    Intervals are 95 % t intervals over seeds; over levels of x within-seed ones, as the lines compare levels. x of a cell is
-    a mean as well.
+    Intervals are 95 % t intervals: within-seed ones of levels and of cases that share their seeds, as these are compared; of
+    cells, whose x is a mean as well, plain ones.
     """
     points = []
     for (panel, kind, curve, arm), part in dots.groupby(["panel", "kind", "curve", "arm"], sort=False):
-        if kind == "levels":
-            values = part.pivot_table(index="seed", columns="x", values="value")
+        values = part.pivot_table(index="seed", columns="x", values="value")
+        if kind in ("levels", "cases") and values.notna().all(axis=None):
             mean, low, high = within_seed_interval(values.to_numpy())
-            point = {"label": "", "x": values.columns, "seeds": len(values), "mean": mean, "low": low, "high": high}
+            names = part.drop_duplicates("x").set_index("x").label[values.columns].to_numpy()
+            point = {"label": names, "x": values.columns, "seeds": len(values), "mean": mean, "low": low, "high": high}
         else:
             cells = part.groupby("label", sort=False)
             low, high = zip(*(paired_interval(values) for _, values in cells.value), strict=True)
@@ -160,14 +179,12 @@ def compared(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
     A partial sweep has fewer levels; arms with fewer than two are left out, and so is what the table does not vary. The two
     levels of an explanation are 0 and what its seeds tell; all runs count, whatever their arm.
     """
+    if unjudged(table, claim):
+        return {}
     if claim.explained_by:
         seeds = _explained(table, claim)
-        return {"": np.stack([0 * seeds, seeds], axis=1)} if len(seeds) else {}
-    if claim.over not in table:
-        return {}
+        return {"": np.stack([0 * seeds, seeds], axis=1)}
     found = {}
-    for variable in claim.variables():
-        _there(table, variable, claim)
     for arm, part in table.groupby(arms(table, study, claim.over), sort=False):
         there = {level: rows for level, rows in part.groupby(claim.over) if level in claim.levels}
         values = [
@@ -180,13 +197,29 @@ def compared(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
     return found
 
 
+def unjudged(table: pd.DataFrame, claim: Claim) -> str:
+    """Why this table cannot speak to a claim; empty where it can, in some arm at least."""
+    if claim.explained_by:
+        lacking = next(filter(None, (missing(table, variable) for variable in _explaining(claim))), "")
+        if lacking or len(_explained(table, claim)):
+            return lacking
+        return f"no seed has runs enough that differ in it and in {told(claim.explained_by)}"
+    if claim.over not in table:
+        named = claim.over == CASE
+        return "overrides took the place of what the cases set" if named else f"this sweep does not vary {claim.over}"
+    if len(set(table[claim.over]) & set(claim.levels)) < 2:
+        return f"this sweep has fewer than two of {claim.over} = {', '.join(map(str, claim.levels))}"
+    return next(filter(None, (missing(table, variable) for variable in claim.variables())), "")
+
+
+def _explaining(claim: Claim) -> list[str | Mapping]:
+    beside = [claim.matched] if claim.matched else claim.given
+    return [{"metric": claim.metric, "of": claim.of}, claim.explained_by, *beside]
+
+
 def _explained(table: pd.DataFrame, claim: Claim) -> np.ndarray:
     """Of each seed that can tell, over its runs, how far `metric` goes with what is to explain it, in [−1, 1]."""
-    asked = [{"metric": claim.metric, "of": claim.of}, claim.explained_by]
-    asked += [claim.matched] if claim.matched else claim.given
-    for variable in asked:
-        _there(table, variable, claim)
-    values = pd.concat([of_runs(table, variable) for variable in asked], axis=1).astype(float).dropna()
+    values = pd.concat([of_runs(table, variable) for variable in _explaining(claim)], axis=1).astype(float).dropna()
     found = []
     for _, part in values.groupby(_runs(table).seed):
         y, x, *rest = part.to_numpy().T
@@ -195,25 +228,14 @@ def _explained(table: pd.DataFrame, claim: Claim) -> np.ndarray:
     return np.array([value for value in found if np.isfinite(value)])
 
 
-def _there(table: pd.DataFrame, variable: str | Mapping, claim: Claim) -> None:
-    """Raises InputError if runs measure no such thing. What they do not vary is no mistake: the user may have fixed it."""
-    if isinstance(variable, str) or "over" in variable:
-        return
-    metric, of = variable["metric"], variable.get("of", "")
-    if metric not in set(table.metric):
-        raise unknown(f"metric of claim {claim.claim!r}", metric, sorted(set(table.metric)))
-    known = set(table[table.metric == metric]["of"])
-    for name in [of] if isinstance(of, str) else of:
-        if name not in known:
-            raise unknown(f"`of` of claim {claim.claim!r} ({metric})", name, sorted(known))
-
-
 def thresholds(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Where a metric falls under a share of its best, as the figure's `thresholds` ask: a row an arm, with the mean over
     seeds of the x at which it does (`falls_under`), its 95 % t interval, and how many of the seeds ever fall."""
     runs, rows = _runs(table), []
     for asked in study.figure.get("thresholds", ()):
         x = x_of(asked, study.figure)
+        if missing(table, x) or missing(table, asked):
+            continue
         arm = arms(runs, study, x.get("over") or _ranges_over(study))
         values = pd.DataFrame(
             {"x": of_runs(table, x), "y": of_runs(table, asked), "seed": runs.seed, "arm": arm}
@@ -228,13 +250,14 @@ def thresholds(table: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def paths(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Coefficients of the study's causal `diagram`: cause, effect, mean, low, high (95 % t interval over seeds), seeds.
+    """Coefficients of the study's causal `diagram`: source, target, mean, low, high (95 % t interval over seeds), seeds.
 
     Nodes stand in tiers. Of each seed, over all its runs, every node is regressed on all nodes of earlier tiers
     (`path_coefficients`); what does not vary in this table is left out. That is causal only so far as the order of tiers is
     right and nothing that moves two nodes is missing.
     """
-    tiers = [{told(node): of_runs(table, node) for node in tier} for tier in study.figure["diagram"]["tiers"]]
+    tiers = study.figure["diagram"]["tiers"]
+    tiers = [{told(node): of_runs(table, node) for node in tier if not missing(table, node)} for tier in tiers]
     tiers = [{name: values for name, values in tier.items() if values.nunique() > 1} for tier in tiers]
     values = pd.DataFrame({name: column for tier in tiers for name, column in tier.items()}).astype(float).dropna()
     rows, causes = [], []

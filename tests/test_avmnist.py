@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
@@ -213,3 +214,37 @@ def test_what_cannot_be_is_told(tmp_path):
     ):
         with pytest.raises(InputError, match=told):
             avmnist.world(**wrong)
+
+
+SMALL = ("seed=0", "avmnist.images=512", "avmnist.test_images=200", "training.epochs=1")
+
+
+@needed
+@pytest.mark.parametrize("files", [False, True], ids=["strokes and voices", "MNIST and recordings"])
+def test_the_group_wise_study_runs_from_end_to_end(synthgap, tmp_path, files, request):
+    sources = ["image.components=null"]
+    if files:
+        mnist, fsdd = (request.getfixturevalue(name) for name in ("mnist", "fsdd"))
+        sources = ["digits=idx", f"digits.root={mnist}", "speech=recordings", f"speech.root={fsdd}"]
+    done = synthgap("run", "groupwise", *SMALL, *sources)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / "groupwise"
+    assert (folder / "groupwise.png").stat().st_size > 10_000
+    table = pd.read_parquet(folder / "results.parquet")
+    assert set(table.case) == {"CLIP, τ learnt", "CLIP, τ = 0.1", "ATP + CU", "CLIP, centred"}
+    assert {"image-audio", "image-text", "audio-text"} == set(table[table.metric == "l2m"]["of"])
+    assert "a claim" not in done.stdout and "closing the gap raises V-Measure" in done.stdout
+
+
+def test_without_the_extra_one_line_says_what_to_install(synthgap, monkeypatch, tmp_path):
+    (tmp_path / "espeakng_loader.py").write_text("raise ModuleNotFoundError('hidden', name='espeakng_loader')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    for asked in (["make", "avmnist"], ["run", "groupwise"]):
+        done = synthgap(*asked)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert done.stderr.strip().endswith(
+            'speech=voices needs espeakng_loader; install it by pip install "synthgap[speech]"'
+        )
+    studies = synthgap("studies")
+    assert studies.returncode == 0 and "preset=quick: cannot be run here: speech=voices needs" in studies.stdout
+    assert not list(tmp_path.glob("runs/*/*"))

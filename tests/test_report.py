@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_gen import InputError
 from synthgap import figures, studies, summary
 
 STUDY = studies.load("imbalance")
@@ -72,8 +71,8 @@ def test_claims_about_what_is_not_varied_are_left_out():
 def test_a_claim_about_no_metric_is_told(old, new, said):
     claim = next(claim for claim in STUDY.claims if claim.metric == old)
     wrong = claim.__class__(**{**claim.__dict__, "metric": new, "of": "imagetext" if old == new else claim.of})
-    with pytest.raises(InputError, match=said):
-        summary.verdicts(table(), studies.Study(**{**STUDY.__dict__, "claims": (wrong,)}))
+    assert said in summary.unjudged(table(), wrong)
+    assert summary.verdicts(table(), studies.Study(**{**STUDY.__dict__, "claims": (wrong,)})).empty
 
 
 def test_levels_hold_what_the_figure_shows():

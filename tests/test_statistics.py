@@ -10,7 +10,19 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from data_gen import InputError
-from synthgap.statistics import difference_test, judge, paired_interval, smallest_p, trend_test, within_seed_interval
+from synthgap.statistics import (
+    difference_test,
+    equivalence_test,
+    falls_under,
+    judge,
+    matched_concordance,
+    paired_interval,
+    partial_spearman,
+    path_coefficients,
+    smallest_p,
+    trend_test,
+    within_seed_interval,
+)
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
@@ -151,3 +163,208 @@ def test_within_seed_intervals_cover_a_level_s_deviation():
         shift = values.mean() - LEVELS.mean()
         hits += low[0] - shift < LEVELS[0] < high[0] - shift
     assert hits / 1500 >= 0.94
+
+
+@given(arrays(float, st.integers(2, 12), elements=st.floats(-5, 5)), st.floats(0.1, 3))
+def test_the_equivalence_test_is_scipy_s_t_test_twice(differences, margin):
+    if differences.std() > 1e-6:
+        above = stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
+        below = stats.ttest_1samp(differences, margin, alternative="less").pvalue
+        assert equivalence_test(differences, margin) == pytest.approx(max(above, below))
+
+
+@pytest.mark.parametrize("n", [4, 8])
+def test_equivalence_is_rarely_found_at_the_margin_and_mostly_far_inside(n):
+    """At the margin itself, 5 % of all samples may look equal; at a true change of 0 and small noise, almost all do."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.2, (4000, n))
+    for edge in (-1, 1):
+        assert np.mean([equivalence_test(edge + d, 1) < 0.05 for d in noise]) == pytest.approx(0.05, abs=0.012)
+    assert np.mean([equivalence_test(d, 1) < 0.05 for d in noise]) > 0.99
+    assert np.mean([equivalence_test(1.1 + d, 1) < 0.05 for d in noise]) < 0.05
+
+
+def test_equivalence_of_what_never_varies_is_plain():
+    assert equivalence_test([0.25] * 4, 0.5) == 0
+    assert equivalence_test([0.5] * 4, 0.5) == equivalence_test([-0.75] * 4, 0.5) == 1
+    assert np.isnan(equivalence_test([0.0], 0.5))
+
+
+@pytest.mark.parametrize(
+    ("change", "noise", "verdict"),
+    [
+        (0.0, 0.01, "supported"),
+        (0.04, 0.001, "supported"),  # it moves, surely, by less than matters
+        (0.3, 0.01, "contradicted"),
+        (-0.3, 0.01, "contradicted"),
+        (0.0, 0.3, "undecided"),
+        (0.05, 0.01, "undecided"),  # at the margin
+    ],
+)
+@pytest.mark.parametrize("levels", [2, 4])
+def test_what_stays_is_surely_within_what_matters(change, noise, verdict, levels):
+    values = table(np.linspace(0, change, levels), noise)
+    judged = judge(values, "stays", matters=0.05, fewest_levels=2)
+    assert judged.verdict == verdict
+    assert judged.p == max(equivalence_test(values[:, i] - values[:, 0], 0.05) for i in range(1, levels))
+    assert judged.p_floor == 0
+    assert (judged.seeds_needed > judged.seeds) == (verdict == "undecided")
+
+
+def test_seeds_that_are_needed_to_stay_are_about_enough():
+    """Half the claims that are judged at the number of seeds that was told are decided, or more."""
+    rng = np.random.default_rng(0)
+    few = judge(np.array([[0, 0.05], [0, -0.06], [0, 0.07], [0, -0.03]]), "stays", 0.05, fewest_levels=2)
+    assert few.verdict == "undecided"
+    spread, n = 0.063, int(few.seeds_needed)
+    again = [rng.normal(0, spread, n) for _ in range(300)]
+    decided = [
+        judge(np.stack([0 * d, d], axis=1), "stays", 0.05, fewest_levels=2).verdict == "supported" for d in again
+    ]
+    assert np.mean(decided) > 0.5
+
+
+def test_what_leaves_and_comes_back_does_not_stay():
+    """First and last are equal; the level between is not, and it is the one that is told."""
+    judged = judge(table([0.5, 0.9, 0.5], 0.01), "stays", matters=0.05)
+    assert judged.verdict == "contradicted" and judged.effect == pytest.approx(0.4, abs=0.02)
+
+
+def test_false_equivalence_of_many_levels_is_no_more_frequent():
+    """Three levels at the margin: all must seem equal, so that errors do not add up (and rarely all happen at once)."""
+    rng = np.random.default_rng(0)
+    edge = np.array([0, 1, 1, 1])
+    found = [judge(edge + rng.normal(0, 0.2, (6, 4)), "stays", 1.0).verdict for _ in range(1000)]
+    assert found.count("supported") / 1000 < 0.05
+
+
+def test_two_seeds_show_no_equivalence():
+    judged = judge(np.zeros((2, 2)), "stays", 0.05, fewest_levels=2)
+    assert (judged.verdict, judged.seeds_needed) == ("undecided", 3)
+    with pytest.raises(InputError, match="did you mean 'stays'"):
+        judge(np.zeros((4, 2)), "stay", 0.05)
+
+
+def variables(n=40, ties=False):
+    """Three random variables that go together."""
+    common, own = np.random.default_rng(n).normal(size=(2, 3, n))
+    found = common[0] + own
+    return found.round() if ties else found
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_without_anything_given_partial_is_spearman(ties):
+    y, x, _ = variables(ties=ties)
+    assert partial_spearman(y, x) == pytest.approx(stats.spearmanr(y, x).statistic)
+    assert partial_spearman(np.exp(y), x) == pytest.approx(partial_spearman(y, x))
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_given_one_variable_partial_is_the_textbook_s_formula(ties):
+    y, x, z = variables(ties=ties)
+    yx, yz, xz = (stats.spearmanr(*pair).statistic for pair in ((y, x), (y, z), (x, z)))
+    expected = (yx - yz * xz) / np.sqrt((1 - yz**2) * (1 - xz**2))
+    assert partial_spearman(y, x, [z]) == pytest.approx(expected)
+
+
+def test_given_several_variables_partial_is_read_off_the_inverse_of_the_correlations():
+    values = np.random.default_rng(0).normal(size=(5, 60)) + np.linspace(0, 2, 60)
+    inverse = np.linalg.inv(stats.spearmanr(values.T).statistic)
+    expected = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+    assert partial_spearman(values[0], values[1], values[2:]) == pytest.approx(expected)
+
+
+def test_what_a_common_cause_makes_is_gone_once_the_cause_is_given():
+    rng = np.random.default_rng(0)
+    cause = rng.normal(size=500)
+    y, x = cause + rng.normal(0, 0.2, (2, 500))
+    assert partial_spearman(y, x) > 0.9
+    assert abs(partial_spearman(y, x, [cause])) < 0.1
+
+
+@pytest.mark.parametrize("given", [(), (np.arange(5.0),)])
+def test_what_does_not_vary_correlates_with_nothing(given):
+    assert np.isnan(partial_spearman(np.full(5, 2.0), [3, 1, 4, 1, 5], given))
+    assert np.isnan(partial_spearman([3, 1, 4, 1, 5], np.full(5, 2.0), given))
+
+
+def test_what_is_given_entirely_has_nothing_left_to_tell():
+    x = np.array([3.0, 1, 4, 1, 5])
+    assert np.isnan(partial_spearman([1, 2, 3, 4, 5], x, [2 * x + 1]))
+    constant = np.full(5, 7.0)
+    assert partial_spearman([1, 2, 3, 4, 5], x, [constant]) == pytest.approx(partial_spearman([1, 2, 3, 4, 5], x))
+
+
+@pytest.mark.parametrize("within", [0, 0.5, 10])
+@pytest.mark.parametrize("ties", [False, True])
+def test_concordance_is_the_mean_over_all_pairs_that_are_alike(within, ties):
+    y, x, by = variables(25, ties)
+    agreements = []
+    for i in range(25):
+        for j in range(i):
+            if abs(by[i] - by[j]) <= within and x[i] != x[j]:
+                agreements.append(np.sign((y[i] - y[j]) * (x[i] - x[j])))
+    expected = np.mean(agreements) if agreements else np.nan
+    assert matched_concordance(y, x, by, within) == pytest.approx(expected, nan_ok=True)
+
+
+def test_concordance_without_matching_or_ties_is_kendall_s():
+    y, x, by = variables()
+    assert matched_concordance(y, x, by, np.inf) == pytest.approx(stats.kendalltau(y, x).statistic)
+
+
+def test_matching_undoes_what_a_common_cause_makes():
+    """y rises with the cause, and falls with x where the cause is the same: the sign turns."""
+    cause = np.repeat(np.arange(10.0), 4)
+    x = cause + np.tile([0, 0.1, 0.2, 0.3], 10)
+    y = cause - np.tile([0, 0.1, 0.2, 0.3], 10)
+    assert stats.spearmanr(y, x).statistic > 0.9
+    assert matched_concordance(y, x, cause, within=0) == -1
+
+
+def test_no_alike_pair_no_concordance():
+    assert np.isnan(matched_concordance([1, 2, 3], [1, 2, 3], [0, 5, 10], within=1))
+    assert np.isnan(matched_concordance([1, 2, 3], [2, 2, 2], [0, 0, 0], within=1))
+
+
+def test_too_few_runs_tell_no_partial_correlation():
+    """With two variables given, four runs leave one degree too few: whatever is left over would correlate by ±1."""
+    y, x, *given = np.random.default_rng(0).normal(size=(4, 5))
+    assert np.isnan(partial_spearman(y[:4], x[:4], [v[:4] for v in given]))
+    assert abs(partial_spearman(y, x, given)) <= 1
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_path_coefficients_are_a_regression_of_standardised_ranks(ties):
+    from sklearn.linear_model import LinearRegression
+
+    y, *causes = variables(ties=ties)
+    z = stats.zscore(np.array([stats.rankdata(v) for v in (y, *causes)]), axis=1)
+    assert path_coefficients(y, causes) == pytest.approx(LinearRegression().fit(z[1:].T, z[0]).coef_)
+    assert path_coefficients(y, causes[:1]) == pytest.approx([stats.spearmanr(y, causes[0]).statistic])
+
+
+def test_paths_that_data_cannot_tell_apart_have_no_coefficients():
+    y, x, other = variables()
+    assert np.isnan(path_coefficients(y, [x, np.exp(x)])).all()  # of the same ranks
+    assert np.isnan(path_coefficients(y, [x, np.ones(40)])).all()
+    assert np.isnan(path_coefficients(np.ones(40), [x, other])).all()
+    assert np.isnan(path_coefficients(y[:3], [x[:3], other[:3]])).all()
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        ([1.0, 0.95, 0.85, 0.1], 1.5),  # 0.9 lies half-way between 0.95 and 0.85
+        ([0.5, 1.0, 0.8, 1.0], 1.5),  # that it was low before its best, and recovered, is no matter
+        ([1.0, 0.0, 0.0, 0.0], 0.1),
+        ([0.1, 0.2, 0.9, 1.0], np.nan),
+        ([1.0, 1.0, 0.9, 0.9], np.nan),  # not under it
+        ([-1.0, -2.0, -3.0, -4.0], np.nan),  # a share of what is negative means nothing
+    ],
+)
+def test_a_fall_is_interpolated_in_whatever_order_runs_come(y, expected):
+    x = np.arange(4.0)
+    shuffled = np.array([2, 0, 3, 1])
+    assert falls_under(x, y, 0.9) == pytest.approx(expected, nan_ok=True)
+    assert falls_under(x[shuffled], np.array(y)[shuffled], 0.9) == pytest.approx(expected, nan_ok=True)

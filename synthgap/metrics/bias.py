@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_gen import FactorSpace
+from data_gen import FactorSpace, InputError
 
 
 def separation(x: Tensor, codes: np.ndarray | Tensor) -> float:
@@ -25,9 +25,10 @@ def moad(x: Tensor, factors, space: FactorSpace, object: str) -> float:
     """Separation of the object minus the mean separation of the other factors; positive = biased towards the object.
 
     x: unit-norm [N, D] of one modality. factors: anything `space.codes` reads, a table or codes [N, F]. The per-factor
-    form, in which each attribute counts alike; `moad_pooled` is the published one. Raises InputError for an unknown object.
+    form, in which each attribute counts alike; `moad_pooled` is the published one. Raises InputError for an unknown object, or
+    where there is no other factor.
     """
-    at, codes = space.index(object), space.codes(factors)
+    at, codes = _object(space, object), space.codes(factors)
     separations = [separation(x, codes[:, f]) for f in range(len(space))]
     return separations[at] - float(np.mean(separations[:at] + separations[at + 1 :]))
 
@@ -39,7 +40,7 @@ def moad_pooled(x: Tensor, factors, space: FactorSpace, object: str) -> float:
     values that they hold, of *different factors* too. Embeddings that hold nothing but MAD's colour are separated by 0.067
     instead of 1.0. Kept for comparison with published numbers.
     """
-    at, codes = space.index(object), space.codes(factors)
+    at, codes = _object(space, object), space.codes(factors)
     attributes = [f for f in range(len(space)) if f != at]
     positive = positives = 0.0
     for f in attributes:
@@ -48,6 +49,14 @@ def moad_pooled(x: Tensor, factors, space: FactorSpace, object: str) -> float:
     crossings = len(attributes) ** 2
     pooled = _difference(positive, positives, crossings * every - positive, crossings * every_pairs - positives)
     return separation(x, codes[:, at]) - pooled
+
+
+def _object(space: FactorSpace, name: str) -> int:
+    if len(space) == 1:
+        raise InputError(
+            f"a space of one factor ({space.names[0]}) has no attributes that an object could be preferred to"
+        )
+    return space.index(name)
 
 
 def _sums(x: Tensor, codes: np.ndarray | Tensor) -> tuple[float, float, float, float]:

@@ -1,0 +1,395 @@
+"""What a study asks of its table, on tables with known answers: arms, dots, levels, thresholds, paths, and their pictures."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from data_gen import InputError
+from synthgap import figures, summary
+from synthgap.studies import Claim, Study
+
+SEEDS = range(4)
+
+
+def study(claims=(), cases=(), grid=("k",), **figure) -> Study:
+    return Study("own", "?", "", {key: [0] for key in grid}, cases or [{}], {"quick": {}}, tuple(claims), figure)
+
+
+def table(cells, value, seeds=SEEDS) -> pd.DataFrame:
+    """A run a cell (its swept values) and seed; `value` gives {(metric, of): value} of each."""
+    rows = []
+    for seed in seeds:
+        for i, cell in enumerate(cells):
+            known = {"run_id": f"{i}-{seed}", "seed": seed} | cell
+            rows += [known | {"metric": m, "of": of, "value": v} for (m, of), v in value(seed, **cell).items()]
+    return pd.DataFrame(rows)
+
+
+NAMED = [{"case": "CLIP", "loss": "clip", "t": 0.1}, {"case": "ATP", "loss": "modgap", "t": 0.5}]
+
+
+def closing(shift=0.0, noise=0.01):
+    """Under ATP the gap is smaller by 0.5 on each seed's own offset, grouping larger by 0.2, retrieval moves by `shift`."""
+    rng = np.random.default_rng(0)
+
+    def value(seed, case, **_):
+        atp = case == "ATP"
+        gaps = {("l2m", f"{name}-text"): seed + 1 - 0.5 * atp + rng.normal(0, noise) for name in ("image", "audio")}
+        grouping = {("v_measure", "digit"): seed + 0.2 * atp + rng.normal(0, noise)}
+        return gaps | grouping | {("recall@1", "image-text"): seed + shift * atp + rng.normal(0, noise)}
+
+    return table(NAMED, value, seeds=range(8))
+
+
+def claim(metric, of, direction, matters=0.05, **more) -> Claim:
+    return Claim("it does", metric, of, direction, matters, "", **more)
+
+
+BOTH = {"over": "case", "levels": ("CLIP", "ATP")}
+
+
+def test_a_named_case_stands_for_all_that_it_sets():
+    runs = closing()
+    assert set(summary.arms(runs, study(cases=NAMED), "seed")) == {"CLIP", "ATP"}
+    assert set(summary.arms(runs, study(cases=NAMED), "case")) == {""}
+    unnamed = [{key: case[key] for key in ("loss", "t")} for case in NAMED]
+    assert set(summary.arms(runs.drop(columns="case"), study(cases=unnamed), "seed")) == {
+        "loss clip, t 0.1",
+        "loss modgap, t 0.5",
+    }
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0, "supported"), (0.2, "contradicted"), (0.05, "undecided")])
+def test_a_claim_over_cases_may_be_that_something_stays(shift, verdict):
+    stays = claim("recall@1", "image-text", "stays", **BOTH)
+    (row,) = summary.verdicts(closing(shift), study([stays], NAMED)).itertuples()
+    assert (row.verdict, row.claim, row.seeds) == (verdict, "it does", 8)
+    assert row.effect == pytest.approx(shift, abs=0.02)
+
+
+def test_a_claim_may_be_about_a_mean(tmp_path):
+    falls = claim("l2m", ["image-text", "audio-text"], "falls", **BOTH)
+    rises = claim("v_measure", "digit", "rises", **BOTH)
+    runs = closing()
+    judged = summary.verdicts(runs, study([falls, rises], NAMED))
+    values = runs[runs.metric == "l2m"].groupby(["seed", "case"]).value.mean().unstack()
+    assert judged.effect[0] == pytest.approx((values.ATP - values.CLIP).mean())
+    assert judged.verdict.tolist() == ["supported"] * 2
+    judged.to_parquet(tmp_path / "judged.parquet")
+    assert pd.read_parquet(tmp_path / "judged.parquet")["of"].tolist() == ["image-text, audio-text", "digit"]
+
+
+def test_a_claim_is_judged_in_arms_that_have_two_of_its_levels():
+    cells = [{"case": "swept", "t": t} for t in (1, 2, 3)] + [{"case": "fixed", "t": 1}]
+    runs = table(cells, lambda seed, case, t: {("rmg", ""): seed - t + 0.01 * seed * t})
+    falls = claim("rmg", "", "falls", over="t", levels=(1, 2, 3))
+    judged = summary.verdicts(runs, study([falls], cells))
+    assert judged.claim.tolist() == ["it does (swept)"]
+    assert judged.verdict.tolist() == ["supported"]
+
+
+def test_each_level_may_have_its_own_metric():
+    """Does the gap of CLIP compare with the grouping of ATP? Each is looked up where it is asked for."""
+    own = claim(["l2m", "v_measure"], ["image-text", "digit"], "falls", **BOTH)
+    runs = closing()
+    (row,) = summary.verdicts(runs, study([own], NAMED)).itertuples()
+    values = runs.set_index(["seed", "case", "metric", "of"]).value
+    expected = [values[s, "ATP", "v_measure", "digit"] - values[s, "CLIP", "l2m", "image-text"] for s in range(8)]
+    assert row.effect == pytest.approx(np.mean(expected))
+    assert (row.metric, row.of) == ("l2m, v_measure", "image-text, digit")
+
+
+def test_an_option_that_a_run_s_loss_does_not_have_is_not_said_of_it():
+    cells = [{"loss": "clip", "loss.bias": None}, *({"loss": "siglip", "loss.bias": b} for b in (-5.5, 0.5))]
+    runs = table(cells, lambda seed, **_: {("rmg", ""): 0.0})
+    assert set(summary.arms(runs, study(cases=cells), "seed")) == {
+        "loss clip",
+        "loss siglip, bias -5.5",
+        "loss siglip, bias 0.5",
+    }
+
+
+def explained(noise=0.1, seeds=SEEDS) -> pd.DataFrame:
+    """48 runs a seed: bias moves grouping; gap goes with grouping only as it goes with bias."""
+    rng = np.random.default_rng(0)
+    cells = [{"k": k, "t": t, "w": w} for k in range(4) for t in (0.1, 0.2, 0.4) for w in range(4)]
+
+    def value(seed, k, t, w):
+        bias = k + 0.3 * w + rng.normal(0, noise)
+        gap = -bias + rng.normal(0, 3 * noise)
+        grouping = 2 * bias + rng.normal(0, noise)
+        return {("moad", "image"): bias + 0.5, ("moad", "audio"): bias - 0.5, ("l2m", ""): gap, ("v", ""): grouping}
+
+    return table(cells, value, seeds)
+
+
+BIAS = {"metric": "moad", "of": ["image", "audio"]}
+GAP = {"metric": "l2m"}
+
+
+def test_an_explanation_counts_beyond_what_is_given():
+    """The gap goes with grouping, surely, as long as nobody asks for the bias."""
+    claims = [
+        claim("v", "", "falls", 0.3, explained_by=GAP),
+        claim("v", "", "falls", 0.3, explained_by=GAP, given=(BIAS, "t")),
+        claim("v", "", "rises", 0.3, explained_by=BIAS, given=(GAP, "t")),
+        claim("v", "", "rises", 0.3, explained_by="t"),
+    ]
+    judged = summary.verdicts(explained(seeds=range(5)), study(claims))
+    assert judged.verdict.tolist() == ["supported", "contradicted", "supported", "contradicted"]
+    assert judged.effect[0] < -0.9 and abs(judged.effect[1]) < 0.2 and judged.effect[2] > 0.8
+    assert (judged.seeds == 5).all() and judged.p[0] == 1 / 32
+
+
+def test_an_explanation_is_what_spearman_says_of_each_seed():
+    from scipy.stats import spearmanr
+
+    runs = explained()
+    wide = runs.pivot_table(index=["seed", "run_id"], columns=["metric", "of"], values="value")
+    expected = np.mean([spearmanr(part["v", ""], part["l2m", ""]).statistic for _, part in wide.groupby("seed")])
+    judged = summary.verdicts(runs, study([claim("v", "", "falls", explained_by=GAP)]))
+    assert judged.effect[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("within", [0, 0.5])
+def test_pairs_of_runs_may_be_matched_as_closely_as_not_to_differ(within):
+    """Of two runs of equal grouping by design, that with more bias has the smaller gap; `within: 0` is no absence of it."""
+    runs = table(
+        [{"k": k, "t": t} for k in range(3) for t in range(3)],
+        lambda seed, k, t: {("v", ""): 10.0 * k - t, ("l2m", ""): float(k), ("moad", ""): 10.0 * k + t},
+    )
+    matched = GAP | {"within": within}
+    (row,) = summary.verdicts(
+        runs, study([claim("v", "", "falls", explained_by={"metric": "moad"}, matched=matched)])
+    ).itertuples()
+    assert row.effect == -1
+
+
+def test_what_does_not_vary_explains_nothing_and_that_is_told():
+    runs, asked = explained().assign(t=0.1), claim("v", "", "rises", explained_by="t")
+    assert summary.verdicts(runs, study([asked])).empty
+    assert summary.unjudged(runs, asked) == "no seed has runs enough that differ in it and in t"
+
+
+def test_an_explanation_by_what_this_sweep_dropped_is_left_out():
+    asked = claim("v", "", "rises", explained_by=BIAS, given=("t",))
+    assert summary.verdicts(explained().drop(columns="t"), study([asked])).empty
+    assert "unknown swept parameter 't'" in summary.unjudged(explained().drop(columns="t"), asked)
+    assert summary.unjudged(explained(), asked) == ""
+
+
+def test_a_variable_is_one_value_a_run_and_told_if_there_is_none():
+    runs = explained()
+    both = runs[runs.metric == "moad"].set_index(["run_id", "of"]).value.unstack()
+    assert summary.of_runs(runs, BIAS)[both.index].to_numpy() == pytest.approx((both.image + both.audio) / 2)
+    assert summary.of_runs(runs, "w")["1-0"] == 1
+    for wrong, told in [
+        ("wt", "unknown swept parameter 'wt'"),
+        ({"metric": "moat"}, "did you mean 'moad'"),
+        ({"metric": "moad", "of": ["image", "audoi"]}, "did you mean 'audio'"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            summary.of_runs(runs, wrong)
+
+
+CASES = {"title": "a", "kind": "cases", "curves": [{"metric": "v_measure", "of": "digit", "published": {"ATP": 3.0}}]}
+CLOUD = {"kind": "scatter", "x": GAP, "curves": [{"metric": "v", "of": "", "label": "grouping"}]}
+
+
+def test_cases_stand_side_by_side_with_their_names_and_bars_within_seeds():
+    dots = summary.dots(closing(), study(cases=NAMED, panels=[CASES]))
+    assert dict(zip(dots.label, dots.x, strict=True)) == {"CLIP": 0, "ATP": 1}
+    points = summary.levels(dots).set_index("label")
+    assert pytest.approx(0.2, abs=0.02) == points["mean"].ATP - points["mean"].CLIP
+    assert (points.high - points.low).max() < 0.1  # the seeds' offsets of 0 to 7 are not in the way
+    assert (points.seeds == 8).all()
+
+
+def test_cases_that_share_no_seed_are_shown_each_by_its_own():
+    runs = closing()
+    runs = runs[(runs.seed < 4) == (runs.case == "CLIP")]
+    points = summary.levels(summary.dots(runs, study(cases=NAMED, panels=[CASES])))
+    assert points.label.tolist() == ["CLIP", "ATP"] and points.seeds.tolist() == [4, 4]
+
+
+def test_without_names_there_is_no_panel_of_cases():
+    assert summary.dots(closing().drop(columns="case"), study(cases=NAMED, panels=[CASES])).empty
+
+
+def test_a_path_goes_through_the_mean_of_each_cell():
+    """x is a metric that every seed has its own of: the mean of both, and the interval of the value."""
+    runs = explained()
+    points = summary.levels(summary.dots(runs, study(grid=["k"], panels=[CLOUD | {"title": "p", "kind": "path"}])))
+    assert len(points) == 48 and set(points.arm) == {f"t {t}, w {w}" for t in (0.1, 0.2, 0.4) for w in range(4)}
+    cell = runs[(runs.k == 2) & (runs.t == 0.2) & (runs.w == 3)]
+    gap, v = (cell[cell.metric == metric].value for metric in ("l2m", "v"))
+    at = points[(points.x - gap.mean()).abs() < 1e-9].squeeze()
+    half = 3.182446 * v.std() / 2  # t of 3 degrees of freedom
+    assert (at["mean"], at.low, at.high) == pytest.approx((v.mean(), v.mean() - half, v.mean() + half))
+    assert (at.arm, at.curve, at.seeds) == ("t 0.2, w 3", "grouping", 4)
+
+
+def test_a_path_is_joined_in_the_order_of_the_plan_and_within_whole_seeds():
+    """Cells come as 3, 0, 4, 1, 2, each of its own gap; a seed that lacks a cell would shift that cell's mean."""
+    runs = falling()
+    runs = runs[~((runs.seed == 3) & (runs.k == 4))]
+    panel = CLOUD | {"title": "p", "kind": "path"}
+    points = summary.levels(summary.dots(runs, study(panels=[panel])))
+    assert points.label.tolist() == ["k 3", "k 0", "k 4", "k 1", "k 2"]
+    assert points.x.to_numpy() == pytest.approx(np.array(GAPS)[[3, 0, 4, 1, 2]] + 0.01)
+    assert (points.seeds == 3).all()
+
+
+def test_x_may_be_a_swept_parameter_which_then_makes_no_arm():
+    panel = {"title": "p", "x": {"over": "t"}, "curves": CLOUD["curves"]}
+    points = summary.levels(summary.dots(explained(), study(grid=["k"], panels=[panel])))
+    assert set(points.x) == {0.1, 0.2, 0.4} and set(points.arm) == {f"k {k}, w {w}" for k in range(4) for w in range(4)}
+
+
+def test_a_panel_of_what_a_world_does_not_have_is_left_out():
+    panels = [CLOUD | {"title": "p"}, CLOUD | {"title": "q", "x": {"metric": "none"}}]
+    panels.append(CLOUD | {"title": "r", "curves": [{"metric": "v", "of": "voice"}]})
+    assert set(summary.dots(explained(), study(panels=panels)).panel) == {"p"}
+
+
+def test_a_cloud_is_coloured_by_what_it_is_asked_to():
+    dots = summary.dots(explained(), study(panels=[CLOUD | {"title": "s", "colour": "t"}]))
+    assert list(dict.fromkeys(dots.arm)) == ["t 0.1", "t 0.2", "t 0.4"] and len(dots) == 4 * 48
+    dropped = summary.dots(explained().drop(columns="t"), study(panels=[CLOUD | {"title": "s", "colour": "t"}]))
+    assert set(dropped.arm) == {f"w {w}" for w in range(4)}
+
+
+def test_an_arm_of_a_single_cell_is_a_point():
+    runs = explained()
+    runs = runs[(runs.t == 0.1) & (runs.w == 0)]
+    points = summary.levels(summary.dots(runs, study(panels=[CLOUD | {"title": "s", "colour": "k"}])))
+    assert points.arm.tolist() == [f"k {k}" for k in range(4)] and (points.seeds == 4).all()
+
+
+#: where grouping falls over the gap, by hand
+GAPS, GROUPING = [0.0, 0.5, 1.0, 1.5, 2.0], [0.8, 1.0, 0.96, 0.7, 0.2]
+ASKED = {"metric": "v", "of": "", "share": 0.9, "x": GAP}
+
+
+def falling(grouping=GROUPING, seeds=SEEDS) -> pd.DataFrame:
+    """Gaps that each seed shifts by a hundredth, in an order that is not theirs."""
+    return table(
+        [{"k": k} for k in (3, 0, 4, 1, 2)],
+        lambda seed, k: {("l2m", ""): GAPS[k] + seed / 100, ("v", ""): grouping[k]},
+        seeds,
+    )
+
+
+def test_a_threshold_is_where_the_share_is_first_undercut_after_the_best():
+    """0.9 of the best lies between the gaps 1 and 1.5, where grouping falls from 0.96 to 0.7; that 0.8 came before."""
+    (row,) = summary.thresholds(falling(), study(thresholds=[ASKED])).itertuples()
+    expected = 1 + 0.5 * (0.96 - 0.9) / (0.96 - 0.7)
+    assert row.x == pytest.approx(expected + np.mean(SEEDS) / 100)
+    assert row.low < row.x < row.high
+    assert (row.seeds, row.seeds_falling, row.share) == (4, 4, 0.9)
+
+
+def test_what_never_falls_has_no_threshold():
+    (row,) = summary.thresholds(falling(sorted(GROUPING)), study(thresholds=[ASKED])).itertuples()
+    assert (row.seeds, row.seeds_falling) == (4, 0) and np.isnan([row.x, row.low, row.high]).all()
+    assert summary.thresholds(falling(), study()).empty
+
+
+def test_seeds_that_never_fall_are_counted_and_left_out():
+    mixed = pd.concat([falling(seeds=[0, 1]), falling(sorted(GROUPING), seeds=[2])])
+    (row,) = summary.thresholds(mixed, study(thresholds=[ASKED])).itertuples()
+    assert (row.seeds, row.seeds_falling) == (3, 2)
+
+
+def test_each_arm_has_its_own_threshold():
+    cells = [{"case": case, "k": k} for case in ("a", "b") for k in range(5)]
+    runs = table(cells, lambda seed, case, k: {("l2m", ""): GAPS[k] + (case == "b"), ("v", ""): GROUPING[k]})
+    found = summary.thresholds(runs, study(cases=cells, grid=["seed"], thresholds=[ASKED]))
+    assert found.arm.tolist() == ["a", "b"] and found.x.diff()[1] == pytest.approx(1)
+
+
+TIERS = [
+    [{"over": "k", "label": "captions"}, {"over": "t", "label": "temperature"}, {"over": "w", "label": "weight"}],
+    [GAP | {"label": "gap"}, BIAS | {"label": "object bias"}],
+    [{"metric": "v", "of": "", "label": "grouping"}],
+]
+
+
+def test_path_coefficients_are_those_of_a_regression_on_standardised_ranks():
+    runs = explained()
+    found = summary.paths(runs, study(diagram={"tiers": TIERS})).set_index(["target", "source"])
+    assert len(found) == 2 * 3 + 5 and (found.seeds == 4).all()
+    values = runs.pivot_table(index=["seed", "k", "t", "w"], columns="metric", values="value").reset_index()
+    names = {"k": "captions", "t": "temperature", "w": "weight", "l2m": "gap", "moad": "object bias"}
+    seen = []
+    for _, part in values.groupby("seed"):
+        z = part[[*names, "v"]].rank().apply(lambda rank: (rank - rank.mean()) / rank.std())
+        seen.append(LinearRegression().fit(z[list(names)].to_numpy(), z.v.to_numpy()).coef_)
+    for name, expected in zip(names.values(), np.mean(seen, axis=0), strict=True):
+        assert found["mean"]["grouping", name] == pytest.approx(expected)
+    assert found["mean"]["grouping", "object bias"] > 0.5 and abs(found["mean"]["grouping", "gap"]) < 0.1
+    assert found.low["object bias", "captions"] > 0 > found.high["gap", "captions"]
+
+
+def test_what_was_not_swept_or_does_not_vary_has_no_paths():
+    dropped = summary.paths(explained().drop(columns="t"), study(diagram={"tiers": TIERS}))
+    assert "temperature" not in set(dropped.source)
+    constant = summary.paths(explained().assign(t=0.1), study(diagram={"tiers": TIERS}))
+    assert constant.equals(dropped), "a coefficient of 0 would say that it was tried"
+
+
+def picture(path):
+    """The drawn image, which must hold more than white."""
+    image = cv2.imread(str(path))
+    assert image.shape[0] > 300 and (image < 128).any(axis=2).mean() > 0.002
+    assert [p.name for p in path.parent.iterdir()] == [path.name], "nothing is left beside it"
+    return image
+
+
+def inked(image, colour: str) -> int:
+    """How many pixels have a colour, nearly."""
+    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    return int((np.abs(image[..., ::-1].astype(int) - rgb).max(axis=2) < 12).sum())
+
+
+@pytest.mark.parametrize("kind", ["cases", "levels", "path", "scatter", "coloured"])
+def test_each_kind_of_panel_is_drawn(kind, tmp_path):
+    runs, figure = explained(), {"panels": [CLOUD | {"title": kind, "kind": kind}]}
+    if kind == "cases":
+        runs, figure = closing(), {"panels": [CASES], "x": {"over": "case", "label": ""}}
+    elif kind == "levels":
+        runs = falling().assign(value=lambda t: t.value.round(1))  # all seeds at the same gaps
+        figure = {"panels": [{"title": kind, "curves": CLOUD["curves"]}], "x": GAP | {"of": "", "label": "the gap"}}
+    elif kind == "coloured":
+        figure = {"panels": [CLOUD | {"title": kind, "colour": "t", "x": GAP | {"label": "the gap"}}]}
+    else:
+        runs = runs[runs.w == 0]
+    own = study(cases=NAMED if kind == "cases" else (), **figure)
+    dots = summary.dots(runs, own)
+    assert len(dots)
+    (tmp_path / kind).mkdir()
+    figures.draw(summary.levels(dots), dots, figure, tmp_path / kind / "figure.png", "a footer")
+    picture(tmp_path / kind / "figure.png")
+
+
+def test_what_was_published_is_marked_beside_what_was_measured(tmp_path):
+    """The same figure with the published value and without: a diamond and its legend more."""
+    ink = []
+    for name, panel in {"with": CASES, "without": CASES | {"curves": [{"metric": "v_measure", "of": "digit"}]}}.items():
+        dots = summary.dots(closing(), study(cases=NAMED, panels=[panel]))
+        (tmp_path / name).mkdir()
+        figures.draw(summary.levels(dots), dots, {"panels": [panel]}, tmp_path / name / "figure.png")
+        ink.append(inked(picture(tmp_path / name / "figure.png"), figures.COLOURS[0]))
+    assert ink[0] > ink[1]
+
+
+def test_a_diagram_has_its_arrows_in_the_colour_of_their_sign(tmp_path):
+    found = summary.paths(explained(), study(diagram={"tiers": TIERS}))
+    figures.diagram(found, TIERS, tmp_path / "paths.png", "What moves grouping?", "a footer")
+    image = picture(tmp_path / "paths.png")
+    assert inked(image, figures.COLOURS[0]) > 100 and inked(image, figures.COLOURS[1]) > 100
+    unsure = found.assign(low=-1.0, high=1.0)
+    figures.diagram(unsure, TIERS, tmp_path / "paths.png", "What moves grouping?", "a footer")
+    assert inked(picture(tmp_path / "paths.png"), figures.COLOURS[0]) == 0
