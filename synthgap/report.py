@@ -41,7 +41,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
 
             paths, spec = summary.paths(table, study), study.figure["diagram"]
             _write(paths, places["paths"])
-            footer = f"standardised coefficients on ranks, {_counted(table)}; pale: the 95 % t interval holds 0"
+            footer = f"standardised coefficients on ranks, {_counted(table)}; blue: rises, red: falls, pale: the 95 % t interval holds 0"
             figures.diagram(paths, spec["tiers"], places["diagram"], spec.get("title", study.question), footer)
         _write(table, places["table"])  # last: while it differs from the runs, the others are known to be stale
 
