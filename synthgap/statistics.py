@@ -71,8 +71,11 @@ def partial_spearman(y, x, given=()) -> float:
     """Spearman's correlation in [−1, 1] of y and x [n] with what the variables `given` [n] say of either taken off.
 
     Ranks are regressed on the ranks given, and what is left over is correlated: what x tells of y beyond them, where
-    relations are monotone. nan where y or x has nothing left that varies.
+    relations are monotone. nan where y or x has nothing left that varies, or n is so small (under 3 + len(given)) that it
+    could be nothing but ±1.
     """
+    if len(y) < 3 + len(given):
+        return nan
     ranks = [rankdata(v) - (len(y) + 1) / 2 for v in (y, x, *given)]
     known = np.reshape(ranks[2:], (-1, len(y))).T
     left = [v - known @ np.linalg.lstsq(known, v, rcond=None)[0] for v in ranks[:2]]
@@ -139,12 +142,14 @@ def judge(
     if direction not in DIRECTIONS:
         raise unknown("direction", direction, DIRECTIONS)
     table = np.asarray(table, dtype=float)
-    table = table[np.isfinite(table).all(axis=1)]
+    whole = np.isfinite(table).all(axis=1)
+    table = table[whole]
     seeds, levels = table.shape
     if seeds < FEWEST_SEEDS or levels < fewest_levels:
         change = table[:, -1] - table[:, 0] if seeds and levels else np.array([])
         effect = float(change.mean()) if len(change) else nan
-        needed = FEWEST_SEEDS if levels >= fewest_levels else nan  # more seeds make no trend of two levels
+        hopeless = levels < fewest_levels or (len(whole) and not seeds)  # seeds make no trend of two levels, nor of nan
+        needed = nan if hopeless else FEWEST_SEEDS
         return Verdict("undecided", effect, *paired_interval(change, level), nan, nan, seeds, needed)
     change = table[:, -1] - table[:, 0]
     low, high = paired_interval(change, level)
