@@ -156,7 +156,7 @@ def test_an_explanation_by_what_this_sweep_dropped_is_left_out():
     asked = claim("v", "", "rises", explained_by=BIAS, given=("t",))
     assert summary.verdicts(explained().drop(columns="t"), study([asked])).empty
     assert "unknown swept parameter 't'" in summary.unjudged(explained().drop(columns="t"), asked)
-    assert summary.unvaried(explained(), asked) == ""
+    assert summary.unjudged(explained(), asked) == ""
 
 
 def test_a_variable_is_one_value_a_run_and_told_if_there_is_none():
