@@ -41,7 +41,9 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
 
             paths, spec = summary.paths(table, study), study.figure["diagram"]
             _write(paths, places["paths"])
-            footer = f"standardised coefficients on ranks, {_counted(table)}; blue: rises, red: falls, pale: the 95 % t interval holds 0"
+            footer = (
+                f"standardised coefficients on ranks, {_counted(table)}; blue rises, red falls, pale: interval holds 0"
+            )
             figures.diagram(paths, spec["tiers"], places["diagram"], spec.get("title", study.question), footer)
         _write(table, places["table"])  # last: while it differs from the runs, the others are known to be stale
 
@@ -114,10 +116,10 @@ def _tested(claim: Claim) -> str:
     what = told({"metric": claim.metric, "of": claim.of})
     if not claim.explained_by:
         return f"{what} {claim.direction} over {claim.over} = {', '.join(map(str, claim.levels))}"
-    text = f"{what} {claim.direction} as explained by {told(claim.explained_by)}"
+    text = f"{what} {claim.direction} with {told(claim.explained_by)}"
     if claim.matched:
-        return f"{text}, among runs that differ by at most {claim.matched['within']} in {told(claim.matched)}"
-    return text + (f", given {' and '.join(map(told, claim.given))}" if claim.given else "")
+        return f"{text}, among pairs alike in {told(claim.matched)} within {claim.matched['within']}"
+    return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "")
 
 
 def all_verdicts(out: Path) -> None:

@@ -71,7 +71,8 @@ def partial_spearman(y, x, given=()) -> float:
     """Spearman's correlation in [−1, 1] of y and x [n] with what the variables `given` [k][n] say of either taken off.
 
     Ranks are regressed on the ranks given, and what is left over is correlated: what x tells of y beyond them, where
-    relations are monotone. nan where y or x has nothing left that varies, or n < k + 3.
+    relations are monotone. nan where y or x has nothing left that varies, or n < k + 3, where it could be nothing
+    but ±1.
     """
     y, x, *given = (_ranks(v) for v in (y, x, *given))
     if len(y) < len(given) + 3:
@@ -174,12 +175,14 @@ def judge(
     if direction not in DIRECTIONS:
         raise unknown("direction", direction, DIRECTIONS)
     table = np.asarray(table, dtype=float)
-    table = table[np.isfinite(table).all(axis=1)]
+    whole = np.isfinite(table).all(axis=1)
+    table = table[whole]
     seeds, levels = table.shape
     if seeds < FEWEST_SEEDS or levels < fewest_levels:
         change = table[:, -1] - table[:, 0] if seeds and levels else np.array([])
         effect = float(change.mean()) if len(change) else nan
-        needed = FEWEST_SEEDS if levels >= fewest_levels else nan  # more seeds make no trend of two levels
+        hopeless = levels < fewest_levels or (len(whole) and not seeds)  # seeds make no trend of two levels, nor of nan
+        needed = nan if hopeless else FEWEST_SEEDS
         return Verdict("undecided", effect, *paired_interval(change, level), nan, nan, seeds, needed)
     if direction == "stays":
         return _equivalence((table[:, 1:] - table[:, :1]).T, matters, alpha, level)
@@ -206,7 +209,9 @@ def _equivalence(changes: np.ndarray, matters: float, alpha: float, level: float
     low, high = paired_interval(change, level)
     outcome = "supported" if p < alpha else "contradicted" if low > matters or high < -matters else "undecided"
     beyond = matters - abs(change.mean())
-    chances = (1 - alpha, 0.75) if beyond > 0 else ((1 + level) / 2,)  # within ±matters: half of all means are near enough
+    chances = (
+        (1 - alpha, 0.75) if beyond > 0 else ((1 + level) / 2,)
+    )  # within ±matters: half of all means are near enough
     needed = _seeds_needed(beyond, change, *chances) if outcome == "undecided" else nan
     return Verdict(outcome, float(change.mean()), low, high, p, 0.0, len(change), needed)
 

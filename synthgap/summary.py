@@ -203,10 +203,9 @@ def unjudged(table: pd.DataFrame, claim: Claim) -> str:
         lacking = next(filter(None, (missing(table, variable) for variable in _explaining(claim))), "")
         if lacking or len(_explained(table, claim)):
             return lacking
-        return f"no seed has runs enough that differ in it and in {told(claim.explained_by)}"
+        return f"no seed has, for {told(claim.explained_by)}, runs enough that differ"
     if claim.over not in table:
-        named = claim.over == CASE
-        return "overrides took the place of what the cases set" if named else f"this sweep does not vary {claim.over}"
+        return f"this sweep does not vary {claim.over}" + ": overrides set what cases do" * (claim.over == CASE)
     if len(set(table[claim.over]) & set(claim.levels)) < 2:
         return f"this sweep has fewer than two of {claim.over} = {', '.join(map(str, claim.levels))}"
     return next(filter(None, (missing(table, variable) for variable in claim.variables())), "")

@@ -288,6 +288,13 @@ def test_what_does_not_vary_correlates_with_nothing(given):
     assert np.isnan(partial_spearman([3, 1, 4, 1, 5], np.full(5, 2.0), given))
 
 
+def test_so_few_runs_that_any_two_variables_agree_tell_nothing():
+    y, x, z = variables(4)
+    assert np.isnan(partial_spearman(y[:2], x[:2]))
+    assert np.isnan(partial_spearman(y[:3], x[:3], [z[:3]]))
+    assert -1 < partial_spearman(y, x, [z]) < 1
+
+
 def test_what_is_given_entirely_has_nothing_left_to_tell():
     x = np.array([3.0, 1, 4, 1, 5])
     assert np.isnan(partial_spearman([1, 2, 3, 4, 5], x, [2 * x + 1]))
