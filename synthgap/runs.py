@@ -282,7 +282,12 @@ def collect(p: Plan) -> pd.DataFrame:
                 ) from error
             known = {"run_id": task.run_id, "seed": task.config["seed"]} | task.swept
             tables.append(pd.DataFrame(known, index=rows.index).join(rows))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    for column in set(table) - {"value"}:  # a weight may be a number here and a course there: one column has one type
+        kinds = {type(value) for value in table[column].dropna().unique()}
+        if str in kinds and len(kinds) > 1:
+            table[column] = table[column].map(str, na_action="ignore")
+    return table
 
 
 def failures(p: Plan) -> dict[str, dict]:

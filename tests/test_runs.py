@@ -216,6 +216,13 @@ def test_an_arm_may_have_options_that_another_has_not(tmp_path):
     assert [task.swept["loss.align"] for task in plan.tasks] == [None, "[[0, 1], [1, 2]]"]
 
 
+def test_a_column_of_numbers_and_courses_is_text(tmp_path):
+    cells = ("seed=0", "captions.attributes=1", "loss=modgap", "loss.align=0.5,[[0,1],[1,2]]")
+    plan = finish(planned(tmp_path, *cells))
+    assert report.conclude(plan, did=2) == 0
+    assert set(pd.read_parquet(plan.folder / "results.parquet")["loss.align"]) == {"0.5", "[[0, 1], [1, 2]]"}
+
+
 def test_a_failing_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path, capsys):
     plan = finish(planned(tmp_path, "captions.attributes=1", "seed=0", "training.lr=1e30,0.002"))
     bad, good = sorted(plan.tasks, key=lambda task: -task.config["training"]["lr"])
