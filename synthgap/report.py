@@ -44,7 +44,8 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
             footer = (
                 f"standardised coefficients on ranks, {_counted(table)}; blue rises, red falls, pale: interval holds 0"
             )
-            figures.diagram(paths, spec["tiers"], places["diagram"], spec.get("title", study.question), footer)
+            if len(paths):
+                figures.diagram(paths, spec["tiers"], places["diagram"], spec.get("title", study.question), footer)
         _write(table, places["table"])  # last: while it differs from the runs, the others are known to be stale
 
     if points.size and (shown := _levels_table(study, points)):
@@ -52,11 +53,11 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     if judged.size:
         console.print(_verdicts_table(judged))
     for row in fallen.itertuples():
-        console.print(_threshold(row), highlight=False)
+        console.print(_threshold(row), highlight=False, markup=False)
     for claim in study.claims:
         if not summary.compared(table, study, claim):
             why = summary.unjudged(table, claim) or f"no arm of this sweep has two of its levels of {claim.over}"
-            console.print(f"not judged, as {why}: {claim.claim}", highlight=False)
+            console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
@@ -92,7 +93,7 @@ def _threshold(row) -> str:
     where = f"{row.metric} {row.of}".strip() + (f" ({row.arm})" if row.arm else "")
     if not row.seeds_falling:
         return f"{where}: never under {row.share:.0%} of its best, in {row.seeds} seeds"
-    at = f"{row.x:.3f} [{row.low:.3f}, {row.high:.3f}]"
+    at = f"{row.x:.3f}" + (f" [{row.low:.3f}, {row.high:.3f}]" if row.seeds_falling > 1 else "")
     return f"{where}: under {row.share:.0%} of its best at {row.along} {at}, {row.seeds_falling} of {row.seeds} seeds"
 
 

@@ -243,7 +243,7 @@ def thresholds(table: pd.DataFrame, study: Study) -> pd.DataFrame:
             seeds = [falls_under(seed.x, seed.y, asked["share"]) for _, seed in part.groupby("seed")]
             falls = np.array(seeds)[np.isfinite(seeds)]
             mean, interval = falls.mean() if len(falls) else np.nan, paired_interval(falls)
-            known = (asked["metric"], as_text(asked.get("of", "")), asked["share"], told(x), name)
+            known = (asked["metric"], as_text(asked.get("of", "")), asked["share"], told(x | {"label": ""}), name)
             rows.append((*known, mean, *interval, len(falls), len(seeds)))
     return pd.DataFrame(rows, columns=THRESHOLD_COLUMNS)
 
