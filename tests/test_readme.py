@@ -108,12 +108,17 @@ def paper_rows() -> list[str]:
 
 
 def three_rows() -> list[str]:
-    """README's verdicts of the studies with three modalities: a line a claim (and arm)."""
+    """README's verdicts of the studies with three modalities: a line a claim, with all arms in its cells."""
     rows = []
     for name in ("groupwise", "open-and-close", "what-moves-grouping", "caption-richness-3"):
-        for c in pd.read_parquet(ROOT / "figures" / name / "verdicts.parquet").itertuples():
-            effect = f"{c.effect:+.3f} [{c.low:+.3f}, {c.high:+.3f}]"
-            rows.append(f"| {c.claim} | **{c.verdict}** {effect} | {c.p:.0e} ({c.p_floor:.0e}) | {c.seeds} |")
+        judged = pd.read_parquet(ROOT / "figures" / name / "verdicts.parquet")
+        for claim in studies.load(name).claims:
+            cells = []
+            for c in judged[judged.claim.str.startswith(claim.claim)].itertuples():
+                arm = c.claim.removeprefix(claim.claim).strip(" ()")
+                effect = f"{c.effect:+.3f} [{c.low:+.3f}, {c.high:+.3f}]"
+                cells.append((f"{arm}: " * bool(arm) + f"**{c.verdict}** {effect}", f"{c.p:.0e} ({c.p_floor:.0e})"))
+            rows.append(f"| {claim.claim} | {' | '.join('<br>'.join(cell) for cell in zip(*cells, strict=True))} |")
     return rows
 
 

@@ -143,7 +143,7 @@ def test_a_study_of_one_s_own_is_told_whole(tmp_path, capsys):
     plan = runs.plan(study, [*TINY, f"out={tmp_path}"])
     report.introduce(study, tmp_path)
     told = " ".join(capsys.readouterr().out.split())
-    assert "l2m image-text stays over case = cold, warm" in told
+    assert "l2m image-text stays over case = cold → warm" in told
     assert "v_measure digit rises with temperature.init, given l2m image-text" in told
     assert "v_measure digit falls with l2m image-text, among pairs alike in moad image, text" in told
 
