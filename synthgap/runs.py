@@ -186,15 +186,16 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     c, clock = task.config, [perf_counter()]
     loss, settings, batch = LOSSES[c["loss"]["name"]], _settings(c["loss"]), c["training"]["batch"]
     world, tested, device = world_of(c), world_of(c, "test"), c["training"]["device"]
-    (seen, _), (shown, codes) = (observe(p.datasets, c, split) for split in SPLITS)
+    shown, codes = observe(p.datasets, c, "test")
+    seen = None if task.start else observe(p.datasets, c, "train")[0]  # a model that is taken needs no training data
 
     def on_device(observed: dict) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(x).to(device) for name, x in observed.items()}
 
-    first, test = on_device(seen(0)), on_device(shown(0))
+    test, first = on_device(shown(0)), seen and on_device(seen(0))
     clock.append(perf_counter())
 
-    model = build(first, c["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
+    model = build(test, c["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
     model = initialise(model, torch.Generator().manual_seed(c["seeds"]["init"]))
     model = model.to(device, memory_format=torch.channels_last)
     if task.start is None:
