@@ -54,23 +54,24 @@ def test_on_every_combination_they_are_the_best_sums_of_words():
     assert composed.numpy() == pytest.approx(nearest, abs=1e-9)
 
 
-@pytest.mark.parametrize("attributes", [0, 2])
-def test_against_an_explicit_loop_on_captions_that_leave_words_out(attributes):
-    codes = MAD.sample(300, generator(0))
+@pytest.mark.parametrize(("n", "attributes"), [(300, 0), (300, 2), (12, 2)])
+def test_against_an_explicit_loop_on_captions_that_leave_words_out(n, attributes):
+    codes = MAD.sample(n, generator(0))
     tokens = captions.write(MAD, captions.attributes(MAD, "digit", attributes), codes, generator(0, "captions"))
-    x = normalize(torch.randn(300, 6, generator=torch.Generator().manual_seed(0)), dim=1)
+    x = normalize(torch.randn(n, 6, generator=torch.Generator().manual_seed(0)), dim=1)
     groups = [-1] + [f for f, size in enumerate(MAD.sizes) for _ in range(size)]
     centre, words = ideal_words(x, torch.from_numpy(tokens), torch.tensor(groups))
     torch.testing.assert_close(centre, x.mean(0))
     assert words.shape == (1 + len(MAD.words), 6) and words.dtype == x.dtype
     for w, row in enumerate(words):
-        naming = [x[i] for i in range(300) if w in tokens[i]]
-        of_factor = [x[i] for i in range(300) if any(groups[t] == groups[w] for t in tokens[i])]
+        naming = [x[i] for i in range(n) if w in tokens[i]]
+        of_factor = [x[i] for i in range(n) if any(groups[t] == groups[w] for t in tokens[i])]
         if w == 0 or not naming:
             assert (row == 0).all()
         else:
             torch.testing.assert_close(row, torch.stack(naming).mean(0) - torch.stack(of_factor).mean(0))
-    assert (words[11:] == 0).all() == (attributes == 0)  # of digits alone no attribute's word is known
+    known = (words != 0).any(1)
+    assert known[11:].any() == (attributes > 0) and known[1:11].all() == (n == 300)
 
 
 def test_a_word_said_twice_is_said():
@@ -80,6 +81,16 @@ def test_a_word_said_twice_is_said():
         torch.testing.assert_close(again, once)
     centre, words = ideal_words(x, tokens, groups)
     torch.testing.assert_close(prototypes(centre, words, twice), prototypes(centre, words, tokens))
+
+
+def test_padding_says_nothing_whatever_group_it_is_given():
+    _, tokens, groups, _, _ = design((3, 2), 4)
+    tokens[:2, tokens[0].argmax()] = 0  # so that not every caption names both factors
+    x, other = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), groups.clone()
+    other[0] = 1
+    for words in (ideal_words(x, tokens, groups)[1], ideal_words(x, tokens, other)[1]):
+        torch.testing.assert_close(words, ideal_words(x, tokens[:, tokens.any(0)], groups)[1])
+        assert (words[0] == 0).all()
 
 
 @settings(deadline=None, max_examples=30)

@@ -27,7 +27,7 @@ def ideal_words(x: Tensor, tokens: Tensor, groups: Tensor) -> tuple[Tensor, Tens
     factors = groups[:, None] == groups.unique()  # [vocabulary + 1, factors]
     any_of_factor = (naming @ factors.double() > 0).double()
     words = _means(naming, rows) - (factors.double() @ _means(any_of_factor, rows))
-    words[(naming.sum(0) == 0) | (groups < 0)] = 0
+    words[naming.sum(0) == 0] = 0
     return rows.mean(0).to(x.dtype), words.to(x.dtype)
 
 
