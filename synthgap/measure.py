@@ -241,28 +241,33 @@ def _cut(pair: Pair, order: str, k: int, seed: int) -> list[tuple]:
 
 
 def _labelled(pair: Pair) -> list[Callable[[], list[Row]]]:
-    steps = [lambda f=f: _of_factor(pair, f) for f in range(len(pair.labels.space))]
-    return [*steps, lambda: _bias(pair)] if len(steps) > 1 else steps
+    steps = [lambda name=name: _precision(pair, name) for name in pair.z]
+    steps += [lambda f=f: _of_factor(pair, f) for f in range(len(pair.labels.space))]
+    return [*steps, lambda: _bias(pair)] if len(pair.labels.space) > 1 else steps
+
+
+def _precision(pair: Pair, name: str) -> list[Row]:
+    from synthgap.metrics.intramodal import mean_average_precision
+
+    names, codes = pair.labels.space.names, pair.labels.codes[pair.sample.numpy()]
+    values = mean_average_precision(pair.z[name][pair.sample], codes)  # of all factors from one sort
+    return [("map", f"{name} {factor}", value, len(codes)) for factor, value in zip(names, values, strict=True)]
 
 
 def _of_factor(pair: Pair, f: int) -> list[Row]:
-    from synthgap.metrics.intramodal import mean_average_precision, nearest_class_mean
+    from synthgap.metrics.intramodal import nearest_class_mean
 
     z, codes, n = pair.sampled, _values(pair, f), len(pair.sample)
     factor = pair.labels.space.factors[f]
-    rows = []
-    for name, x in z.items():
-        of = f"{name} {factor.name}"
-        rows.append(("map", of, mean_average_precision(x, codes), n))
-        rows.append(("nearest_class_mean", of, nearest_class_mean(x, codes, n // 2), n))
+    within = ((f"{name} {factor.name}", nearest_class_mean(x, codes, n // 2)) for name, x in z.items())
+    rows = [("nearest_class_mean", of, value, n) for of, value in within]
     rows += [(*row, n) for row in _across(z, factor.name, codes)]
     rows.append(("knn", factor.name, metrics.knn(z, codes), n))
     if len(factor) <= MOST_VALUES:
-        few = {name: x[:CLUSTERED] for name, x in z.items()}
+        few, classes = {name: x[:CLUSTERED] for name, x in z.items()}, codes[:CLUSTERED]
+        k = min(len(factor), len(classes))
         for metric, those in (("v_measure", few), ("v_measure_centred", metrics.centred(few))):
-            k = min(len(factor), len(codes[:CLUSTERED]))
-            value = metrics.v_measure(metrics.clusters(those, k), codes[:CLUSTERED])
-            rows.append((metric, factor.name, value, len(codes[:CLUSTERED])))
+            rows.append((metric, factor.name, metrics.v_measure(metrics.clusters(those, k), classes), len(classes)))
     for of, value in _recall(z, torch.from_numpy(codes)):
         rows.append(("recall@1_class", f"{of} {factor.name}", value, n))
     return rows
@@ -389,7 +394,7 @@ def _tell(tables: dict[str, pd.DataFrame], pair: Pair, notes: list[str], scale: 
     console.print(_metrics_table(found[~found.metric.isin(of_factor)]))
     if pair.labels:
         console.print(_factors_table(found[found.metric.isin(of_factor)], pair))
-    console.print(_ablation_table(tables["ablation"], pair))
+    console.print(_ablation_table(tables["ablation"]))
     console.print(f"entropy at scale {scale:g} (1/τ), it and recall@1 among {n:,} candidates", **told)
     for path in written:
         console.print(str(path), **told)
@@ -400,44 +405,42 @@ def _metrics_table(found: pd.DataFrame) -> Table:
     shown = Table(box=None, header_style="bold", padding=(0, 1))
     for name, style in (("metric", None), ("of", None), ("value", None), ("rows", None), ("what it says", "dim")):
         shown.add_column(name, justify="right" if name in ("value", "rows") else "left", style=style, overflow="fold")
-    told = None
+    told = set()
     for row in found.itertuples():
         kind = "gap_share@{k}" if row.metric.startswith("gap_share@") else row.metric
-        what, told = ("" if kind == told else MEANINGS[kind]), kind
+        what = "" if kind in told else MEANINGS[kind]
+        told.add(kind)
         shown.add_row(row.metric, escape(row.of), f"{row.value:.4f}", f"{row.rows_used:,}", what)
     return shown
 
 
 def _factors_table(found: pd.DataFrame, pair: Pair) -> Table:
-    """A line a factor, a column a measure of it."""
-    a, b = pair.z
-    value = {(row.metric, row.of): row.value for row in found.itertuples()}
-    columns = [("map", name) for name in (a, b)]
-    columns += [("nearest_class_mean", of) for of in (a, b, f"{a}-{b}", f"{b}-{a}")]
-    columns += [("recall@1_class", of) for of in (f"{a}-{b}", f"{b}-{a}")]
-    columns += [(metric, "") for metric in ("knn", "v_measure", "v_measure_centred")]
+    """A line a measure, a column a factor with its number of values."""
+    (a, b), space = pair.z, pair.labels.space
     shown = Table(box=None, header_style="bold", padding=(0, 1))
-    shown.add_column("factor (values)", overflow="fold")
-    for metric, of in columns:
-        shown.add_column(escape(f"{metric} {of}".strip().replace("_", " ")), justify="right", overflow="fold")
-    for factor in pair.labels.space.factors:
-        cells = (value.get((metric, f"{of} {factor.name}".strip())) for metric, of in columns)
-        shown.add_row(
-            escape(f"{factor.name} ({len(factor)})"), *("" if cell is None else f"{cell:.3f}" for cell in cells)
-        )
+    for name in ("metric", "of", "rows"):
+        shown.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
+    for factor in space.factors:
+        shown.add_column(escape(f"{factor.name} ({len(factor)})"), justify="right", overflow="fold")
+    value = found.set_index(["metric", "of"]).value.to_dict()
+    for metric, rows in found.drop_duplicates("metric").set_index("metric").rows_used.items():
+        for of in ("", a, b, f"{a}-{b}", f"{b}-{a}"):
+            cells = [value.get((metric, f"{of} {factor}".strip())) for factor in space.names]
+            if any(cell is not None for cell in cells):
+                numbers = ("" if cell is None else f"{cell:.3f}" for cell in cells)
+                shown.add_row(metric, escape(of), f"{rows:,}", *numbers)
     return shown
 
 
-def _ablation_table(ablated: pd.DataFrame, pair: Pair) -> Table:
-    """A line a number of dimensions taken away, those of the largest gap beside random ones."""
-    kinds = list(dict.fromkeys(zip(ablated.metric, ablated.of, strict=True)))
-    value = ablated.set_index(["order", "dimensions", "metric", "of"]).value.to_dict()
+def _ablation_table(ablated: pd.DataFrame) -> Table:
+    """A line a number of dimensions taken away: those of the largest gap beside random ones, means of both directions."""
+    means = ablated.groupby(["order", "metric", "dimensions"], sort=False).value.mean()
+    kinds = [(order, metric) for order in dimensions.ORDERS for metric in dict.fromkeys(ablated.metric)]
     shown = Table(box=None, header_style="bold", padding=(0, 1))
-    shown.add_column("without", justify="right")
-    for order in ("gap", "random"):
-        for metric, of in kinds:
-            shown.add_column(escape(f"{order}: {metric} {of}".replace("_", " ")), justify="right", overflow="fold")
+    shown.add_column("dimensions\nset to 0", justify="right")
+    for order, metric in kinds:
+        name = metric.replace("_", "\n") if metric != "recall@1_instance" else "R@1"
+        shown.add_column(f"{name}\n{'largest gap' if order == 'gap' else order}", justify="right")
     for k in sorted(set(ablated.dimensions)):
-        cells = (value[order, k, *kind] for order in ("gap", "random") for kind in kinds)
-        shown.add_row(str(k), *(f"{cell:.3f}" for cell in cells))
+        shown.add_row(str(k), *(f"{means[order, metric, k]:.3f}" for order, metric in kinds))
     return shown

@@ -21,8 +21,8 @@ def draw(tables: Mapping[str, pd.DataFrame], path: Path, title: str) -> None:
     _by_dimension(axes[0, 0], tables["dimensions"])
     points, at = tables["points"], (axes[0, 1], axes[0, 2], axes[1, 1])
     titles = {
-        "largest means": "each modality's dimension of largest mean",
-        "largest differences": "the two dimensions in which means differ most",
+        "largest means": "largest mean of each modality",
+        "largest differences": "where means differ most",
         "principal components": "principal components of both",
     }
     for axis, (panel, told) in zip(at, titles.items(), strict=True):
@@ -80,7 +80,8 @@ def _ablation(axis, table: pd.DataFrame) -> None:
     handles = [Line2D([], [], color=c, lw=4, label=SCORES[m]) for m, c in zip(metrics, COLOURS, strict=False)]
     names = {"gap": "largest gap first", "random": "random"}
     handles += [Line2D([], [], color="black", ls=style, label=names[order]) for order, style in STYLES.items()]
-    axis.legend(handles=handles, frameon=False, fontsize=8.5)
+    where = dict(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)  # curves may run anywhere inside
+    axis.legend(handles=handles, frameon=False, fontsize=8.5, columnspacing=1.2, **where)
 
 
 def _spectra(axis, table: pd.DataFrame) -> None:
