@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_gen import InputError
+from synthgap import legend
 
 OVERRIDES = """\
 overrides are name=value pairs in Hydra's syntax; several values make a sweep:
@@ -39,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     asked, more = parser.parse_known_args(arguments)  # overrides behind an option, which argparse takes for strangers
     if any(argument.startswith("-") for argument in more) or (more and not hasattr(asked, "overrides")):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
-    asked.overrides += more
+    if more:
+        asked.overrides += more
     return guarded(lambda: asked.do(asked))
 
 
@@ -91,7 +93,26 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--export", choices=("folder", "parquet"), help=what)
             command.add_argument("--to", metavar="DIR", help="where exports go (beside the datasets)")
         command.set_defaults(do=do)
+    what = "gap, dimensions, entropy, retrieval and bias of two matrices of your own"
+    _measure_arguments(
+        commands.add_parser("measure", help=what, description=what, epilog=legend.epilog(), formatter_class=raw)
+    )
     return parser
+
+
+def _measure_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("X", help="a matrix of embeddings, a row an item, see below")
+    command.add_argument("Y", help="another, row i of both a true pair")
+    command.add_argument("--out", metavar="DIR", default="measured", help="where tables and figure go (measured)")
+    command.add_argument("--labels", metavar="FILE", help="what the items are, a column a factor")
+    command.add_argument("--object", metavar="NAME", help="the factor whose bias is measured (the first)")
+    command.add_argument("--names", nargs=2, metavar=("X", "Y"), help="what the modalities are called (by their files)")
+    command.add_argument(
+        "--scale", type=float, default=100, help="1/τ of the softmax, for entropy (100, CLIP's largest)"
+    )
+    command.add_argument("--sample", metavar="N", type=int, default=5000, help="rows compared with rows (5000)")
+    command.add_argument("--seed", type=int, default=0, help="of the sample and of random ablation (0)")
+    command.set_defaults(do=_measure)
 
 
 def _all_options() -> str:
@@ -188,6 +209,17 @@ def _make(asked) -> int:
             with progress.bar(f"{split} export", len(codes), unit=unit) as advance_to:
                 print(export.FORMATS[asked.export](dataset, texts, exports[split], report=advance_to))
     return 0
+
+
+def _measure(asked) -> int:
+    from synthgap import measure
+
+    options = {name: getattr(asked, name) for name in ("labels", "names", "object", "scale", "sample", "seed")}
+    try:
+        return measure.run((asked.X, asked.Y), asked.out, **options)
+    except KeyboardInterrupt:
+        print("interrupted; nothing is written", file=sys.stderr)
+        return 130
 
 
 def _sheet(c: dict, world, root: Path) -> list[Path]:

@@ -1,0 +1,94 @@
+"""The figure of `synthgap measure`: tables in, figure out; no computing here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import fill
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e")
+FIRST, SECOND, THIRD = COLOURS
+STYLES = {"gap": "-", "random": ":"}
+SCORES = {"rmg": "relative gap (rmg)", "recall@1_instance": "R@1", "nearest_class_mean": "class, across modalities"}
+
+
+def draw(tables: Mapping[str, pd.DataFrame], path: Path, title: str) -> None:
+    """Draw the tables of `measure.measure` into `path`, a PNG: the gap by dimension, three planes, ablation, spectra."""
+    figure = Figure(figsize=(14, 8.4), dpi=120, layout="constrained")
+    axes = figure.subplots(2, 3)
+    _by_dimension(axes[0, 0], tables["dimensions"])
+    points, at = tables["points"], (axes[0, 1], axes[0, 2], axes[1, 1])
+    titles = {
+        "largest means": "largest mean of each modality",
+        "largest differences": "where means differ most",
+        "principal components": "principal components of both",
+    }
+    for axis, (panel, told) in zip(at, titles.items(), strict=True):
+        _plane(axis, points[points.panel == panel], told)
+    _ablation(axes[1, 0], tables["ablation"])
+    _spectra(axes[1, 2], tables["spectrum"])
+    for axis in axes.flat:
+        axis.spines[["top"]].set_visible(False)
+        axis.grid(alpha=0.25, lw=0.6)
+    handles = [
+        Line2D([], [], color=colour, lw=4, label=name)
+        for name, colour in zip(dict.fromkeys(points.modality), COLOURS, strict=False)
+    ]
+    axes[0, 1].legend(handles=handles, frameon=False, fontsize=9)
+    figure.suptitle(fill(title, 130), fontsize=12.5)
+    figure.savefig(path)
+
+
+def _by_dimension(axis, table: pd.DataFrame) -> None:
+    ranks = range(1, len(table) + 1)
+    axis.fill_between(ranks, table.difference.abs(), step="mid", color=FIRST, alpha=0.85, lw=0)
+    axis.set(
+        title="where the gap lies", xlabel="dimensions, the largest gap first (log)", xscale="log", xlim=(0.9, None)
+    )
+    axis.set_ylabel("|difference of means|", color=FIRST)
+    axis.set_ylim(0)
+    share = axis.twinx()
+    share.plot(ranks, table.cumulative_share, color=SECOND, lw=1.7)
+    share.set_ylabel("share of the squared gap, cumulative", color=SECOND)
+    share.set_ylim(0, 1.02)
+    share.spines["top"].set_visible(False)
+
+
+def _plane(axis, points: pd.DataFrame, title: str) -> None:
+    for (_, part), colour in zip(points.groupby("modality", sort=False), COLOURS, strict=False):
+        axis.plot(part.x, part.y, ".", color=colour, ms=3, alpha=0.5, mew=0)
+    axis.set(title=title, xlabel=points.x_name.iloc[0], ylabel=points.y_name.iloc[0])
+    axis.spines["right"].set_visible(False)
+
+
+def _ablation(axis, table: pd.DataFrame) -> None:
+    metrics = [metric for metric in SCORES if metric in set(table.metric)]
+    for metric, colour in zip(metrics, COLOURS, strict=False):
+        for order, style in STYLES.items():
+            part = table[(table.metric == metric) & (table.order == order)].groupby("dimensions").value.mean()
+            axis.plot(part.index, part, style, color=colour, lw=1.7, marker="o", ms=3)
+    axis.set_xscale("symlog", base=2, linthresh=1, linscale=0.7)
+    ticks = sorted(set(table.dimensions))
+    ticks = ticks if len(ticks) <= 8 else [0, *ticks[1::2]]
+    axis.set_xticks(ticks, [str(k) for k in ticks])
+    axis.set_xticks([], minor=True)
+    axis.set(title="without some dimensions", xlabel="dimensions set to 0", ylim=(0, 1.02))
+    axis.set_ylabel("mean of both directions")
+    axis.spines["right"].set_visible(False)
+    handles = [Line2D([], [], color=c, lw=4, label=SCORES[m]) for m, c in zip(metrics, COLOURS, strict=False)]
+    names = {"gap": "largest gap first", "random": "random"}
+    handles += [Line2D([], [], color="black", ls=style, label=names[order]) for order, style in STYLES.items()]
+    where = dict(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)  # curves may run anywhere inside
+    axis.legend(handles=handles, frameon=False, fontsize=8.5, columnspacing=1.2, **where)
+
+
+def _spectra(axis, table: pd.DataFrame) -> None:
+    for (_, part), colour in zip(table.groupby("modality", sort=False), COLOURS, strict=False):
+        part = part[part.singular_value > 0]
+        axis.plot(part.component, part.singular_value, color=colour, lw=1.7)
+    axis.set(
+        title="spectrum of each modality, centred", xlabel="component", ylabel="singular value (log)", yscale="log"
+    )
+    axis.spines["right"].set_visible(False)
