@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import yaml
 from matplotlib.figure import Figure
-from safetensors.torch import load_file
+from safetensors.torch import load_model
 
 from data_gen import InputError
 from synthgap import cli
@@ -31,14 +31,14 @@ def embeddings(run: Path, datasets: Path) -> tuple[dict[str, torch.Tensor], list
     """{modality: [SHOWN, D]} of the run's test samples, the object's value of each, and the object's name."""
     try:
         config = yaml.safe_load((run / "config.yaml").read_text())
-        weights = load_file(run / "model.safetensors")
+        (run / "model.safetensors").open("rb").close()
     except OSError as error:
         raise InputError(f"{run} is no folder of a run with its model: {error.strerror} ({error.filename})") from error
     world = world_of(config, "test")
-    shown, codes = observe(datasets, config, "test")
-    inputs = {name: torch.from_numpy(x) for name, x in shown(0).items()}
+    shown, codes = observe(datasets, config, "test")(0)
+    inputs = {name: torch.from_numpy(x) for name, x in shown.items()}
     model = build(inputs, config["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
-    model.load_state_dict(weights)
+    load_model(model, run / "model.safetensors")
     name = object_of(config, world.space)
     return (
         embed(model, {m: x[:SHOWN] for m, x in inputs.items()}),

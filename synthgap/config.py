@@ -115,6 +115,24 @@ class Gram(Anchored):
 
 
 @dataclass
+class Unicl(Anchored):
+    name: str = "unicl"
+    labels: str = option("caption", "what makes rows alike: caption (equal ones), or object (the same value)")
+    alike: str = option("positive", "rows that are alike are positive, all of them, or ignored: no negatives")
+
+
+@dataclass
+class Alignclip(Anchored):
+    name: str = "alignclip"
+    weight: float = option(0.5, "of the separation within modalities (IMSep)")
+    distance: str = option(
+        "factors", "how far apart two are to be: by factors, object, ones (all alike), shuffled (placebo)"
+    )
+    side: str | None = option(None, "the modality that alone is spread, e.g. image (both of a pair)")
+    positive: bool = option(True, "the true pair is among the denominator's terms: in the code it is, in the paper not")
+
+
+@dataclass
 class Voices:
     name: str = "voices"
 
@@ -140,6 +158,95 @@ class Centring:
 class Translation:
     name: str = "translation"
     gap: float = option(0.0, "the mean distance between modalities' means that is forced; 0 closes the gap")
+
+
+@dataclass
+class Whitening:
+    name: str = "whitening"
+    shrinkage: float = option(0.1, "of each modality's covariance towards a multiple of the identity")
+
+
+@dataclass
+class Rotation:
+    name: str = "rotation"
+    seed: int = option(0, "of the one random rotation of the whole space, which keeps every cosine")
+
+
+@dataclass
+class Ablation:
+    name: str = "ablation"
+    dimensions: int = option(1, "how many are set to 0")
+    order: str = option("gap", "those with the largest difference of means first, or random")
+    seed: int = option(0, "of the random order")
+
+
+@dataclass
+class TextComponents:
+    name: str = "text_components"
+    components: int = option(8, "principal components of the texts that all are projected onto")
+
+
+@dataclass
+class IsoClip:
+    name: str = "isoclip"
+    top: int = option(1, "singular directions of the inter-modal operator that are dropped, strongest first")
+    bottom: int = option(0, "and weakest first")
+
+
+@dataclass
+class IsoClipMlp:
+    name: str = "isoclip_mlp"
+    top: int = option(1, "singular directions of the inter-modal operator that are dropped, strongest first")
+    bottom: int = option(0, "and weakest first")
+
+
+@dataclass
+class Features:
+    name: str = "features"
+    whitened: bool = option(False, "whiten what the projection reads, or leave it as it is")
+
+
+@dataclass
+class Inversion:
+    name: str = "inversion"
+    steps: int = option(150, "of AdamW")
+    lr: float = option(0.02, "AdamW's, of the word vector, or of the image's values in [-1, 1]")
+
+
+@dataclass
+class Unshifted:
+    name: str = "none"
+
+
+@dataclass
+class Noise:
+    name: str = "noise"
+    sd: float = option(40.0, "of Gaussian noise on the test images, in steps of 255")
+
+
+@dataclass
+class Blur:
+    name: str = "blur"
+    sigma: float = option(1.0, "of the Gaussian that test images are blurred with, in pixels")
+
+
+@dataclass
+class OtherPen:
+    name: str = "pen"
+    width: float = option(
+        5.0, "of the pen that writes all test images, in pixels of 28 (1.1 to 6; writers' own: 2 to 4)"
+    )
+
+
+@dataclass
+class OtherDigits:
+    name: str = "idx"
+    root: str = option(MISSING, "folder of the IDX files whose digits the test images show")
+
+
+@dataclass
+class Unseen:
+    name: str = "unseen"
 
 
 @dataclass
@@ -193,9 +300,16 @@ class Temperature:
 class Encoder:
     embedding: int = option(64, "dimensions of the shared space: far above the 10.7 bits there are to say")
     channels: int = option(16, "of the first convolution; then twice and four times as many")
+    image: str = option(
+        "conv", "conv (straight into the space), conv-mlp (by way of a bag's MLP), transformer; sounds' too"
+    )
     text: str = option("bag", "bag (blind to word order, as MAD's captions are) or transformer")
-    width: int = option(64, "of word vectors; the transformer has one head each 32")
+    share: str = option(
+        "none", "what modalities have in common: none, projection, or trunk (and projection: SharedCLIP)"
+    )
+    width: int = option(64, "of word and patch vectors; the transformer has one head each 32")
     depth: int = option(2, "transformer blocks")
+    patches: int = option(4, "along each side of an image or a spectrogram that a transformer reads")
 
 
 @dataclass
@@ -241,29 +355,68 @@ class Run:
     loss: Any = MISSING
     speech: Any = MISSING
     posthoc: Any = MISSING
+    shift: Any = MISSING
 
 
 GROUPS = {
     "digits": {"strokes": Strokes, "idx": Idx},
     "captions": {"attributes": Attributes, "fixed": Fixed, "contiguous": Contiguous, "independent": Independent},
-    "loss": {"clip": Clip, "siglip": Siglip, "modgap": Modgap, "gram": Gram},
+    "loss": {
+        "clip": Clip,
+        "unicl": Unicl,
+        "siglip": Siglip,
+        "modgap": Modgap,
+        "gram": Gram,
+        "alignclip": Alignclip,
+    },
     "speech": {"voices": Voices, "recordings": Recordings},
-    "posthoc": {"none": AsTrained, "centring": Centring, "translation": Translation},
+    "posthoc": {
+        "none": AsTrained,
+        "centring": Centring,
+        "translation": Translation,
+        "whitening": Whitening,
+        "rotation": Rotation,
+        "ablation": Ablation,
+        "text_components": TextComponents,
+        "isoclip": IsoClip,
+        "isoclip_mlp": IsoClipMlp,
+        "features": Features,
+        "inversion": Inversion,
+    },
+    "shift": {
+        "none": Unshifted,
+        "noise": Noise,
+        "blur": Blur,
+        "pen": OtherPen,
+        "idx": OtherDigits,
+        "unseen": Unseen,
+    },
 }
+#: Groups of what happens after training: runs that differ in them alone share a model.
+AFTERWARDS = ("posthoc", "shift")
 CHOICES = {
     "images": ("pixels", "symbolic"),
     "temperature.mode": ("learnable", "fixed"),
+    "encoder.image": ("conv", "conv-mlp", "transformer"),
     "encoder.text": ("bag", "transformer"),
+    "encoder.share": ("none", "projection", "trunk"),
     "training.device": ("cpu", "cuda"),
     "mad.variant": VARIANTS,
     "mad.strength": tuple(STRENGTHS),
     "space.test": ("all", "seen", "unseen"),
 }
+#: The same of options that only some options of a group have.
+CHOICES_OF_SOME = {
+    "loss.labels": ("caption", "object"),
+    "loss.alike": ("positive", "ignored"),
+    "loss.distance": ("factors", "object", "ones", "shuffled"),
+    "posthoc.order": ("gap", "random"),
+}
 MODALITIES = ("image", "audio", "text")
 #: Options that hold a mapping with free keys.
 FREE = ("captions.probability", "digits.style")
 #: Where things are kept, not what they are: left out of a run's identity.
-PLACES = ("out", "digits.root", "speech.root")
+PLACES = ("out", "digits.root", "speech.root", "shift.root")
 #: What no run reads: left out of its identity too.
 UNREAD = ("avmnist.validation_images",)
 #: Sections that only avmnist reads.
@@ -364,12 +517,17 @@ def check(config: dict) -> None:
     for key, allowed in CHOICES.items():
         if get(config, key) not in allowed:
             raise unknown(f"value of {key}", get(config, key), allowed)
+    for key, allowed in CHOICES_OF_SOME.items():
+        group, name = key.split(".")
+        if config[group].get(name, allowed[0]) not in allowed:
+            raise unknown(f"value of {key}", get(config, key), allowed)
     for key in ("temperature.init", "training.lr", "temperature.lr"):
         if not 0 < get(config, key) < float("inf"):
             raise InputError(f"{key}={get(config, key)}: it must be above 0")
     if config["temperature"]["mode"] == "learnable" and config["temperature"]["init"] < 0.01:
         raise InputError(f"temperature.init={config['temperature']['init']}: a learnable one is kept at 0.01 or above")
-    for key in ("encoder.embedding", "encoder.channels", "encoder.width", "encoder.depth", "training.epochs"):
+    sizes = (f"encoder.{name}" for name in ("embedding", "channels", "width", "depth", "patches"))
+    for key in (*sizes, "training.epochs"):
         if get(config, key) < 1:
             raise InputError(f"{key}={get(config, key)}: it must be at least 1")
     for key in ("seeds.data", "seeds.init", "seeds.order"):
@@ -398,18 +556,70 @@ def check(config: dict) -> None:
         raise InputError(f"image.components={components}: it must be a whole number from 1 to 784, or null for all")
     if not snr_db >= -100:
         raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels from -100 on, or inf for no noise")
-    if not 0 <= config["posthoc"].get("gap", 0) <= 10:
-        raise InputError(f"posthoc.gap={config['posthoc']['gap']}: it must lie in [0, 10]")
     _check_loss(config["loss"])
-    if config["encoder"]["text"] == "transformer" and config["encoder"]["width"] % max(
-        1, config["encoder"]["width"] // 32
+    _check_afterwards(config)
+    _check_encoder(config["encoder"], config["images"])
+
+
+def _check_encoder(encoder: dict, images: str) -> None:
+    reading = {key: encoder[key] for key in ("image", "text")}
+    if "transformer" in reading.values() and encoder["width"] % max(1, encoder["width"] // 32):
+        raise InputError(f"encoder.width={encoder['width']}: a transformer needs a multiple of 32")
+    if images == "symbolic" and reading["image"] != "transformer":
+        reading["image"] = "conv-mlp"  # a bag's
+    if encoder["share"] != "none" and reading not in (
+        {"image": "conv-mlp", "text": "bag"},
+        {"image": "transformer", "text": "transformer"},
     ):
-        raise InputError(f"encoder.width={config['encoder']['width']}: a transformer needs a multiple of 32")
+        raise InputError(
+            f"encoder.share={encoder['share']} needs encoders that end alike: encoder.image=conv-mlp and "
+            "encoder.text=bag, or both transformer"
+        )
+
+
+def _check_afterwards(config: dict) -> None:
+    """Of what is done to embeddings, and of what is shown to a trained model."""
+    posthoc, shift, size = config["posthoc"], config["shift"], config["encoder"]["embedding"]
+    for name, low, high, kind in (
+        ("gap", 0, 10, ""),
+        ("shrinkage", 0, 1, ""),
+        ("dimensions", 0, size - 1, "a whole number "),
+        ("components", 1, size, "a whole number "),
+        ("top", 0, size - 1, "a whole number "),
+        ("bottom", 0, size - 1 - posthoc.get("top", 0), "a whole number "),
+        ("steps", 1, 10**6, "a whole number "),
+        ("seed", 0, 2**63 - 1, "a whole number "),
+    ):
+        if name in posthoc and not low <= posthoc[name] <= high:
+            raise InputError(f"posthoc.{name}={posthoc[name]}: it must be {kind}from {low} to {high}")
+    if not 0 < posthoc.get("lr", 1) < float("inf"):
+        raise InputError(f"posthoc.lr={posthoc['lr']}: it must be above 0")
+    for name in ("sd", "sigma"):
+        if not 0 < shift.get(name, 1) < float("inf"):
+            raise InputError(f"shift.{name}={shift[name]}: it must be above 0")
+    if config["images"] == "symbolic" and shift["name"] not in ("none", "unseen"):
+        raise InputError(f"shift={shift['name']} changes what is seen, and images=symbolic has nothing to see")
+    if not 1.1 <= shift.get("width", 2) <= 6:
+        raise InputError(f"shift.width={shift['width']}: it must lie in [1.1, 6] pixels")
+    if shift["name"] == "pen" and (config["digits"]["name"] != "strokes" or config["world"] != "mad"):
+        raise InputError("shift=pen is for the generated digits of world=mad: leave digits=strokes")
+    if shift["name"] == "idx" and config["world"] not in ("mad", "avmnist"):
+        raise InputError(f"shift={shift['name']} is for world=mad or avmnist, not for {config['world']}")
+    if posthoc["name"] == "isoclip_mlp" and "transformer" in (config["encoder"]["image"], config["encoder"]["text"]):
+        raise InputError(
+            "posthoc=isoclip_mlp is for trunks that read vectors: encoder.image and text without transformer"
+        )
+    if shift["name"] == "unseen" and not config["space"]["held_out"]:
+        raise InputError("shift=unseen needs space.held_out above 0: nothing is unseen")
 
 
 def _check_loss(loss: dict) -> None:
     if loss["anchor"] not in (None, *MODALITIES):
         raise unknown("value of loss.anchor", loss["anchor"], ("null", *MODALITIES))
+    if loss.get("side") not in (None, *MODALITIES):
+        raise unknown("value of loss.side", loss["side"], ("null", *MODALITIES))
+    if not 0 <= loss.get("weight", 0) < float("inf"):
+        raise InputError(f"loss.weight={loss['weight']}: it must be at least 0")
     if not 0 <= loss.get("smoothing", 0) < 1:
         raise InputError(f"loss.smoothing={loss['smoothing']}: it must lie in [0, 1)")
     if not isfinite(loss.get("bias", 0)):
@@ -451,6 +661,11 @@ def get(config: Mapping, key: str) -> Any:
     return config
 
 
+def as_trained(config: dict) -> dict:
+    """The same config with nothing done afterwards: that of the run whose model it shares."""
+    return config | {group: {"name": "none"} for group in AFTERWARDS}
+
+
 def run_id(config: dict, identity: dict) -> str:
     """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
     kept = deepcopy(config)
@@ -459,8 +674,9 @@ def run_id(config: dict, identity: dict) -> str:
         (kept[section] if section else kept).pop(name, None)
     if config["world"] != "avmnist":
         kept = {k: v for k, v in kept.items() if k not in OF_AVMNIST}
-    if config["posthoc"]["name"] == "none":
-        del kept["posthoc"]
+    for group in AFTERWARDS:
+        if config[group]["name"] == "none":
+            del kept[group]
     if config["images"] == "symbolic":
         kept["digits"] = None  # nobody looks at them
     if config["world"] not in ("mad", "avmnist"):

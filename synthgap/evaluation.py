@@ -1,11 +1,12 @@
 """All metrics of one trained model, as tidy rows (metric, of, value)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from data_gen import FactorSpace, World, captions
 from data_gen.captions import Policy
@@ -13,11 +14,26 @@ from data_gen.information import critic_on, ideal_critic, information
 from data_gen.seeds import generator
 from synthgap import metrics
 from synthgap.encoders import Encoders
-from synthgap.posthoc import Maps
+from synthgap.observations import known_of
+from synthgap.posthoc import (
+    Maps,
+    effective_rank,
+    gap_share,
+    ideal_words,
+    largest_differences,
+    largest_means,
+    neighbour_distance,
+    prototypes,
+    published_neighbour_distance,
+    published_prototypes,
+    random_neighbour_distance,
+    separability,
+)
 from synthgap.training import Loss, embed
 
 Row = tuple[str, str, float]
 TEXT = "text"
+QUERIES = 1000  # that search within a modality: the first samples, among all
 
 
 def evaluate(
@@ -35,8 +51,8 @@ def evaluate(
     """Rows of everything that is measured on embeddings. inputs: {modality: [N, …]}, image and text among them; codes:
     [N, F]. Pairs are named in the order of the inputs.
 
-    loss: (embeddings, scale) → scalar. The held-out loss is taken on batches of the training size, as InfoNCE grows with
-    the batch. posthoc: fits what is done to the embeddings before all else, a map a modality.
+    loss: (embeddings, scale, known=…) → scalar. The held-out loss is taken on batches of the training size, as InfoNCE grows
+    with the batch. posthoc: fits what is done to the embeddings before all else, a map a modality.
     """
     space, z = world.space, embed(model, inputs)
     maps = posthoc(z) if posthoc else {}
@@ -46,9 +62,9 @@ def evaluate(
 
     z = mapped(z)
     pairs, device = list(combinations(z, 2)), z["image"].device
-    blocks = zip(*(embedding.split(batch) for embedding in z.values()), strict=True)
-    batches = [dict(zip(z, block, strict=True)) for block in blocks][: max(1, len(codes) // batch)]
-    same_caption = torch.from_numpy(captions.equal(inputs[TEXT].cpu().numpy())).to(device)
+    told = known_of(space, object, codes, inputs[TEXT].cpu().numpy())
+    told = {name: torch.from_numpy(x).to(device) for name, x in told.items()}
+    batches = list(zip(_batches(z, batch), _batches(told, batch), strict=True))[: max(1, len(codes) // batch)]
     rows = [
         (gap.__name__, f"{a}-{b}", gap(z[a], z[b]))
         for a, b in pairs
@@ -56,7 +72,7 @@ def evaluate(
     ]
     rows += [
         ("logit_scale", "", scale),
-        ("loss", "", float(np.mean([float(loss(block, torch.tensor(scale))) for block in batches]))),
+        ("loss", "", float(np.mean([float(loss(x, torch.tensor(scale), known=known)) for x, known in batches]))),
     ]
     for name, embedding in z.items():
         about = _about(world, name)
@@ -67,14 +83,13 @@ def evaluate(
                 ("moad", name, metrics.moad(embedding, codes[:, about], factors, object)),
                 ("moad_pooled", name, metrics.moad_pooled(embedding, codes[:, about], factors, object)),
             ]
-    classes = torch.from_numpy(codes[:, space.index(object)]).to(device)
     for query, candidate in [direction for a, b in pairs for direction in ((a, b), (b, a))]:
         of, asked, there = f"{query}-{candidate}", z[query], z[candidate]
         rows += [
             ("entropy", of, metrics.logit_entropy(asked, there, scale)),
-            ("recall@1", of, metrics.recall_at_k(asked, there, 1, same_caption)),
+            ("recall@1", of, metrics.recall_at_k(asked, there, 1, told["caption"])),
             ("recall@1_instance", of, metrics.recall_at_k(asked, there, 1)),
-            ("recall@1_class", of, metrics.recall_at_k(asked, there, 1, classes)),
+            ("recall@1_class", of, metrics.recall_at_k(asked, there, 1, told["object"])),
         ]
     words = torch.arange(1, len(space.words) + 1, device=device)[:, None]
     prompts = mapped(embed(model, {TEXT: words}))[TEXT]
@@ -85,7 +100,15 @@ def evaluate(
             of = of_modality + factor.name
             rows.append(("zero_shot", of, metrics.zero_shot(x, prompts[of_factor], codes[:, f])))
             rows.append(("probe", of, metrics.linear_probe(x, codes[:, f], len(x) // 2)))
-    return rows + grouping(z, codes, space, object)
+    rows += grouping(z, codes, space, object)
+    rows += composition(z, prompts, told, inputs[TEXT], world, object)
+    return rows + by_dimension(z) + within(z, codes, world)
+
+
+def _batches(given: dict[str, Tensor], size: int) -> Iterator[dict[str, Tensor]]:
+    return (
+        dict(zip(given, parts, strict=True)) for parts in zip(*(x.split(size) for x in given.values()), strict=True)
+    )
 
 
 def _about(world: World, modality: str) -> np.ndarray:
@@ -109,6 +132,84 @@ def grouping(z: dict[str, Tensor], codes: np.ndarray, space: FactorSpace, object
         if factor.name != object:
             of_factor = metrics.clusters(z, len(factor))
             rows.append(("v_measure", factor.name, metrics.v_measure(of_factor, codes[:, f])))
+    return rows
+
+
+def composition(
+    z: dict[str, Tensor], prompts: Tensor, told: dict[str, Tensor], tokens: Tensor, world: World, object: str
+) -> list[Row]:
+    """Rows of how images and texts lay out what they mean: are the neighbours of a value the same values in both, among
+    those of the object and among all words (`random`: texts shuffled; `published`: as the published code counts); and what
+    do ideal words, composed of the captions' embeddings, read of the images (`published`: moved by the gap, not normalised).
+
+    prompts: unit-norm one-word captions of all the space's words, [words, D]. told: what is known of the samples, as
+    `known_of` has it. tokens: their captions, [N, L].
+    """
+    space, image, about, rows = world.space, z["image"], _about(world, "image"), []
+    of_factor = [slice(first, first + len(factor)) for first, factor in zip(space.offsets, space.factors, strict=True)]
+    means = [_means(image, told["factors"][:, f], len(factor)) for f, factor in enumerate(space.factors)]
+    for of, factors in ((object, [space.index(object)]), ("words", about)):
+        x, y = (torch.cat([part[f] for f in factors]) for part in (means, [prompts[words] for words in of_factor]))
+        there = x.isfinite().all(1)
+        if there.sum() > 2:
+            rows += [
+                ("neighbour_distance", of, neighbour_distance(x[there], y[there])),
+                ("neighbour_distance_random", of, random_neighbour_distance(x[there], y[there])),
+                ("neighbour_distance_published", of, published_neighbour_distance(x[there], y[there])),
+            ]
+    groups = np.repeat(np.arange(-1, len(space)), [1, *map(len, space.factors)])  # the first is the padding's
+    centre, words = ideal_words(z[TEXT], tokens, torch.from_numpy(groups))
+    composed = prototypes(centre, words, tokens)
+    rows += [
+        ("alignment_ideal", f"image-{TEXT}", metrics.alignment(image, composed)),
+        ("recall@1_ideal", f"image-{TEXT}", metrics.recall_at_k(image, composed, 1, told["caption"])),
+    ]
+    alone = torch.arange(1, len(space.words) + 1, device=tokens.device)[:, None]
+    gap = image.mean(0) - z[TEXT].mean(0)
+    ideal, published = prototypes(centre, words, alone), published_prototypes(centre, words, alone, gap)
+    for f in about:
+        codes = told["factors"][:, f].cpu()
+        rows += [
+            ("zero_shot_ideal", space.names[f], metrics.zero_shot(image, ideal[of_factor[f]], codes)),
+            ("zero_shot_ideal_published", space.names[f], metrics.zero_shot(image, published[of_factor[f]], codes)),
+        ]
+    return rows
+
+
+def _means(x: Tensor, codes: Tensor, values: int) -> Tensor:
+    """Unit-norm mean of the rows of each value, [values, D]; nan where there are none."""
+    sums = x.new_zeros(values, x.shape[1]).index_add_(0, codes, x)
+    return torch.where(torch.bincount(codes, minlength=values)[:, None] > 0, normalize(sums, dim=1), torch.nan)
+
+
+def by_dimension(z: dict[str, Tensor]) -> list[Row]:
+    """Rows of single dimensions: how much of the gap the first and the first four hold (`gap_share@k`), how well two tell
+    the modalities apart (of the largest means, and of the largest differences of means), and how many each modality uses."""
+    rows = [("effective_rank", name, effective_rank(x)) for name, x in z.items()]
+    for a, b in combinations(z, 2):
+        x, y, of = z[a], z[b], f"{a}-{b}"
+        rows += [(f"gap_share@{k}", of, gap_share(x, y, k)) for k in (1, 4) if k <= x.shape[1]]
+        if x.shape[1] > 1:
+            rows += [
+                ("separability_means", of, separability(x, y, largest_means(x, y))),
+                ("separability_differences", of, separability(x, y, largest_differences(x, y))),
+            ]
+    return rows
+
+
+def within(z: dict[str, Tensor], codes: np.ndarray, world: World, asked: dict[str, Tensor] | None = None) -> list[Row]:
+    """Rows of search (`map`, the first samples asking) and classification (`ncm`) within each modality, by factor.
+
+    asked: {modality: [QUERIES, D]}, other representations of the samples that ask; without any, their own embeddings.
+    """
+    rows = []
+    for name, x in z.items():
+        about = _about(world, name)
+        queries = (asked or {}).get(name, x[:QUERIES])
+        found = metrics.mean_average_precision(x, codes[:, about], queries)
+        of = [("" if name == "image" else f"{name} ") + world.space.names[f] for f in about]
+        rows += [("map", of[i], value) for i, value in enumerate(found)]
+        rows += [("ncm", of[i], metrics.nearest_class_mean(x, codes[:, f], len(x) // 2)) for i, f in enumerate(about)]
     return rows
 
 

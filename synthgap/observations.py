@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from data_gen import FactorSpace, InputError, World, avmnist, captions, mad, store, worlds
@@ -44,7 +45,8 @@ def splits_of(config: dict) -> tuple[str, ...]:
 
 
 def world_of(config: dict, split: str = "train") -> World:
-    """The world that a config names, with its factors distributed and shown as `space` says."""
+    """The world that a config names, with its factors distributed and shown as `space` says, and its test as `shift` does."""
+    config = _shifted(config) if split == "test" else config
     name, symbolic = config["world"], config["images"] == "symbolic"
     kind = name if name in ("mad", "avmnist") else FILE
     for option, heeded in HEEDED.items():
@@ -63,6 +65,21 @@ def world_of(config: dict, split: str = "train") -> World:
         if not symbolic and world.render is None:
             raise InputError(f"world={name} has no render; give images=symbolic, or the world a render")
     return _distributed(world, config, split)
+
+
+def _shifted(config: dict) -> dict:
+    """The config of the world that the test shows: of other digits, another pen, or unseen combinations."""
+    shift = config["shift"]
+    match shift["name"]:
+        case "pen":
+            return config | {
+                "digits": config["digits"] | {"style": config["digits"]["style"] | {"pen": shift["width"]}}
+            }
+        case "idx":
+            return config | {"digits": {"name": "idx", "root": shift["root"]}}
+        case "unseen":
+            return config | {"space": config["space"] | {"test": "unseen"}}
+    return config
 
 
 def _refuse(config: dict, option: str, why: str) -> None:
@@ -167,8 +184,8 @@ def captions_of(config: dict, codes: np.ndarray, split: str, *epoch: int) -> np.
     return captions.write(space, policy_of(config, space), codes, chance)
 
 
-def observe(datasets: Path, config: dict, split: str) -> tuple[Callable[[int], dict], np.ndarray]:
-    """What encoders see of a split, by epoch: epoch → {modality: array [N, …]}, and codes [N, F] of the first epoch.
+def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[dict[str, np.ndarray], np.ndarray]]:
+    """What encoders see of a split, by epoch: epoch → {modality: array [N, …]}, and its codes [N, F].
 
     The same in every epoch, unless the world has a `look` of its own at each.
     """
@@ -180,12 +197,31 @@ def observe(datasets: Path, config: dict, split: str) -> tuple[Callable[[int], d
     else:
         dataset = store.load(store.make(datasets, world, number, split, seed))
         first, codes = {"image": dataset.images, **dataset.others}, world.space.codes(dataset.table)
+    if split == "test":
+        first["image"] = _disturbed(first["image"], config["shift"], generator(seed, "shift"))
     first["text"] = captions_of(config, codes, split)
 
-    def at(epoch: int) -> dict:
+    def at(epoch: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         if world.look is None or epoch == 0:
-            return first
+            return first, codes
         image, now = world.look(first["image"], codes, generator(seed, "look", split, epoch))
-        return first | {"image": image, "text": captions_of(config, now, split, epoch)}
+        return first | {"image": image, "text": captions_of(config, now, split, epoch)}, now
 
-    return at, codes
+    return at
+
+
+def _disturbed(images: np.ndarray, shift: dict, chance: np.random.Generator) -> np.ndarray:
+    """Images uint8 [N, H, W, 3] in noise, or out of focus; all else as they are."""
+    match shift["name"]:
+        case "noise":
+            noise = shift["sd"] * chance.standard_normal(images.shape, dtype=np.float32)
+            return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
+        case "blur":
+            return np.stack([cv2.GaussianBlur(image, (0, 0), shift["sigma"]) for image in images])
+    return images
+
+
+def known_of(space: FactorSpace, object: str, codes: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
+    """What a loss may be told of samples with codes [N, F] and captions tokens [N, L]: their factors [N, F], the object's
+    value [N] and a number of the caption [N], equal where captions are."""
+    return {"factors": codes, "object": codes[:, space.index(object)], "caption": captions.equal(tokens)}

@@ -116,7 +116,8 @@ def introduce(study: Study, out: Path) -> None:
 def _tested(claim: Claim) -> str:
     what = told({"metric": claim.metric, "of": claim.of})
     if not claim.explained_by:
-        return f"{what} {claim.direction} over {claim.over} = {' → '.join(map(str, claim.levels))}"
+        where = "".join(f", {key}={value}" for key, value in claim.where.items())
+        return f"{what} {claim.direction} over {claim.over} = {' → '.join(map(str, claim.levels))}{where}"
     text = f"{what} {claim.direction} with {told(claim.explained_by)}"
     if claim.matched:
         return f"{text}, among pairs alike in {told(claim.matched)} within {claim.matched['within']}"

@@ -26,7 +26,7 @@ from data_gen import InputError, store
 from data_gen.seeds import generator
 from synthgap import config as configs
 from synthgap import studies
-from synthgap.observations import SPLITS, dataset_of, object_of, observe, policy_of, world_of
+from synthgap.observations import SPLITS, dataset_of, known_of, object_of, observe, policy_of, world_of
 from synthgap.studies import CASE, Study
 
 
@@ -34,7 +34,8 @@ from synthgap.studies import CASE, Study
 class Task:
     """One run: its id, its resolved config and its place in the sweep (one value a swept parameter).
 
-    start: the run whose model it takes instead of training one, where something is done to its embeddings afterwards.
+    start: the run whose model it takes instead of training one, where something is done to its embeddings afterwards, or
+    it is shown something else than it was trained on.
     """
 
     run_id: str
@@ -69,16 +70,17 @@ def plan(study: Study, overrides: Sequence[str]) -> Plan:
     tasks = {}
     for cell in cells:
         resolved = configs.resolve(constant, {key: value for key, value in cell.items() if key != CASE})
-        world, _ = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told now
+        world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told
         resolved["captions"]["object"] = object_of(resolved, world.space)
         policy_of(resolved, world.space)
-        run_id = configs.run_id(resolved, world.identity)
+        identity = world.identity if resolved["shift"]["name"] == "none" else world.identity | {"test": tested.identity}
+        run_id = configs.run_id(resolved, identity)
         places = {key: cell[CASE] if key == CASE else _place(resolved, key) for key in swept}
         if CASE in cell and run_id in tasks:
             raise InputError(f"cases {tasks[run_id].swept[CASE]!r} and {cell[CASE]!r} of {study.name} are the same run")
         start = None
-        if resolved["posthoc"]["name"] != "none":
-            trained = resolved | {"posthoc": {"name": "none"}}
+        if any(resolved[group]["name"] != "none" for group in configs.AFTERWARDS):
+            trained = configs.as_trained(resolved)
             start = Task(configs.run_id(trained, world.identity), trained | {"study": study.name}, places)
         tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
     return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()))
@@ -175,24 +177,30 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     # torch costs two seconds to import, so only workers do
     import numpy as np
     import torch
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_model, save_model
 
     from synthgap.encoders import build, initialise
-    from synthgap.evaluation import evaluate, floors
+    from synthgap.evaluation import QUERIES, evaluate, floors, within
     from synthgap.losses import LEARNT, LOSSES
-    from synthgap.posthoc import POSTHOC
+    from synthgap.posthoc import HEADS, POSTHOC, SEARCHES, heads
     from synthgap.training import settings_at, train
 
     c, clock = task.config, [perf_counter()]
     loss, settings, batch = LOSSES[c["loss"]["name"]], _settings(c["loss"]), c["training"]["batch"]
-    world, tested, device = world_of(c), world_of(c, "test"), c["training"]["device"]
-    shown, codes = observe(p.datasets, c, "test")
-    seen = None if task.start else observe(p.datasets, c, "train")[0]  # a model that is taken needs no training data
+    world, tested, device, object = world_of(c), world_of(c, "test"), c["training"]["device"], c["captions"]["object"]
 
-    def on_device(observed: dict) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(x).to(device) for name, x in observed.items()}
+    def on_device(arrays: dict) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(x).to(device) for name, x in arrays.items()}
 
-    test, first = on_device(shown(0)), seen and on_device(seen(0))
+    def seen_in(epoch: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        shown, codes = seen(epoch)
+        return on_device(shown), on_device(known_of(world.space, object, codes, shown["text"]))
+
+    shown, codes = observe(p.datasets, c, "test")(0)
+    test = on_device(shown)
+    if task.start is None:  # a model that is taken needs no training data
+        seen = observe(p.datasets, c, "train")
+        first, known = seen_in(0)
     clock.append(perf_counter())
 
     model = build(test, c["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
@@ -208,37 +216,48 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
             settings=settings,
             order=generator(c["seeds"]["order"], "order"),
             watched={name: x[:500] for name, x in test.items()},
-            anew=None if world.look is None else lambda epoch: on_device(seen(epoch)),
+            known=known,
+            anew=None if world.look is None else seen_in,
         )
         scale, settings = trained.scale, trained.settings
-        save_file({name: x.contiguous() for name, x in model.state_dict().items()}, folder / "model.safetensors")
+        save_model(model, folder / "model.safetensors")
         trained.trajectory.to_parquet(folder / "trajectory.parquet")
-        change, course = None, _course(trained.trajectory)
+        course = _course(trained.trajectory)
     else:
-        place, method = p.folder / task.start.run_id, c["posthoc"]
+        place, course = p.folder / task.start.run_id, []
         if not p.done(task.start):
             raise RuntimeError(f"the run whose model it takes failed: {_failure(p.failure(task.start))['reason']}")
-        model.load_state_dict(load_file(place / "model.safetensors", device=device))
-        measured = pd.read_parquet(place / "metrics.parquet").set_index("metric").value
-        scale = measured["logit_scale"]
-        settings = settings_at(settings, 1.0) | {name: measured[f"logit_{name}"] for name in LEARNT if name in settings}
-        change, course = partial(POSTHOC[method["name"]], **_settings(method)), []
+        load_model(model, place / "model.safetensors", device=device)
+        measured = pd.read_parquet(place / "metrics.parquet")
+        learnt = measured[measured.of == ""].set_index("metric").value
+        scale = learnt["logit_scale"]
+        settings = settings_at(settings, 1.0) | {name: learnt[f"logit_{name}"] for name in LEARNT if name in settings}
     clock.append(perf_counter())
 
-    rows = evaluate(
-        model,
-        test,
-        codes,
-        tested,
-        object=object_of(c, world.space),
-        loss=partial(loss, **settings),
-        scale=scale,
-        batch=batch,
-        posthoc=change,
-    )
-    rows += [(f"logit_{name}", "", x) for name, x in settings.items() if name in LEARNT]
-    rows += course
-    rows += floors(world, tested, policy_of(c, world.space), codes, shown(0)["text"], batch, c["loss"]["anchor"])
+    method, done = c["posthoc"]["name"], _settings(c["posthoc"])
+    if method in SEARCHES:  # not a space of all modalities, so there is nothing else to measure
+        gallery, asked = SEARCHES[method](model, test, queries=QUERIES, **done)
+        rows = within(gallery, codes, tested, asked)
+    else:
+        if method in HEADS:
+            done["heads"] = heads(model)
+        rows = evaluate(
+            model,
+            test,
+            codes,
+            tested,
+            object=object,
+            loss=partial(loss, **settings),
+            scale=scale,
+            batch=batch,
+            posthoc=partial(POSTHOC[method], **done) if method in POSTHOC else None,
+        )
+        rows += [(f"logit_{name}", "", x) for name, x in settings.items() if name in LEARNT]
+        rows += course
+    if task.start:
+        before = measured[measured.metric == "map"].set_index("of").value
+        rows += [("map_gain", of, value - before[of]) for metric, of, value in rows if metric == "map"]
+    rows += floors(world, tested, policy_of(c, world.space), codes, shown["text"], batch, c["loss"]["anchor"])
     clock.append(perf_counter())
     parts = np.diff(clock)
     rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]

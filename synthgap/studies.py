@@ -1,7 +1,7 @@
 """A study: a question, a grid of runs, claims and a figure, read from one YAML file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -14,6 +14,7 @@ from synthgap import config
 from synthgap.statistics import DIRECTIONS, TRENDS
 
 CASE = "case"  # the swept parameter that holds the names of cases
+METRIC = "metric"  # what a claim ranges over that compares metrics of the same runs
 #: kinds of a figure's panel → the keys that only they have
 PANELS = {"levels": ("ideal",), "cases": (), "path": (), "scatter": ("colour",)}
 
@@ -22,7 +23,10 @@ PANELS = {"levels": ("ideal",), "cases": (), "path": (), "scatter": ("colour",)}
 class Claim:
     """`metric` of `of` falls, rises or stays over the `levels` of the swept parameter `over` (or of `case`), by `matters`.
 
-    of: one, or several whose mean is taken. A list of metrics has one for each level, and `of` may then, too.
+    of: one, or several whose mean is taken. A list of metrics has one for each level, and `of` may then, too. Over
+    `metric`, the levels are metrics of the same runs, and all are of the same.
+
+    where: swept parameters and the value that each must have; other runs do not count.
 
     A claim of explanation has no levels: over all runs of a seed, `metric` falls or rises with `explained_by`, in partial
     rank correlation given the variables `given`, or among pairs of runs that are `matched` in one. A variable is {metric,
@@ -37,6 +41,7 @@ class Claim:
     source: str
     over: str = ""
     levels: tuple = ()
+    where: Mapping = field(default_factory=dict)
     explained_by: str | Mapping = ""
     given: tuple = ()
     matched: Mapping | None = None
@@ -46,7 +51,7 @@ class Claim:
         n = len(self.levels)
         if isinstance(self.metric, str):
             return [{"metric": self.metric, "of": self.of}] * n
-        of = [self.of] * n if isinstance(self.of, str) else self.of
+        of = [self.of] * n if isinstance(self.of, str) or self.over == METRIC else self.of
         return [{"metric": metric, "of": some} for metric, some in zip(self.metric, of, strict=True)]
 
 
@@ -145,8 +150,17 @@ def _claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
         raise InputError(f"{where} has both levels and an explanation; make two claims of it")
     kind = ("explained_by",) if explains else ("over", "levels")
     more = ("given", "matched") if explains else ()
-    required, optional = ("claim", "metric", *kind, "direction"), ("of", "matters", "source", *more)
+    if isinstance(raw, dict) and raw.get("over") == METRIC:
+        if METRIC in raw:
+            raise InputError(f"{where} is over metric, so its levels are the metrics; leave out 'metric'")
+        raw = raw | {METRIC: raw.get("levels")}
+    required, optional = ("claim", METRIC, *kind, "direction"), ("of", "matters", "source", "where", *more)
     raw = {"of": "", "matters": 0.0, "source": source} | _mapping(raw, where, required=required, optional=optional)
+    for key, value in _mapping(raw.get("where", {}), f"where of {where}").items():
+        if key not in swept:
+            raise unknown(f"swept parameter in where of {where}", key, swept)
+        if value not in swept[key]:
+            raise unknown(f"value of {key} in where of {where}", str(value), dict.fromkeys(map(str, swept[key])))
     if raw["direction"] not in (allowed := TRENDS if explains else DIRECTIONS):
         raise unknown(f"direction in {where}" + " of explanation" * explains, raw["direction"], allowed)
     _number(raw, "matters", where)
@@ -167,7 +181,7 @@ def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
         if level not in swept.get(CASE, ()):
             raise unknown(f"case in {where}", level, dict.fromkeys(swept.get(CASE, ())))
     for key in ("metric", "of") if isinstance(raw["metric"], list) else ():
-        if isinstance(raw[key], list) and len(raw[key]) != len(levels):
+        if isinstance(raw[key], list) and len(raw[key]) != len(levels) and raw["over"] != METRIC:
             raise InputError(
                 f"{where} has {len(raw[key])} of {key!r} for {len(levels)} levels; give one, or one a level"
             )

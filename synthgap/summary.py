@@ -17,7 +17,7 @@ from synthgap.statistics import (
     path_coefficients,
     within_seed_interval,
 )
-from synthgap.studies import CASE, Claim, Study, as_text, told, x_of
+from synthgap.studies import CASE, METRIC, Claim, Study, as_text, told, x_of
 
 IDEAL = "ideal critic"
 DOTS = ["panel", "kind", "curve", "arm", "label", "seed", "x", "value"]
@@ -181,12 +181,16 @@ def compared(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
     """
     if unjudged(table, claim):
         return {}
+    table = _where(table, claim)
     if claim.explained_by:
         seeds = _explained(table, claim)
         return {"": np.stack([0 * seeds, seeds], axis=1)}
     found = {}
     for arm, part in table.groupby(arms(table, study, claim.over), sort=False):
-        there = {level: rows for level, rows in part.groupby(claim.over) if level in claim.levels}
+        if claim.over == METRIC:
+            there = dict.fromkeys(claim.levels, part)
+        else:
+            there = {level: rows for level, rows in part.groupby(claim.over) if level in claim.levels}
         values = [
             of_runs(there[level], variable).groupby(_runs(there[level]).seed).mean()
             for level, variable in zip(claim.levels, claim.variables(), strict=True)
@@ -199,16 +203,28 @@ def compared(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
 
 def unjudged(table: pd.DataFrame, claim: Claim) -> str:
     """Why this table cannot speak to a claim; empty where it can, in some arm at least."""
+    table = _where(table, claim)
+    if table.empty:
+        return f"this sweep has no runs of {', '.join(f'{key}={value}' for key, value in claim.where.items())}"
     if claim.explained_by:
         lacking = next(filter(None, (missing(table, variable) for variable in _explaining(claim))), "")
         if lacking or len(_explained(table, claim)):
             return lacking
         return f"no seed has, for {told(claim.explained_by)}, runs enough that differ"
+    if claim.over == METRIC:
+        return next(filter(None, (missing(table, variable) for variable in claim.variables())), "")
     if claim.over not in table:
         return f"this sweep does not vary {claim.over}" + ": overrides set what cases do" * (claim.over == CASE)
     if len(set(table[claim.over]) & set(claim.levels)) < 2:
         return f"this sweep has fewer than two of {claim.over} = {', '.join(map(str, claim.levels))}"
     return next(filter(None, (missing(table, variable) for variable in claim.variables())), "")
+
+
+def _where(table: pd.DataFrame, claim: Claim) -> pd.DataFrame:
+    """The rows of the runs that count for a claim."""
+    for key, value in claim.where.items():
+        table = table[table[key] == value] if key in table else table[:0]
+    return table
 
 
 def _explaining(claim: Claim) -> list[str | Mapping]:

@@ -43,15 +43,17 @@ def train(
     settings: dict,
     order: np.random.Generator,
     watched: dict[str, Tensor],
-    anew: Callable[[int], dict[str, Tensor]] | None = None,
+    known: dict[str, Tensor] | None = None,
+    anew: Callable[[int], tuple[dict[str, Tensor], dict[str, Tensor]]] | None = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Trained:
     """Train in place on `inputs` {modality: [N, …]}, whole epochs of full batches in the given order.
 
     temperature, training: the config's sections of those names. settings: the loss's, which `settings_at` brings up to date
     at each step; those in `LEARNT` are learnt from where they stand, even where the temperature is fixed. watched:
-    a small held-out batch on which the gap's trajectory is measured. anew: epoch → the inputs of that epoch, where they
-    are not the same in all (from epoch 1 on). `report(share of the steps done)` is called now and then.
+    a small held-out batch on which the gap's trajectory is measured. known: {what: [N, …]}, given to the loss as `known` of
+    its batch, if at all. anew: epoch → inputs and known of that epoch, where they are not the same in all (from epoch 1
+    on). `report(share of the steps done)` is called now and then.
     """
     log_scale = torch.tensor(-log(temperature["init"]), device=training["device"], requires_grad=True)
     if temperature["mode"] == "fixed":
@@ -69,12 +71,13 @@ def train(
 
     for epoch in range(training["epochs"]):
         if anew and epoch:
-            inputs = anew(epoch)
+            inputs, known = anew(epoch)
         shuffled = torch.from_numpy(order.permutation(n)).to(training["device"])
         for rows in shuffled[: n // batch * batch].split(batch):
             with torch.autocast(training["device"], torch.bfloat16, enabled=training["bf16"]):
                 embeddings = model({name: x[rows] for name, x in inputs.items()})
-            value = loss(embeddings, log_scale.exp(), **settings_at(settings, step / steps) | learnt)
+            told = {"known": {name: x[rows] for name, x in known.items()}} if known else {}
+            value = loss(embeddings, log_scale.exp(), **settings_at(settings, step / steps) | learnt, **told)
             if step % every == 0 or step == steps - 1:
                 now = {"loss": value.item(), "logit_scale": log_scale.exp().item()} | _items(learnt)
                 if not isfinite(now["loss"]):
@@ -101,11 +104,14 @@ def settings_at(settings: dict, share: float) -> dict:
 
 
 def embed(model: Encoders, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """{modality: [N, …]} → {modality: unit-norm [N, D]} without gradients, in blocks that keep the memory flat."""
-    n = len(next(iter(inputs.values())))
+    """{modality: [N, …]} → {modality: unit-norm [N, D]} without gradients."""
+    return {name: in_blocks(lambda rows, name=name: model({name: rows})[name], x) for name, x in inputs.items()}
+
+
+def in_blocks(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """function(x) [N, …] without gradients, in blocks of rows that keep the memory flat."""
     with torch.no_grad():
-        blocks = [model({name: x[i : i + 500] for name, x in inputs.items()}) for i in range(0, n, 500)]
-    return {name: torch.cat([block[name] for block in blocks]) for name in inputs}
+        return torch.cat([function(rows) for rows in x.split(500)])
 
 
 def _items(numbers: dict[str, Tensor]) -> dict[str, float]:

@@ -15,15 +15,15 @@ def anchors(embeddings: dict[str, Tensor], anchor: str | None) -> list[str]:
     return list(embeddings) if anchor is None else [anchor]
 
 
-def pairs(embeddings: dict[str, Tensor], anchor: str | None = None) -> list[tuple[Tensor, Tensor]]:
-    """The pairs of modalities in their order: all, or those with the anchor."""
+def pairs(embeddings: dict[str, Tensor], anchor: str | None = None) -> list[tuple[str, str]]:
+    """The names of the pairs of modalities, in their order: all, or those with the anchor."""
     chosen = anchors(embeddings, anchor)
-    return [(embeddings[a], embeddings[b]) for a, b in combinations(embeddings, 2) if a in chosen or b in chosen]
+    return [(a, b) for a, b in combinations(embeddings, 2) if a in chosen or b in chosen]
 
 
 def pairwise(
     loss: Callable[..., Tensor], embeddings: dict[str, Tensor], *arguments, anchor: str | None = None, **settings
 ) -> Tensor:
     """Mean of a two-modality loss over all pairs of modalities, or over those with the anchor; a scalar."""
-    values = [loss(x, y, *arguments, **settings) for x, y in pairs(embeddings, anchor)]
+    values = [loss(embeddings[a], embeddings[b], *arguments, **settings) for a, b in pairs(embeddings, anchor)]
     return sum(values) / len(values)

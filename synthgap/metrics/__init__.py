@@ -4,6 +4,7 @@ from synthgap.metrics.bias import moad, moad_pooled, separation
 from synthgap.metrics.clustering import centred, clusters, knn, nmi, single_modality_clusters, v_measure
 from synthgap.metrics.entropy import logit_entropy
 from synthgap.metrics.gap import alignment, l2i, l2m, rmg, uniformity
+from synthgap.metrics.intramodal import mean_average_precision, nearest_class_mean
 from synthgap.metrics.probes import linear_probe, zero_shot
 from synthgap.metrics.projection import pca
 from synthgap.metrics.retrieval import recall_at_k
@@ -17,8 +18,10 @@ __all__ = [
     "l2m",
     "linear_probe",
     "logit_entropy",
+    "mean_average_precision",
     "moad",
     "moad_pooled",
+    "nearest_class_mean",
     "nmi",
     "pca",
     "recall_at_k",

@@ -14,13 +14,13 @@ def mean_average_precision(
     """Mean average precision of ranking all *other* rows of the gallery by cosine, in [0, 1].
 
     gallery: unit-norm [N, D]. codes: one value index a row, [N]; or those of several factors, [N, F], for F numbers from
-    one sort. queries: other representations of the same rows, unit-norm [N, D] (None: the gallery itself). Row j ≠ i is
+    one sort. queries: other representations of the first rows, unit-norm [≤ N, D] (None: the gallery itself). Row j ≠ i is
     right for query i if their codes agree; precision is taken at every right answer of the full ranking, and queries
     without any are left out (nan if all are). Equally near rows rank by their number, which favours none if rows are in
     random order. Row blocks keep the memory at 512·N. (The evaluation of Mistretta et al. 2025 and of IsoCLIP, 2026.)
     """
     codes, queries = torch.as_tensor(codes, device=gallery.device), gallery if queries is None else queries
-    if not len(gallery) == len(codes) == len(queries):
+    if not len(gallery) == len(codes) >= len(queries):
         rows = f"{len(gallery)}, {len(codes)} and {len(queries)}"
         raise InputError(f"gallery, codes and queries must be of the same rows, got {rows}")
     factors = codes.reshape(len(codes), -1).T.contiguous()

@@ -1,0 +1,72 @@
+"""AlignCLIP's loss (Eslami & de Melo 2025): CLIP's, and a rescaled separation within each modality (IMSep)."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from synthgap.losses.clip import clip
+from synthgap.losses.pairs import pairs
+
+#: what distance D_ij rescales how far apart i and j are to be: the share of factors in which they differ, whether their
+#: objects differ, 1 for all (no rescaling), or the share of factors of other samples (the placebo)
+DISTANCES = ("factors", "object", "ones", "shuffled")
+
+
+def alignclip(
+    embeddings: dict[str, Tensor],
+    scale: Tensor | float,
+    *,
+    known: dict[str, Tensor],
+    anchor: str | None = None,
+    weight: float = 0.5,
+    distance: str = "factors",
+    side: str | None = None,
+    positive: bool = True,
+) -> Tensor:
+    """CLIP's loss + weight · the mean of both sides' `separation`, over the pairs with the anchor (or all); a scalar.
+
+    embeddings: {modality: unit-norm [B, D]}, row i of all a true tuple. known: {factors: int64 [B, F], object: [B]}. side:
+    the modality that alone is spread, and then counts as it does among both. The paper has the sum of CLIP's two
+    directions + ½ · the sum of both sides: with weight ½, twice this. Its text has images alone, and the positive left
+    out; its code both, and kept.
+    """
+    d, values = distances(known, distance), []
+    for pair in pairs(embeddings, anchor):
+        values.append(clip(*(embeddings[name] for name in pair), scale))
+        for name, other in (pair, pair[::-1]):
+            if side in (None, name):
+                spread = separation(embeddings[name], embeddings[other], d, scale, positive=positive)
+                values[-1] = values[-1] + weight / 2 * spread
+    return sum(values) / len(values)
+
+
+def separation(x: Tensor, y: Tensor, d: Tensor, scale: Tensor | float, *, positive: bool = True) -> Tensor:
+    """Mean over i of −log(e_ii / Σ_j e_ij), e_ii = exp(scale · x_i·y_i), e_ij = exp(scale · D_ij · x_i·x_j), in nats; a scalar.
+
+    x, y: unit-norm [B, D], row i of both a true pair; x is what is spread. d: [B, B] in [0, 1]; what is alike (D = 0) is a
+    negative of constant weight, and not driven apart. positive: e_ii is in the sum over j, else only j ≠ i are, and the
+    value may be negative.
+    """
+    truth = scale * (x * y).sum(1)
+    itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
+    others = (scale * d * (x @ x.T)).to(truth.dtype)
+    if positive:
+        logits = torch.where(itself, truth[:, None], others)
+        return cross_entropy(logits, torch.arange(len(x), device=x.device))
+    return (others.masked_fill(itself, -torch.inf).logsumexp(1) - truth).mean()
+
+
+def distances(known: dict[str, Tensor], distance: str) -> Tensor:
+    """D [B, B] in [0, 1] of samples whose factors [B, F] and object [B] are known; one of `DISTANCES`.
+
+    The paper has 1 − the cosine of frozen sentence embeddings of the captions, which is only as good as what captions say;
+    here the factors are known themselves. *shuffled* gives each sample its neighbour's factors: as batches come in random
+    order, the same distances between the wrong samples.
+    """
+    if distance == "object":
+        return (known["object"][:, None] != known["object"]).float()
+    factors = known["factors"].roll(1, 0) if distance == "shuffled" else known["factors"]
+    if distance == "ones":
+        return torch.ones(len(factors), len(factors), device=factors.device)
+    differ = [codes[:, None] != codes for codes in factors.T]
+    return sum(one.float() for one in differ) / len(differ)

@@ -1,0 +1,91 @@
+"""What else than its embeddings can be searched within a modality, and what can ask.
+
+In `SEARCHES` each takes a model, {modality: inputs [N, …]}, how many of the first samples ask, and its settings by name → the
+gallery, {modality: unit-norm [N, D]}, and what asks, {modality: unit-norm [queries, D]}.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from synthgap.encoders import Bag, Encoder, Encoders
+from synthgap.posthoc.inversion import invert
+from synthgap.posthoc.isoclip import band, head_matrix, linearised
+from synthgap.posthoc.whitening import whiten
+from synthgap.training import embed, in_blocks
+
+Found = tuple[dict[str, Tensor], dict[str, Tensor]]
+TEXT = "text"
+
+
+def heads(model: Encoders) -> dict[str, Tensor]:
+    """The projection of each modality as a matrix, its bias the last column: {modality: [D, features + 1]}."""
+    return {name: head_matrix(encoder.projection) for name, encoder in model.by_modality.items()}
+
+
+def features(model: Encoders, inputs: dict[str, Tensor], *, queries: int, whitened: bool) -> Found:
+    """What the projections read, whitened or as it is, brought to length 1: what a modality knew before it met others."""
+    found = {name: in_blocks(model.by_modality[name].features, x) for name, x in inputs.items()}
+    found = {name: normalize(whiten(x)(x) if whitened else x, dim=1) for name, x in found.items()}
+    return found, {name: x[:queries] for name, x in found.items()}
+
+
+def isoclip_mlp(model: Encoders, inputs: dict[str, Tensor], *, queries: int, top: int, bottom: int) -> Found:
+    """IsoCLIP of heads that are not linear: of trunk and projection together, to first order at the mean of what they read.
+
+    z loses what the dropped directions give to first order, W f − Ŵ f, and keeps what is not linear; for a linear head that
+    is Ŵ f. Needs trunks that read vectors: an MLP's, or none.
+    """
+    read, given, at = {}, {}, {}
+    for name, x in inputs.items():
+        encoder = model.by_modality[name]
+        read[name] = in_blocks(encoder.adapter, x)
+        given[name] = in_blocks(encoder, x)
+        at[name] = linearised(_head(encoder), read[name].mean(0)).double()
+    others = [name for name in inputs if name != TEXT]
+    kept = {name: band(at[name], at[TEXT], top, bottom)[0] for name in others}
+    kept[TEXT] = band(at[others[0]], at[TEXT], top, bottom)[1]
+    found = {}
+    for name, f in read.items():
+        f = torch.cat([f, f.new_ones(len(f), 1)], dim=1).double()
+        found[name] = normalize(given[name] - f @ (at[name] - kept[name]).T, dim=1).float()
+    return found, {name: x[:queries] for name, x in found.items()}
+
+
+def _head(encoder: Encoder) -> Callable[[Tensor], Tensor]:
+    return lambda f: encoder.projection(encoder.trunk(f[None]))[0]
+
+
+def inversion(model: Encoders, inputs: dict[str, Tensor], *, queries: int, steps: int, lr: float) -> Found:
+    """The embeddings are the gallery; an image (or sound) asks as the word that the text encoder would need to reach it
+    (OTI), a text as the image that the image encoder would need (OVI)."""
+    found, asked = embed(model, inputs), {}
+    for name, z in found.items():
+        by = "image" if name == TEXT else TEXT
+        encode, start = _free_input(model.by_modality[by], inputs[by])
+        asked[name] = torch.cat([invert(encode, start, some, steps=steps, lr=lr) for some in z[:queries].split(500)])
+    return found, asked
+
+
+def _free_input(encoder: Encoder, inputs: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+    """An encoder as a function of one word vector a row, or of one picture with values in [−1, 1]; and the mean of those
+    there are, to start from."""
+    if inputs.dtype != torch.int64:
+        picture = torch.stack([rows.float().mean(0) for rows in inputs.split(500)]).mean(0, keepdim=True)
+        return lambda v: normalize(encoder((v + 1) * 127.5), dim=1), picture / 127.5 - 1
+    word = encoder.adapter.words.weight[1:].detach().mean(0)
+    if isinstance(encoder, Bag):
+        return lambda v: normalize(encoder.projection(encoder.trunk(v)), dim=1), word
+
+    def encode(v: Tensor) -> Tensor:
+        alone = (v + encoder.adapter.positions[0])[:, None]
+        real = torch.ones(alone.shape[:2], dtype=torch.bool, device=v.device)
+        return normalize(encoder.projection(encoder.trunk((alone, real))), dim=1)
+
+    return encode, word
+
+
+#: name in `posthoc=…` → what it searches with
+SEARCHES = {"features": features, "isoclip_mlp": isoclip_mlp, "inversion": inversion}
