@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from pyarrow.compute import list_value_length
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from data_gen import Factor, FactorSpace, InputError
@@ -25,17 +24,6 @@ from data_gen.errors import unknown
 BLOCK = 8192  # rows read at once
 MATRICES, LABELS = (".npy", ".npz", ".safetensors", ".parquet"), (".csv", ".parquet", ".npy")
 CONTAINERS = MATRICES[1:]
-DAMAGE = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    SyntaxError,
-    BadZipFile,
-    SafetensorError,
-    pa.ArrowException,
-)
 STRINGS = (pa.types.is_string, pa.types.is_large_string)
 
 
@@ -120,7 +108,7 @@ def _there(path: Path, endings: Iterable[str]) -> None:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[None]:
-    """Turns what readers raise at a damaged file into a line."""
+    """Turns what readers raise at a damaged file, which is anything from zlib.error to tokenize.TokenError, into a line."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -129,7 +117,7 @@ def _whole(path: Path) -> Iterator[None]:
         raise
     except PermissionError as error:
         raise InputError(f"{path}: may not be read") from error
-    except DAMAGE as error:
+    except Exception as error:
         raise InputError(f"{path} is damaged, or no {path.suffix} file: {error}") from error
 
 
@@ -169,7 +157,7 @@ def _npy(path: Path, name: None) -> tuple[Iterable, tuple[int, ...]]:
 
 
 def _npz(path: Path, name: str | None) -> tuple[Iterable, tuple[int, ...]]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         array = archive[_chosen(path, name, {key: _npz_shape(archive, key) for key in archive.files}, "array")]
     return _blocks(array), array.shape
 

@@ -128,7 +128,14 @@ def measure(pair: Pair, scale: float, seed: int = 0) -> dict[str, pd.DataFrame]:
 # --- input -------------------------------------------------------------------------------------------------------
 
 
-def _read(places, names, labels, object, sample, seed) -> tuple[Pair, list[str]]:
+def _read(
+    places: tuple[str, str],
+    names: tuple[str, str] | None,
+    labels: str | None,
+    object: str | None,
+    sample: int,
+    seed: int,
+) -> tuple[Pair, list[str]]:
     """Both matrices on the sphere, what they are called, and what had to be done to them."""
     names = names or _names(places)
     if names[0] == names[1] or not all(names):
@@ -177,8 +184,10 @@ def _to_sphere(x: Tensor, name: str, place: str) -> str | None:
 def _writable(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".probe-{os.getpid()}"
-    probe.touch()
-    probe.unlink()
+    try:
+        probe.touch()
+    finally:
+        probe.unlink(missing_ok=True)
     return folder
 
 
@@ -377,7 +386,8 @@ def _write(tables: dict[str, pd.DataFrame], folder: Path, title: str) -> list[Pa
 def _title(pair: Pair) -> str:
     a, b = pair.z
     n, d = pair.z[a].shape
-    return f"{a} and {b}: {n:,} pairs of {d} dimensions, {len(pair.sample):,} of them where rows are compared with rows"
+    sampled = "" if len(pair.sample) == n else f", {len(pair.sample):,} of them where rows are compared with rows"
+    return f"{a} and {b}: {n:,} pairs of {d} dimensions{sampled}"
 
 
 def _tell(tables: dict[str, pd.DataFrame], pair: Pair, notes: list[str], scale: float, written: list[Path]) -> None:

@@ -8,10 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e")
-FIRST, SECOND, THIRD = COLOURS
+COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e")  # of modalities: the first two
 STYLES = {"gap": "-", "random": ":"}
-SCORES = {"rmg": "relative gap (rmg)", "recall@1_instance": "R@1", "nearest_class_mean": "class, across modalities"}
+SCORES = {"rmg": "relative gap (rmg)", "recall@1_instance": "R@1", "nearest_class_mean": "nearest class mean"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], path: Path, title: str) -> None:
@@ -43,15 +42,15 @@ def draw(tables: Mapping[str, pd.DataFrame], path: Path, title: str) -> None:
 
 def _by_dimension(axis, table: pd.DataFrame) -> None:
     ranks = range(1, len(table) + 1)
-    axis.fill_between(ranks, table.difference.abs(), step="mid", color=FIRST, alpha=0.85, lw=0)
+    axis.fill_between(ranks, table.difference.abs(), step="mid", color=COLOURS[2], alpha=0.85, lw=0)
     axis.set(
         title="where the gap lies", xlabel="dimensions, the largest gap first (log)", xscale="log", xlim=(0.9, None)
     )
-    axis.set_ylabel("|difference of means|", color=FIRST)
+    axis.set_ylabel("|difference of means|", color="#a06a14")
     axis.set_ylim(0)
     share = axis.twinx()
-    share.plot(ranks, table.cumulative_share, color=SECOND, lw=1.7)
-    share.set_ylabel("share of the squared gap, cumulative", color=SECOND)
+    share.plot(ranks, table.cumulative_share, color="black", lw=1.7)
+    share.set_ylabel("share of the squared gap, cumulative")
     share.set_ylim(0, 1.02)
     share.spines["top"].set_visible(False)
 
@@ -85,9 +84,9 @@ def _ablation(axis, table: pd.DataFrame) -> None:
 
 
 def _spectra(axis, table: pd.DataFrame) -> None:
-    for (_, part), colour in zip(table.groupby("modality", sort=False), COLOURS, strict=False):
-        part = part[part.singular_value > 0]
-        axis.plot(part.component, part.singular_value, color=colour, lw=1.7)
+    modalities = table[table.singular_value > 0].groupby("modality", sort=False)
+    for (_, part), colour, style in zip(modalities, COLOURS, ("-", "--"), strict=False):  # they often lie on each other
+        axis.plot(part.component, part.singular_value, style, color=colour, lw=1.7)
     axis.set(
         title="spectrum of each modality, centred", xlabel="component", ylabel="singular value (log)", yscale="log"
     )
