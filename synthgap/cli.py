@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_gen import InputError
-from synthgap import legend
+from synthgap.measure import legend
 
 OVERRIDES = """\
 overrides are name=value pairs in Hydra's syntax; several values make a sweep:
@@ -212,11 +212,11 @@ def _make(asked) -> int:
 
 
 def _measure(asked) -> int:
-    from synthgap import measure
+    from synthgap.measure import measures
 
     options = {name: getattr(asked, name) for name in ("labels", "names", "object", "scale", "sample", "seed")}
     try:
-        return measure.run((asked.X, asked.Y), asked.out, **options)
+        return measures.run((asked.X, asked.Y), asked.out, **options)
     except KeyboardInterrupt:
         print("interrupted; nothing is written", file=sys.stderr)
         return 130

@@ -19,7 +19,8 @@ from torch.nn.functional import normalize
 
 from data_gen import InputError
 from data_gen.seeds import generator
-from synthgap import cli, legend, matrices, metrics
+from synthgap import cli, metrics
+from synthgap.measure import legend, matrices
 from synthgap.posthoc import dimensions
 from synthgap.posthoc.translation import centring, translation
 
@@ -118,7 +119,7 @@ def test_numbers_of_classes_against_a_slow_loop(here):
     means = np.stack([x[:30][of[:30] == c].mean(0) for c in range(3)])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     right = [(means @ y[i]).argmax() == of[i] for i in range(30, N)]
-    assert found.value["nearest_class_mean", "image-text class"] == pytest.approx(np.mean(right))
+    assert found.value["ncm", "image-text class"] == pytest.approx(np.mean(right))
     precisions = []
     for i in range(N):
         others = sorted((j for j in range(N) if j != i), key=lambda j: -float(x[i] @ x[j]))

@@ -61,10 +61,13 @@ def _object(space: FactorSpace, name: str) -> int:
 
 def _sums(x: Tensor, codes: np.ndarray | Tensor) -> tuple[float, float, float, float]:
     """Sum of cosines and number of the ordered distinct pairs: those with equal codes, then all."""
-    x, codes, n = x.double(), torch.as_tensor(codes, device=x.device), len(x)
-    by_value = x.new_zeros(int(codes.max()) + 1, x.shape[1]).index_add_(0, codes, x)
+    codes, n, itself = torch.as_tensor(codes, device=x.device), len(x), 0.0
+    by_value = x.new_zeros(int(codes.max()) + 1, x.shape[1], dtype=torch.float64)
+    for rows, values in zip(x.split(2**14), codes.split(2**14), strict=True):  # a copy in float64 of few rows is small
+        rows = rows.double()
+        by_value.index_add_(0, values, rows)
+        itself += float(rows.square().sum())
     counts = torch.bincount(codes).double()
-    itself = float(x.square().sum())
     same = float(by_value.square().sum()) - itself
     every = float(by_value.sum(0).square().sum()) - itself
     return same, float(counts.square().sum()) - n, every, float(n * (n - 1))

@@ -31,8 +31,9 @@ def rmg(x: Tensor, y: Tensor) -> float:
 
 
 def _distance_within(x: Tensor) -> float:
-    n, x = len(x), x.double()
-    return float(1 - (x.sum(0).square().sum() - x.square().sum()) / (n * (n - 1))) / 2
+    n, blocks = len(x), x.split(2**14)  # of which a copy in float64 is small
+    total, itself = sum(rows.double().sum(0) for rows in blocks), sum(rows.double().square().sum() for rows in blocks)
+    return float(1 - (total.square().sum() - itself) / (n * (n - 1))) / 2
 
 
 def uniformity(x: Tensor) -> float:

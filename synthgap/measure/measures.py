@@ -22,8 +22,9 @@ from torch import Tensor
 
 from data_gen import FactorSpace, InputError
 from data_gen.seeds import generator
-from synthgap import matrices, measure_figure, metrics, progress
-from synthgap.legend import MEANINGS
+from synthgap import metrics, progress
+from synthgap.measure import figure, matrices
+from synthgap.measure.legend import MEANINGS
 from synthgap.posthoc import dimensions
 from synthgap.posthoc.translation import centring, translation
 
@@ -256,20 +257,18 @@ def _labelled(pair: Pair) -> list[Callable[[], list[Row]]]:
 
 
 def _precision(pair: Pair, name: str) -> list[Row]:
-    from synthgap.metrics.intramodal import mean_average_precision
 
     names, codes = pair.labels.space.names, pair.labels.codes[pair.sample.numpy()]
-    values = mean_average_precision(pair.z[name][pair.sample], codes)  # of all factors from one sort
+    values = metrics.mean_average_precision(pair.z[name][pair.sample], codes)  # of all factors from one sort
     return [("map", f"{name} {factor}", value, len(codes)) for factor, value in zip(names, values, strict=True)]
 
 
 def _of_factor(pair: Pair, f: int) -> list[Row]:
-    from synthgap.metrics.intramodal import nearest_class_mean
 
     z, codes, n = pair.sampled, _values(pair, f), len(pair.sample)
     factor = pair.labels.space.factors[f]
-    within = ((f"{name} {factor.name}", nearest_class_mean(x, codes, n // 2)) for name, x in z.items())
-    rows = [("nearest_class_mean", of, value, n) for of, value in within]
+    within = ((f"{name} {factor.name}", metrics.nearest_class_mean(x, codes, n // 2)) for name, x in z.items())
+    rows = [("ncm", of, value, n) for of, value in within]
     rows += [(*row, n) for row in _across(z, factor.name, codes)]
     rows.append(("knn", factor.name, metrics.knn(z, codes), n))
     if len(factor) <= MOST_VALUES:
@@ -284,14 +283,13 @@ def _of_factor(pair: Pair, f: int) -> list[Row]:
 
 def _across(z: dict[str, Tensor], factor: str, codes: np.ndarray) -> list[tuple[str, str, float]]:
     """Class means of one half of the sample in one modality, the nearest of them to the other half in the other."""
-    from synthgap.metrics.intramodal import nearest_class_mean
 
     half = len(codes) // 2
     return [
         (
-            "nearest_class_mean",
+            "ncm",
             f"{a}-{b} {factor}",
-            nearest_class_mean(torch.cat([z[a][:half], z[b][half:]]), codes, half),
+            metrics.nearest_class_mean(torch.cat([z[a][:half], z[b][half:]]), codes, half),
         )
         for a, b in _directions(z)
     ]
@@ -377,7 +375,7 @@ def _write(tables: dict[str, pd.DataFrame], folder: Path, title: str) -> list[Pa
     try:
         for name, table in tables.items():
             table.to_csv(partial / f"{name}.csv", index=False)
-        measure_figure.draw(tables, partial / "measure.png", title)
+        figure.draw(tables, partial / "measure.png", title)
         return [path.replace(folder / path.name) for path in sorted(partial.iterdir())]
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -399,7 +397,7 @@ def _tell(tables: dict[str, pd.DataFrame], pair: Pair, notes: list[str], scale: 
         console.print(note, **told)
     n, of_factor = len(pair.sample), set()
     if pair.labels:
-        of_factor = {"map", "nearest_class_mean", "knn", "v_measure", "v_measure_centred", "recall@1_class"}
+        of_factor = {"map", "ncm", "knn", "v_measure", "v_measure_centred", "recall@1_class"}
     found = tables["metrics"]
     console.print(_metrics_table(found[~found.metric.isin(of_factor)]))
     if pair.labels:

@@ -10,11 +10,11 @@ from matplotlib.lines import Line2D
 
 COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e")  # of modalities: the first two
 STYLES = {"gap": "-", "random": ":"}
-SCORES = {"rmg": "relative gap (rmg)", "recall@1_instance": "R@1", "nearest_class_mean": "nearest class mean"}
+SCORES = {"rmg": "relative gap (rmg)", "recall@1_instance": "R@1", "ncm": "nearest class mean"}
 
 
 def draw(tables: Mapping[str, pd.DataFrame], path: Path, title: str) -> None:
-    """Draw the tables of `measure.measure` into `path`, a PNG: the gap by dimension, three planes, ablation, spectra."""
+    """Draw the tables of `measures.measure` into `path`, a PNG: the gap by dimension, three planes, ablation, spectra."""
     figure = Figure(figsize=(14, 8.4), dpi=120, layout="constrained")
     axes = figure.subplots(2, 3)
     _by_dimension(axes[0, 0], tables["dimensions"])

@@ -14,7 +14,7 @@ MEANINGS = {
     "entropy": "how unsure the softmax over all candidates is, in nats, 0 to ln(candidates) (sample)",
     "recall@1_instance": "share of queries whose own partner is the nearest of all candidates (sample)",
     "map": "mean average precision of finding the same value within the modality (sample)",
-    "nearest_class_mean": "accuracy on half the sample of the nearest class mean of the other half; also across modalities",
+    "ncm": "accuracy on half the sample of the nearest class mean of the other half; also across modalities",
     "knn": "accuracy of the five nearest neighbours, both modalities pooled (sample)",
     "v_measure": "do clusters of both modalities follow the labels? 0 to 1; factors of up to 200 values (sample, ≤ 2,000)",
     "v_measure_centred": "the same with each modality's mean taken off: is it the gap alone that hides them?",
