@@ -6,6 +6,20 @@ import torch
 from synthgap.encoders import Bag, ConvAudio, ConvImage, Encoders, Transformer, build, initialise
 
 SIZES = dict(vocabulary=26, width=64, embedding=24)
+PIXELS, SOUND = torch.zeros(5, 28, 28, 3, dtype=torch.uint8), torch.zeros(5, 112, 112, dtype=torch.uint8)
+OPTIONS = dict(embedding=24, channels=8, image="conv", text="bag", share="none", width=64, depth=1, patches=4)
+
+
+def built(inputs, **options):
+    return build(inputs, OPTIONS | options, vocabulary=26, longest=8)
+
+
+def reader(x, kind="transformer"):
+    """A single encoder, of words as texts are read or of pixels."""
+    words = x.dtype == torch.int64
+    return built({"text" if words else "image": x}, **{"text" if words else "image": kind}, depth=2).by_modality[
+        "text" if words else "image"
+    ]
 
 
 def seeded(module, seed=0):
@@ -24,8 +38,13 @@ def tokens(n=5, length=6, seed=0):
         (ConvAudio(bands=112, frames=112, channels=16, embedding=24), torch.zeros(5, 112, 112, dtype=torch.uint8)),
         (ConvAudio(bands=40, frames=100, channels=8, embedding=24), torch.zeros(5, 40, 100, dtype=torch.uint8)),
         (Bag(**SIZES), tokens()),
-        (Transformer(**SIZES, longest=6, depth=2), tokens()),
-        (Transformer(**SIZES, longest=6, depth=1), tokens(length=1)),
+        (reader(tokens()), tokens()),
+        (reader(tokens()), tokens(length=1)),
+        (reader(PIXELS), PIXELS),
+        (reader(PIXELS, "conv-mlp"), PIXELS),
+        (reader(torch.zeros(5, 33, 50, 3, dtype=torch.uint8)), torch.zeros(5, 33, 50, 3, dtype=torch.uint8)),
+        (reader(SOUND), SOUND),
+        (reader(SOUND, "conv-mlp"), SOUND),
     ],
 )
 def test_any_input_becomes_a_unit_vector(encoder, inputs):
@@ -35,28 +54,81 @@ def test_any_input_becomes_a_unit_vector(encoder, inputs):
 
 
 def test_each_modality_gets_the_encoder_that_reads_it():
-    options = dict(embedding=24, channels=8, text="transformer", width=64, depth=1)
-    pixels, sound = torch.zeros(5, 28, 28, 3, dtype=torch.uint8), torch.zeros(5, 112, 112, dtype=torch.uint8)
-    for inputs, kinds in (
-        ({"image": pixels, "audio": sound, "text": tokens()}, (ConvImage, ConvAudio, Transformer)),
-        ({"image": tokens(), "audio": tokens(), "text": tokens()}, (Bag, Bag, Transformer)),
+    seen, symbols = (
+        {"image": PIXELS, "audio": SOUND, "text": tokens()},
+        dict.fromkeys(("image", "audio", "text"), tokens()),
+    )
+    for inputs, options, kinds in (
+        (seen, {}, (ConvImage, ConvAudio, Bag)),
+        (seen, {"text": "transformer"}, (ConvImage, ConvAudio, Transformer)),
+        (seen, {"image": "conv-mlp"}, (ConvImage, ConvAudio, Bag)),
+        (seen, {"image": "transformer"}, (Transformer, Transformer, Bag)),
+        (symbols, {"text": "transformer"}, (Bag, Bag, Transformer)),
+        (symbols, {"image": "transformer"}, (Transformer, Transformer, Bag)),
     ):
-        encoders = build(inputs, options, vocabulary=26, longest=6)
+        encoders = built(inputs, **options)
         assert tuple(map(type, encoders.by_modality.values())) == kinds and list(encoders.by_modality) == list(inputs)
         assert all(z.shape == (5, 24) for z in seeded(encoders)(inputs).values())
-    assert isinstance(
-        build({"text": tokens()}, options | {"text": "bag"}, vocabulary=26, longest=6).by_modality.text, Bag
-    )
+
+
+ALIKE = [{"image": "conv-mlp"}, {"image": "transformer", "text": "transformer"}]
+
+
+@pytest.mark.parametrize("kinds", ALIKE)
+@pytest.mark.parametrize("share", ["none", "projection", "trunk"])
+def test_what_is_shared_is_the_same_weights_and_the_rest_is_not(kinds, share):
+    inputs = {"image": PIXELS, "audio": SOUND, "text": tokens()}
+    first, *others = built(inputs, **kinds, share=share).by_modality.values()
+    for other in others:
+        assert (other.projection is first.projection) == (share != "none")
+        assert (other.trunk is first.trunk) == (share == "trunk")
+        assert other.adapter is not first.adapter
+
+
+@pytest.mark.parametrize("kinds", ALIKE)
+def test_shared_weights_are_counted_drawn_and_learnt_once(kinds):
+    inputs = {"image": PIXELS, "text": tokens()}
+    shared, own = (seeded(built(inputs, **kinds, share=share)) for share in ("trunk", "none"))
+    ends = [p for part in ("trunk", "projection") for p in getattr(own.by_modality.text, part).parameters()]
+    count = lambda model: sum(p.numel() for p in model.parameters())  # noqa: E731
+    assert count(own) - count(shared) == sum(p.numel() for p in ends)
+    sum(z[:, 0].sum() for z in shared(inputs).values()).backward()
+    both = shared.by_modality.text.projection.weight.grad.clone()
+    alone = []
+    for modality, x in inputs.items():
+        shared.zero_grad()
+        shared({modality: x})[modality][:, 0].sum().backward()
+        alone.append(shared.by_modality.text.projection.weight.grad.clone())
+    torch.testing.assert_close(both, alone[0] + alone[1]), "each modality moves it"
+
+
+def test_features_are_what_the_projection_reads():
+    for encoder, x in ((built({"image": PIXELS}).by_modality.image, PIXELS), (reader(tokens()), tokens())):
+        seeded(encoder)
+        torch.testing.assert_close(encoder.projection(encoder.features(x)), encoder(x))
+
+
+def test_patches_are_cut_where_they_should_be():
+    """A patch transformer sees a change of one patch, and, its positions taken away, not where the patch is."""
+    encoder = seeded(reader(PIXELS))
+    images = torch.zeros(3, 28, 28, 3, dtype=torch.uint8)
+    images[1, :7, :7], images[2, 21:, 14:21] = 200, 200
+    z = encoder(images)
+    assert (z[1] - z[0]).abs().max() > 1e-3 and (z[1] - z[2]).abs().max() > 1e-3
+    with torch.no_grad():
+        encoder.adapter.positions.zero_()
+    z = encoder(images)
+    torch.testing.assert_close(z[1], z[2], rtol=1e-4, atol=1e-5)
 
 
 def test_a_bag_is_blind_to_order_and_a_transformer_is_not():
     words, turned = tokens(), tokens().flip(1)
-    bag, transformer = seeded(Bag(**SIZES)), seeded(Transformer(**SIZES, longest=6, depth=2))
+    bag, transformer = seeded(Bag(**SIZES)), seeded(reader(tokens()))
     torch.testing.assert_close(bag(words), bag(turned))
     assert (transformer(words) - transformer(turned)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("encoder", [Bag(**SIZES), Transformer(**SIZES, longest=8, depth=2)])
+@pytest.mark.parametrize("encoder", [Bag(**SIZES), reader(tokens())])
 def test_padding_says_nothing(encoder):
     seeded(encoder)
     padded = torch.cat([tokens(), torch.zeros(5, 2, dtype=torch.long)], dim=1)
@@ -69,7 +141,9 @@ def test_padding_says_nothing(encoder):
         lambda: ConvImage(height=28, width=28, channels=16, embedding=24),
         lambda: ConvAudio(bands=112, frames=112, channels=16, embedding=24),
         lambda: Bag(**SIZES),
-        lambda: Transformer(**SIZES, longest=6, depth=2),
+        lambda: reader(tokens()),
+        lambda: reader(PIXELS),
+        lambda: reader(PIXELS, "conv-mlp"),
     ],
 )
 def test_weights_follow_from_the_generator_alone(make):

@@ -10,11 +10,19 @@ from scipy.special import log_softmax, logsumexp
 from torch.nn.functional import normalize
 
 from data_gen import InputError
-from synthgap.losses import LEARNT, LOSSES, align_true_pairs, centroid_uniformity, clip, gram, modgap, siglip
+from synthgap.losses import LEARNT, LOSSES, align_true_pairs, alignclip, centroid_uniformity, clip, gram, modgap, siglip
+from synthgap.losses.alignclip import distances, separation
 from synthgap.losses.gram import volumes
+from synthgap.losses.unicl import labelled
 
+#: of seven samples: two factors, the first of which is the object, and which captions are equal
+KNOWN = {
+    "factors": torch.tensor([[0, 0], [0, 1], [1, 1], [1, 1], [2, 0], [0, 0], [2, 1]]),
+    "object": torch.tensor([0, 0, 1, 1, 2, 0, 2]),
+    "caption": torch.tensor([0, 1, 2, 2, 3, 0, 4]),
+}
 #: settings that have no default
-GIVEN = {"siglip": {"bias": -1.5}}
+GIVEN = {"siglip": {"bias": -1.5}, "unicl": {"known": KNOWN}, "alignclip": {"known": KNOWN}}
 
 
 def tuples(*modalities: str, n: int = 7, d: int = 5) -> dict[str, torch.Tensor]:
@@ -149,6 +157,95 @@ def test_gram_of_perfect_tuples_has_a_gradient():
     assert x.grad.isfinite().all()
 
 
+# --- AlignCLIP ---------------------------------------------------------------------------------------------------
+
+
+def test_distances_are_what_is_known():
+    for i, j in ((0, 0), (0, 5), (0, 1), (0, 2), (3, 4)):
+        a, b = KNOWN["factors"][i], KNOWN["factors"][j]
+        assert float(distances(KNOWN, "factors")[i, j]) == sum(float(p != q) for p, q in zip(a, b, strict=True)) / 2
+        assert float(distances(KNOWN, "object")[i, j]) == float(a[0] != b[0])
+        assert float(distances(KNOWN, "ones")[i, j]) == 1
+
+
+def test_shuffled_distances_are_the_same_numbers_between_other_samples():
+    true, shuffled = distances(KNOWN, "factors"), distances(KNOWN, "shuffled")
+    assert sorted(true.flatten().tolist()) == sorted(shuffled.flatten().tolist()) and not torch.equal(true, shuffled)
+    assert torch.equal(shuffled, shuffled.T) and not shuffled.diagonal().any()
+    assert float(shuffled[1, 3]) == float(true[0, 2]), "each has its neighbour's factors"
+
+
+def test_separation_at_known_angles():
+    x, y, far = at(0, 60), at(0, 60), torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    assert float(separation(x, y, far, 2.0)) == pytest.approx(log(1 + exp(2 * 0.5 - 2)))
+    assert float(separation(x, y, far, 2.0, positive=False)) == pytest.approx(2 * 0.5 - 2)
+    alike = torch.zeros(2, 2)  # whatever the angle, a negative of weight e⁰
+    assert float(separation(x, y, alike, 2.0)) == float(separation(at(0, 90), at(0, 90), alike, 2.0))
+    assert float(separation(at(0, 90), y, far, 2.0)) != float(separation(x, y, far, 2.0))
+
+
+@pytest.mark.parametrize("distance", ["factors", "object", "ones", "shuffled"])
+@pytest.mark.parametrize("positive", [True, False])
+def test_alignclip_is_its_double_sums(positive, distance):
+    z, d, sides = tuples("image", "text"), distances(KNOWN, distance), {}
+    for side, other in (("image", "text"), ("text", "image")):
+        sides[side] = 0.0
+        for i in range(7):
+            own = 3 * float(z[side][i] @ z[other][i])
+            terms = [3 * float(d[i, j]) * float(z[side][i] @ z[side][j]) for j in range(7) if j != i]
+            sides[side] += (logsumexp([own, *terms] if positive else terms) - own) / 7
+    contrast, options = float(clip(*z.values(), 3.0)), dict(known=KNOWN, distance=distance, positive=positive)
+    assert float(alignclip(z, 3.0, **options)) == pytest.approx(contrast + 0.5 * sum(sides.values()) / 2)
+    for side, value in sides.items():
+        one = float(alignclip(z, 3.0, side=side, weight=2.0, **options))
+        assert one == pytest.approx(contrast + 2 * value / 2), "one side counts as it does among both"
+    assert float(alignclip(z, 3.0, weight=0.0, **options)) == pytest.approx(contrast)
+
+
+def test_without_rescaling_separation_is_cross_entropy_within_a_modality():
+    """D = 1 is InfoNCE of a modality against itself, with the other modality's partner as the positive."""
+    x, y = pairs()
+    logits = 3 * (x @ x.T)
+    logits[range(7), range(7)] = 3 * (x * y).sum(1)
+    expected = torch.nn.functional.cross_entropy(logits, torch.arange(7))
+    assert float(separation(x, y, torch.ones(7, 7), 3.0)) == pytest.approx(float(expected))
+
+
+# --- UniCL -------------------------------------------------------------------------------------------------------
+
+
+def test_rows_that_are_alike_at_known_angles():
+    x, same = at(0, 0, 90), torch.tensor([0, 0, 1])
+    value = float(
+        labelled(x, x, scale=1.0, labels=same)
+    )  # two of three rows: either of two, against one at right angles
+    assert value == pytest.approx((2 * log(2 + exp(-1)) + log(1 + 2 * exp(-1))) / 3)
+    value = float(labelled(x, x, scale=1.0, labels=same, alike="ignored"))
+    assert value == pytest.approx((2 * log(1 + exp(-1)) + log(1 + 2 * exp(-1))) / 3)
+
+
+@pytest.mark.parametrize("labels", ["caption", "object"])
+@pytest.mark.parametrize("alike", ["positive", "ignored"])
+def test_unicl_is_its_double_sum(alike, labels):
+    (x, y), same, total = pairs(), KNOWN[labels].tolist(), 0.0
+    for a, b in ((x, y), (y, x)):
+        for i in range(7):
+            logits = [3 * float(a[i] @ b[j]) for j in range(7)]
+            like = [j for j in range(7) if same[j] == same[i]]
+            others = [logits[j] for j in range(7) if alike == "positive" or j == i or j not in like]
+            right = like if alike == "positive" else [i]
+            total += sum(logsumexp(others) - logits[j] for j in right) / len(right) / 14
+    z = {"image": x, "text": y}
+    assert float(LOSSES["unicl"](z, 3.0, known=KNOWN, labels=labels, alike=alike)) == pytest.approx(total)
+
+
+@pytest.mark.parametrize("alike", ["positive", "ignored"])
+def test_where_nothing_is_alike_unicl_is_clip(alike):
+    x, y = pairs()
+    expected = float(clip(x, y, 3.0))
+    assert float(labelled(x, y, scale=3.0, labels=torch.arange(7), alike=alike)) == pytest.approx(expected)
+
+
 # --- all ---------------------------------------------------------------------------------------------------------
 
 
@@ -181,6 +278,8 @@ SETTINGS = {
     "siglip": [{}],
     "modgap": [{"align": 0.5, "uniform": 2.0}, {"normalised": True}],
     "gram": [{}, {"smoothing": 0.1}],
+    "unicl": [{}, {"labels": "object"}, {"alike": "ignored"}],
+    "alignclip": [{}, {"positive": False}, {"side": "b"}],
 }
 
 
@@ -191,7 +290,8 @@ def test_gradients_are_finite_differences(name, modalities, anchor):
     z = [x.requires_grad_() for x in tuples(*modalities).values()]
     number = lambda x: torch.tensor(x, dtype=torch.float64, requires_grad=True)  # noqa: E731
     learnt = {key: number(x) for key, x in GIVEN.get(name, {}).items() if key in LEARNT}
-    for settings in SETTINGS[name]:
+    rest = {key: x for key, x in GIVEN.get(name, {}).items() if key not in LEARNT}
+    for settings in (rest | settings for settings in SETTINGS[name]):
 
         def value(scale, *tensors, settings=settings):
             numbers = dict(zip(learnt, tensors[len(z) :], strict=True))

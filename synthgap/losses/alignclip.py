@@ -49,7 +49,7 @@ def separation(x: Tensor, y: Tensor, d: Tensor, scale: Tensor | float, *, positi
     """
     truth = scale * (x * y).sum(1)
     itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
-    others = (scale * d * (x @ x.T)).to(truth.dtype)
+    others = scale * d.to(x) * (x @ x.T)
     if positive:
         logits = torch.where(itself, truth[:, None], others)
         return cross_entropy(logits, torch.arange(len(x), device=x.device))
