@@ -6,6 +6,12 @@ from hypothesis import strategies as st
 
 from data_gen import InputError
 from synthgap import config
+from synthgap.encoders import SHARED
+from synthgap.losses import LOSSES
+from synthgap.losses.alignclip import DISTANCES
+from synthgap.losses.unicl import ALIKE, LABELS
+from synthgap.posthoc import POSTHOC, SEARCHES
+from synthgap.posthoc.dimensions import ORDERS
 
 MAD = {"world": "mad"}
 #: another value for every option that decides a run's numbers, under the group choice that has the option
@@ -60,7 +66,29 @@ OTHER = {
     "image.components": "3",
     "audio.snr_db": "inf",
     "speech.held_out": "[theo]",
+    "encoder.image": "transformer",
+    "encoder.share": "trunk",
+    "encoder.patches": "2",
+    "loss.labels": "object",
+    "loss.alike": "ignored",
+    "loss.weight": "1",
+    "loss.distance": "ones",
+    "loss.side": "image",
+    "loss.positive": "false",
     "posthoc.gap": "1",
+    "posthoc.shrinkage": "0.5",
+    "posthoc.seed": "1",
+    "posthoc.dimensions": "2",
+    "posthoc.order": "random",
+    "posthoc.components": "2",
+    "posthoc.top": "2",
+    "posthoc.bottom": "2",
+    "posthoc.whitened": "true",
+    "posthoc.steps": "2",
+    "posthoc.lr": "1",
+    "shift.sd": "2",
+    "shift.sigma": "2",
+    "shift.width": "2",
 }
 
 
@@ -78,6 +106,7 @@ def options():
     for key in found:
         if key.startswith(tuple(f"{section}." for section in config.OF_AVMNIST)):
             found[key] = ("world=avmnist", *found[key])
+    found["encoder.share"] = ("images=symbolic",)  # where encoders end alike
     return {key: chosen for key, chosen in found.items() if key not in (*config.PLACES, *config.UNREAD)}
 
 
@@ -179,6 +208,16 @@ def test_seeds_follow_the_seed_unless_they_are_given():
         ("loss.bias=-5", "add loss=siglip"),
         ("loss.anchor=txt", "loss.anchor 'txt'; did you mean 'text'"),
         ("encoder=3", "unknown option 'encoder'"),
+        ("encoder.image=vit", "encoder.image 'vit' .allowed: conv, conv-mlp, transformer"),
+        ("encoder.share=all", "encoder.share 'all'"),
+        ("encoder.share=trunk", "encoder.share=trunk needs encoders that end alike: encoder.image=conv-mlp"),
+        ("encoder.patches=0", "encoder.patches=0: it must be at least 1"),
+        ("posthoc=isoklip", "unknown posthoc 'isoklip'; did you mean 'isoclip'"),
+        ("posthoc.top=1", "add posthoc=isoclip"),
+        ("shift=fog", "unknown shift 'fog'"),
+        ("shift=idx", "shift.root is not set"),
+        ("shift=unseen", "needs space.held_out above 0"),
+        ("shift.sd=3", "add shift=noise"),
         ("hello", "write name=value"),
         ("", "write name=value"),
         ("seed=[1", "not an override"),
@@ -200,12 +239,68 @@ def test_a_mistake_is_told_in_one_line_with_what_would_be_right(override, told):
             for wrong in ("-1", "nan", "much", "[]", "[1,2]", "[[0,1],[0,2]]", "[[0,1],[2,1]]")
         ),
         ("modgap", "uniform=[[0,1],[1,-1]]"),
+        ("alignclip", "weight=-1"),
     ],
 )
 def test_settings_of_losses_are_checked(loss, setting):
     with pytest.raises(InputError, match=f"loss.{setting.split('=')[0]}.* it must") as error:
         config.resolve([f"loss={loss}", f"loss.{setting}"])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ("loss=alignclip loss.distance=factor", "loss.distance 'factor'; did you mean 'factors'"),
+        ("loss=alignclip loss.side=images", "loss.side 'images'; did you mean 'image'"),
+        ("loss=unicl loss.labels=captions", "loss.labels 'captions'; did you mean 'caption'"),
+        ("loss=unicl loss.alike=ignore", "loss.alike 'ignore'; did you mean 'ignored'"),
+        ("posthoc=ablation posthoc.dimensions=64", "posthoc.dimensions=64: it must be a whole number from 0 to 63"),
+        ("posthoc=ablation posthoc.order=gaps", "posthoc.order 'gaps'; did you mean 'gap'"),
+        ("posthoc=isoclip posthoc.top=60 posthoc.bottom=4", "posthoc.bottom=4: it must be a whole number from 0 to 3"),
+        (
+            "posthoc=text_components posthoc.components=0",
+            "posthoc.components=0: it must be a whole number from 1 to 64",
+        ),
+        ("posthoc=whitening posthoc.shrinkage=2", r"posthoc.shrinkage=2\.0: it must be from 0 to 1"),
+        ("posthoc=translation posthoc.gap=-1", "posthoc.gap=-1"),
+        ("posthoc=inversion posthoc.steps=0", "posthoc.steps=0"),
+        ("posthoc=inversion posthoc.lr=0", "posthoc.lr=0.0: it must be above 0"),
+        ("posthoc=isoclip_mlp encoder.text=transformer", "posthoc=isoclip_mlp is for trunks that read vectors"),
+        ("shift=noise shift.sd=0", "shift.sd=0.0: it must be above 0"),
+        ("shift=blur shift.sigma=nan", "shift.sigma=nan: it must be above 0"),
+        ("shift=pen shift.width=9", r"shift.width=9.0: it must lie in \[1.1, 6\]"),
+        ("shift=pen digits=idx digits.root=x", "shift=pen is for the generated digits"),
+        ("shift=blur images=symbolic", "images=symbolic has nothing to see"),
+        ("shift=idx shift.root=x world=own.py", "shift=idx is for world=mad or avmnist"),
+        ("encoder.share=trunk encoder.image=transformer", "or both transformer"),
+    ],
+)
+def test_a_mistake_in_a_method_s_options_is_told_in_one_line(overrides, told):
+    with pytest.raises(InputError, match=told) as error:
+        config.resolve(overrides.split())
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        "encoder.share=trunk images=symbolic",
+        "encoder.share=projection encoder.image=conv-mlp",
+        "encoder.share=trunk encoder.image=transformer encoder.text=transformer",
+    ],
+)
+def test_what_ends_alike_can_be_shared(overrides):
+    assert config.resolve(overrides.split())["encoder"]["share"] != "none"
+
+
+def test_choices_are_those_that_the_methods_know():
+    assert config.CHOICES_OF_SOME["loss.distance"] == DISTANCES
+    assert config.CHOICES_OF_SOME["loss.labels"] == LABELS
+    assert config.CHOICES_OF_SOME["loss.alike"] == ALIKE
+    assert config.CHOICES_OF_SOME["posthoc.order"] == ORDERS
+    assert config.CHOICES["encoder.share"] == SHARED
+    assert set(config.GROUPS["posthoc"]) == {"none", *POSTHOC, *SEARCHES} and set(config.GROUPS["loss"]) == set(LOSSES)
 
 
 def test_weights_may_have_a_course():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import TINY
+from scipy.ndimage import gaussian_filter
 
 from data_gen import AVMNIST, MAD, InputError, store
 from data_gen.information import information
@@ -19,8 +20,7 @@ def resolved(*overrides):
 
 
 def observed(tmp_path, *overrides, split="train", epoch=0):
-    at, codes = observations.observe(tmp_path, resolved(*overrides), split)
-    return at(epoch), codes
+    return observations.observe(tmp_path, resolved(*overrides), split)(epoch)
 
 
 def test_hidden_factors_are_not_in_the_image_but_may_be_in_the_caption(tmp_path):
@@ -62,8 +62,10 @@ def test_held_out_combinations_are_never_trained_on_and_may_be_all_that_is_teste
 
 
 def test_a_published_world_shows_other_colours_and_captions_each_epoch(tmp_path):
-    at, _ = observations.observe(tmp_path, resolved("mad.variant=published", "captions.attributes=5"), "train")
-    first, second, again = at(0), at(1), at(1)
+    at = observations.observe(tmp_path, resolved("mad.variant=published", "captions.attributes=5"), "train")
+    (first, codes), (second, now), (again, _) = at(0), at(1), at(1)
+    changed = (codes != now).any(axis=0)
+    assert changed.tolist() == [False] * 5 + [True] and (now[:, 5] < 7).all(), "each epoch knows its own colours"
     assert all((second[name] == again[name]).all() for name in second)
     changed = (first["image"] != second["image"]).any(axis=(1, 2, 3))
     assert changed.mean() == pytest.approx(6 / 7, abs=0.05)
@@ -73,8 +75,8 @@ def test_a_published_world_shows_other_colours_and_captions_each_epoch(tmp_path)
     white = second["image"].min(axis=(3)).max(axis=(1, 2)) > 200
     assert white[colour >= 4].mean() > 0.9, "bright strokes in cyan, magenta and yellow turn white"
     assert not white[(colour >= 1) & (colour <= 3)].any()
-    at, _ = observations.observe(tmp_path, resolved(), "train")
-    assert at(0) is at(3), "the corrected world is the same at every access"
+    at = observations.observe(tmp_path, resolved(), "train")
+    assert at(0)[0] is at(3)[0], "the corrected world is the same at every access"
 
 
 @pytest.mark.parametrize(
@@ -96,13 +98,66 @@ def test_a_published_world_shows_other_colours_and_captions_each_epoch(tmp_path)
         (["image.components=0"], "image.components=0: it must be a whole number from 1 to 784, or null"),
         (["audio.snr_db=nan"], "audio.snr_db=nan: it must be a number of decibels"),
         (["avmnist.validation_images=0"], "avmnist.validation_images=0: it must be at least 1"),
-        (["posthoc=translation", "posthoc.gap=-1"], "posthoc.gap=-1.0: it must lie in"),
+        (["posthoc=translation", "posthoc.gap=-1"], "posthoc.gap=-1.0: it must be from 0 to 10"),
     ],
 )
 def test_mistakes_are_told_in_one_line(overrides, said):
     with pytest.raises(InputError, match=said) as error:
         runs.plan(studies.load("imbalance"), [*SMALL, "seed=0", *overrides])
     assert "\n" not in str(error.value)
+
+
+def shifted(tmp_path, *shift):
+    """Test images as they are, and as a shift shows them; with whatever else there is to see the same."""
+    (plain, codes), (other, same) = (observed(tmp_path, *asked, split="test") for asked in ((), shift))
+    assert (codes == same).all() and (plain["text"] == other["text"]).all()
+    trained = observed(tmp_path, *shift)[0]["image"]
+    assert (trained == observed(tmp_path)[0]["image"]).all(), "what is trained on stays as it is"
+    return plain["image"].astype(float), other["image"].astype(float)
+
+
+def test_noise_is_noise_of_the_size_that_is_asked_for(tmp_path):
+    plain, noisy = shifted(tmp_path, "shift=noise", "shift.sd=20")
+    middle = (plain > 80) & (plain < 175)  # where nothing is clipped
+    difference = (noisy - plain)[middle]
+    assert abs(difference.mean()) < 0.5 and difference.std() == pytest.approx(20, rel=0.03)
+    assert (noisy == shifted(tmp_path, "shift=noise", "shift.sd=20")[1]).all(), "the same noise each time"
+
+
+def test_blur_is_a_gaussian(tmp_path):
+    plain, blurred = shifted(tmp_path, "shift=blur", "shift.sigma=1.5")
+    expected = gaussian_filter(plain, (0, 1.5, 1.5, 0), mode="mirror", truncate=4)
+    assert np.abs(expected - blurred)[:, 4:-4, 4:-4].max() < 3  # rounded, and cut off a little elsewhere
+
+
+def test_another_pen_writes_the_test_images(tmp_path):
+    plain, wide = shifted(tmp_path, "shift=pen", "shift.width=5")
+    assert wide.mean() > 1.5 * plain.mean()
+
+
+def test_other_digits_are_those_of_the_files(tmp_path, mnist):
+    (shown, _), (given, _) = (
+        observed(tmp_path, *asked, split="test")
+        for asked in (("shift=idx", f"shift.root={mnist}"), ("digits=idx", f"digits.root={mnist}"))
+    )
+    assert (shown["image"] == given["image"]).all()
+    plan = runs.plan(studies.load("imbalance"), [*SMALL, "seed=0", "shift=idx", f"shift.root={mnist}"])
+    assert {task.start.config["digits"]["name"] for task in plan.tasks} == {"strokes"}, "trained on strokes"
+    assert "root" not in str({task.start.run_id for task in plan.tasks})
+
+
+def test_unseen_combinations_are_those_that_training_does_not_show(tmp_path):
+    asked = ("space.held_out=0.3", "space.held_out_of=[digit,colour]", "mad.test_images=2000")
+    (_, trained), (_, tested) = observed(tmp_path, *asked), observed(tmp_path, *asked, "shift=unseen", split="test")
+    both = [set(map(tuple, codes[:, [0, 5]].tolist())) for codes in (trained, tested)]
+    assert not both[0] & both[1] and len(both[1]) == 21
+
+
+def test_what_is_known_of_samples():
+    codes = np.array([[3, 0, 0, 1, 0, 2], [3, 0, 0, 1, 0, 2], [4, 0, 0, 1, 0, 2]])
+    known = observations.known_of(MAD, "colour", codes, np.array([[4, 22], [22, 4], [5, 22]]))
+    assert known["object"].tolist() == [2, 2, 2] and (known["factors"] == codes).all()
+    assert known["caption"][0] == known["caption"][1] != known["caption"][2]
 
 
 @pytest.mark.parametrize(
@@ -128,8 +183,7 @@ def test_mistakes_about_avmnist_are_told_in_one_line(overrides, said):
 
 def test_symbolic_avmnist_shows_each_modality_its_own_factors(tmp_path):
     c = config.resolve(["world=avmnist", "images=symbolic", "avmnist.images=600", "captions.attributes=8"])
-    at, codes = observations.observe(tmp_path, c, "train")
-    shown = at(0)
+    shown, codes = observations.observe(tmp_path, c, "train")(0)
     assert list(shown) == ["image", "audio", "text"]
     tokens = 1 + AVMNIST.offsets + codes
     assert (shown["image"] == tokens[:, :5]).all() and (shown["audio"] == tokens[:, [0, 5, 6, 7, 8]]).all()

@@ -26,6 +26,12 @@ METRICS = {
     ("probe", "zero_shot"): FACTORS,
     ("v_measure_centred", "nmi", "knn", "single_modality_clusters"): {"digit"},
     ("v_measure",): FACTORS,
+    ("map", "ncm"): FACTORS | {f"text {name}" for name in FACTORS},
+    ("zero_shot_ideal", "zero_shot_ideal_published"): FACTORS,
+    ("neighbour_distance", "neighbour_distance_random", "neighbour_distance_published"): {"digit", "words"},
+    ("alignment_ideal", "recall@1_ideal", "gap_share@1", "gap_share@4"): {"image-text"},
+    ("separability_means", "separability_differences"): {"image-text"},
+    ("effective_rank",): {"image", "text"},
     ("logit_scale_at",): {"0", "0.25", "0.5", "0.75"},
     ("seconds",): {"", "data", "training", "evaluation"},
 }
@@ -102,9 +108,9 @@ def test_the_weights_that_are_kept_give_the_numbers_in_the_table(finished):
     task = finished.tasks[0]
     model = Encoders({name: Bag(vocabulary=26, width=64, embedding=64) for name in ("image", "text")})
     model.load_state_dict(load_file(finished.folder / task.run_id / "model.safetensors"))
-    at, codes = observe(finished.datasets, task.config, "test")
+    shown, codes = observe(finished.datasets, task.config, "test")(0)
     assert (codes == MAD.sample(200, generator(0, "factors", "test"))).all()
-    z = embed(model, {name: torch.from_numpy(x) for name, x in at(0).items()})
+    z = embed(model, {name: torch.from_numpy(x) for name, x in shown.items()})
     table = runs.collect(finished)
     kept = table[(table.run_id == task.run_id) & (table.metric == "rmg")].value.item()
     assert rmg(z["image"], z["text"]) == pytest.approx(kept, abs=1e-6)
@@ -198,6 +204,44 @@ def test_a_model_that_no_run_of_the_plan_trains_is_trained_all_the_same(tmp_path
     alone = finish(planned(tmp_path / "b", *cells, "posthoc=none"))
     weights = [load_file(p.folder / start / "model.safetensors") for p in (plan, alone)]
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
+SEARCHED = {"map", "ncm", "map_gain", "seconds"}
+
+
+def test_what_only_searches_has_no_other_numbers(tmp_path):
+    cells = ("seed=0", "captions.attributes=1", "posthoc=none,features,isoclip_mlp,inversion,isoclip,rotation")
+    plan = finish(planned(tmp_path, *cells))
+    assert not runs.failures(plan)
+    table = runs.collect(plan)
+    for method in ("features", "isoclip_mlp", "inversion"):
+        found = set(table[table.posthoc == method].metric)
+        assert {m for m in found if "floor" not in m and "bits" not in m} == SEARCHED
+    value = table.set_index(["posthoc", "metric", "of"]).value
+    for method in ("features", "isoclip", "inversion"):
+        gain = value[method, "map", "digit"] - value["none", "map", "digit"]
+        assert value[method, "map_gain", "digit"] == pytest.approx(gain, abs=1e-12) and gain != 0
+    assert abs(value["rotation", "map_gain", "digit"]) < 1e-3
+    assert value["rotation", "rmg", "image-text"] == pytest.approx(value["none", "rmg", "image-text"], abs=1e-5)
+
+
+def test_another_test_takes_the_model_too(tmp_path):
+    cells = ("seed=0", "captions.attributes=1", "space.held_out=0.3", "shift=unseen,none")
+    plan = finish(planned(tmp_path, *cells))
+    other, plain = plan.tasks
+    assert other.start.run_id == plain.run_id and not (plan.folder / other.run_id / "model.safetensors").exists()
+    table = runs.collect(plan).pivot_table(index=["metric", "of"], columns="shift", values="value")
+    assert table.unseen["zero_shot", "digit"] != table.none["zero_shot", "digit"]
+    assert table.unseen["logit_scale", ""] == table.none["logit_scale", ""]
+
+
+@pytest.mark.parametrize("loss", ["alignclip", "unicl"])
+def test_a_shared_trunk_and_a_loss_that_is_told_more_are_runs_as_any_other(tmp_path, loss):
+    cells = ("seed=0", "captions.attributes=1", f"loss={loss}", "encoder.share=trunk", "posthoc=none,centring")
+    plan = finish(planned(tmp_path, *cells))
+    assert not runs.failures(plan)
+    again = finish(planned(tmp_path / "again", *cells))
+    assert numbers(runs.collect(plan)).equals(numbers(runs.collect(again))), "centring has loaded what is shared"
 
 
 def test_a_run_whose_model_cannot_be_had_says_so(tmp_path):

@@ -142,6 +142,41 @@ def test_a_mistake_in_a_users_study_is_told(own, change, told):
         own(**change)
 
 
+def comparison(**changes):
+    """A claim about what the study `OWN` sweeps."""
+    known = {"claim": "c", "metric": "rmg", "over": "captions.attributes", "levels": [0, 2], "direction": "falls"}
+    return {"claims": [{key: value for key, value in (known | changes).items() if value is not None}]}
+
+
+def test_a_claim_may_be_about_some_of_the_runs(own):
+    (claim,) = own(**comparison(where={"temperature.mode": "fixed", "seed": 1})).claims
+    assert claim.where == {"temperature.mode": "fixed", "seed": 1}
+    assert own(**comparison()).claims[0].where == {}
+
+
+def test_a_claim_may_compare_metrics_of_the_same_runs(own):
+    (claim,) = own(**comparison(metric=None, over="metric", levels=["a", "b"], of=["digit", "size"])).claims
+    both = ["digit", "size"]
+    assert claim.variables() == [{"metric": "a", "of": both}, {"metric": "b", "of": both}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"where": "seed"}, "where of a claim of .* must be a mapping"),
+        ({"where": {"sead": 1}}, "swept parameter in where of a claim of .* 'sead'; did you mean 'seed'"),
+        ({"where": {"seed": 7}}, "value of seed in where of a claim of .* '7' .allowed: 0, 1"),
+        ({"over": "metric"}, "is over metric, so its levels are the metrics; leave out 'metric'"),
+        ({"over": "metric", "metric": None, "levels": ["a"]}, "must be a list of two or more"),
+        ({"over": "metric", "metric": None, "levels": None}, "has no 'levels'"),
+    ],
+)
+def test_a_mistake_in_what_a_claim_compares_is_told_in_one_line(own, changes, told):
+    with pytest.raises(InputError, match=told) as error:
+        own(**comparison(**changes))
+    assert "\n" not in str(error.value)
+
+
 def explanation(**changes):
     """A claim of explanation."""
     known = {"claim": "c", "metric": "rmg", "of": "image-text", "explained_by": "seed", "direction": "falls"}

@@ -102,6 +102,30 @@ def test_each_level_may_have_its_own_metric():
     assert (row.metric, row.of) == ("l2m, v_measure", "image-text, digit")
 
 
+def test_metrics_of_the_same_runs_may_be_compared_where_it_is_asked():
+    """Of CLIP alone: is grouping more than the mean gap?"""
+    runs = closing()
+    rises = claim(["l2m", "l2m"], ["image-text", "audio-text"], "rises", over="metric", levels=("l2m", "l2m"))
+    assert summary.unjudged(runs, rises) == "", "one metric twice is no mistake: of may be a list"
+    more = claim(["l2m", "v_measure"], "", "rises", over="metric", levels=("l2m", "v_measure"), where={"case": "CLIP"})
+    assert "unknown `of` of l2m" in summary.unjudged(runs, more)
+    runs["of"] = "all"
+    more = claim(
+        ["l2m", "v_measure"], "all", "falls", over="metric", levels=("l2m", "v_measure"), where={"case": "CLIP"}
+    )
+    (row,) = summary.verdicts(runs, study([more], NAMED)).itertuples()
+    values = runs[runs.case == "CLIP"].groupby(["seed", "metric"]).value.mean().unstack()
+    assert row.effect == pytest.approx((values.v_measure - values.l2m).mean()) and row.claim == "it does"
+
+
+def test_a_claim_about_some_of_the_runs_needs_them():
+    few = claim("v_measure", "digit", "rises", over="seed", levels=(0, 1), where={"case": "SigLIP"})
+    assert summary.unjudged(closing(), few) == "this sweep has no runs of case=SigLIP"
+    assert summary.compared(closing(), study([few], NAMED), few) == {}
+    gone = claim("v_measure", "digit", "rises", over="seed", levels=(0, 1), where={"rho": 1})
+    assert summary.unjudged(closing(), gone) == "this sweep has no runs of rho=1"
+
+
 def test_an_option_that_a_run_s_loss_does_not_have_is_not_said_of_it():
     cells = [{"loss": "clip", "loss.bias": None}, *({"loss": "siglip", "loss.bias": b} for b in (-5.5, 0.5))]
     runs = table(cells, lambda seed, **_: {("rmg", ""): 0.0})
