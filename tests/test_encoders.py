@@ -99,7 +99,7 @@ def test_shared_weights_are_counted_drawn_and_learnt_once(kinds):
         shared.zero_grad()
         shared({modality: x})[modality][:, 0].sum().backward()
         alone.append(shared.by_modality.text.projection.weight.grad.clone())
-    torch.testing.assert_close(both, alone[0] + alone[1]), "each modality moves it"
+    torch.testing.assert_close(both, alone[0] + alone[1])  # each modality moves it
 
 
 def test_features_are_what_the_projection_reads():

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import TRIO, trio
+from torch.nn.functional import normalize
 
 from data_gen import FactorSpace, World, captions
 from data_gen.information import critic_on, information
 from data_gen.seeds import generator
-from synthgap import metrics
+from synthgap import metrics, posthoc
 from synthgap.encoders import Bag, Encoders, initialise
-from synthgap.evaluation import evaluate, floors
+from synthgap.evaluation import composition, evaluate, floors, within
 from synthgap.losses import LOSSES, clip
+from synthgap.observations import known_of
 from synthgap.posthoc import POSTHOC
 from synthgap.training import embed
 
@@ -27,11 +29,14 @@ OF_OBJECT = {"v_measure_centred", "nmi", "single_modality_clusters", "knn"}
 SHOWS = {"image": ("digit", "look"), "audio": ("digit", "voice")}
 
 
+def trained_on(*modalities: str) -> Encoders:
+    encoders = {name: Bag(vocabulary=len(TRIO.words), width=16, embedding=8) for name in modalities}
+    return initialise(Encoders(encoders), torch.Generator().manual_seed(0))
+
+
 def evaluated(*modalities: str, loss=LOSSES["clip"], shows=SHOWS, **options):
     shown, codes = trio(300)
-    inputs = {name: shown[name] for name in modalities}
-    encoders = {name: Bag(vocabulary=len(TRIO.words), width=16, embedding=8) for name in modalities}
-    model = initialise(Encoders(encoders), torch.Generator().manual_seed(0))
+    inputs, model = {name: shown[name] for name in modalities}, trained_on(*modalities)
     rows = evaluate(
         model, inputs, codes, World(TRIO, shows=shows), object="digit", loss=loss, scale=5.0, batch=100, **options
     )
@@ -53,6 +58,13 @@ def test_two_modalities_have_the_rows_they_always_had_and_then_their_groups():
         *((metric, factor) for factor in TRIO.names for metric in ("zero_shot", "probe")),
         *((metric, "digit") for metric in ("v_measure", "v_measure_centred", "nmi", "single_modality_clusters", "knn")),
         *(("v_measure", factor) for factor in ("look", "voice")),
+        *((f"neighbour_distance{how}", of) for of in ("digit", "words") for how in ("", "_random", "_published")),
+        *((metric, "image-text") for metric in ("alignment_ideal", "recall@1_ideal")),
+        *((f"zero_shot_ideal{how}", factor) for factor in TRIO.names for how in ("", "_published")),
+        *(("effective_rank", name) for name in z),
+        *((f"gap_share@{k}", "image-text") for k in (1, 4)),
+        *((f"separability_{which}", "image-text") for which in ("means", "differences")),
+        *((metric, f"{of}{f}") for of in ("", "text ") for metric in ("map", "ncm") for f in TRIO.names),
     ]
     assert all(isinstance(value, int | float) for *_, value in rows)
 
@@ -80,6 +92,66 @@ def test_three_modalities_have_rows_for_every_pair_and_direction():
     assert table["entropy", "text-audio"] == metrics.logit_entropy(z["text"], z["audio"], 5.0)
     assert table["v_measure", "digit"] == metrics.v_measure(metrics.clusters(z, 10), codes[:, 0])
     assert table["knn", "digit"] == metrics.knn(z, codes[:, 0])
+
+
+def test_rows_of_meaning_are_what_its_functions_say_of_class_means_and_one_word_captions():
+    rows, z, codes = evaluated("image", "audio", "text")
+    value = {(metric, of): x for metric, of, x in rows}
+    model = trained_on("image", "audio", "text")
+    words = embed(model, {"text": torch.arange(1, len(TRIO.words) + 1)[:, None]})["text"]
+    means = lambda f, n: torch.stack([z["image"][codes[:, f] == v].mean(0) for v in range(n)])  # noqa: E731
+    digits, looks = (normalize(means(f, n), dim=1) for f, n in ((0, 10), (1, 3)))
+    assert value["neighbour_distance", "digit"] == pytest.approx(posthoc.neighbour_distance(digits, words[:10]))
+    both = torch.cat([digits, looks]), words[:13]
+    assert value["neighbour_distance", "words"] == pytest.approx(posthoc.neighbour_distance(*both)), "image shows two"
+    assert value["neighbour_distance_published", "words"] == posthoc.published_neighbour_distance(*both)
+
+    centre = z["text"].mean(0)
+    ideal = {
+        f: torch.stack([z["text"][codes[:, f] == v].mean(0) for v in range(n)]) for f, n in ((0, 10), (1, 3), (2, 3))
+    }
+    right = (z["image"] @ normalize(ideal[0], dim=1).T).argmax(1).numpy() == codes[:, 0]
+    assert value["zero_shot_ideal", "digit"] == pytest.approx(right.mean()), (
+        "captions name all: means are centre + word"
+    )
+    gap = z["image"].mean(0) - centre
+    right = (z["image"] @ (ideal[0] + gap).T).argmax(1).numpy() == codes[:, 0]
+    assert value["zero_shot_ideal_published", "digit"] == pytest.approx(right.mean())
+    composed = normalize(centre + sum(ideal[f][codes[:, f]] - centre for f in range(3)), dim=1)
+    assert value["alignment_ideal", "image-text"] == pytest.approx(metrics.alignment(z["image"], composed), abs=1e-5)
+
+
+def test_rows_of_search_are_those_of_the_modality_and_its_factors():
+    rows, z, codes = evaluated("image", "audio", "text")
+    value = {(metric, of): x for metric, of, x in rows}
+    of = {metric: {o for m, o in value if m == metric} for metric in ("map", "ncm")}
+    texts = {f"text {name}" for name in TRIO.names}
+    assert of["map"] == of["ncm"] == {"digit", "look", "audio digit", "audio voice"} | texts
+    assert value["map", "audio voice"] == metrics.mean_average_precision(z["audio"], codes[:, 2])
+    assert value["ncm", "text look"] == metrics.nearest_class_mean(z["text"], codes[:, 1], 150)
+    world = World(TRIO, shows=SHOWS)
+    same = {(m, of): x for m, of, x in within(z, codes, world)}
+    other = {(m, of): x for m, of, x in within(z, codes, world, {"image": -z["image"][:50]})}
+    assert same["map", "look"] == value["map", "look"] != other["map", "look"], "others may ask"
+    assert same["ncm", "look"] == other["ncm", "look"] and same["map", "text look"] == other["map", "text look"]
+
+
+def test_a_value_that_no_image_shows_has_no_neighbours():
+    shown, codes = trio(300)
+    few = codes[:, 0] < 9
+    z = {
+        name: normalize(torch.randn(few.sum(), 8, generator=torch.Generator().manual_seed(1)), dim=1) for name in shown
+    }
+    told = {
+        name: torch.from_numpy(x) for name, x in known_of(TRIO, "digit", codes[few], shown["text"][few].numpy()).items()
+    }
+    prompts = normalize(torch.randn(len(TRIO.words), 8, generator=torch.Generator().manual_seed(2)), dim=1)
+    world = World(TRIO, shows=SHOWS)
+    rows = composition(z, prompts, told, shown["text"][few], world, "digit")
+    value = {(metric, of): x for metric, of, x in rows}
+    means = torch.stack([z["image"][codes[few, 0] == v].mean(0) for v in range(9)])
+    expected = posthoc.neighbour_distance(normalize(means, dim=1), prompts[:9])
+    assert value["neighbour_distance", "digit"] == pytest.approx(expected)
 
 
 def test_the_held_out_loss_is_the_mean_over_batches_of_the_training_size():

@@ -29,7 +29,14 @@ def mean_gap(z):
 
 @pytest.mark.parametrize("name", POSTHOC)
 def test_what_comes_out_has_unit_norm_and_the_same_modalities(name):
-    settings = {"translation": {"gap": 0.5}}.get(name, {})
+    heads = {modality: torch.randn(16, 20, generator=torch.Generator().manual_seed(1)) for modality in embeddings()}
+    given = {
+        "translation": {"gap": 0.5},
+        "ablation": {"dimensions": 3},
+        "text_components": {"components": 5},
+        "isoclip": {"heads": heads, "top": 1, "bottom": 1},
+    }
+    settings = given.get(name, {})
     z = embeddings()
     after = mapped(POSTHOC[name], z, **settings)
     assert list(after) == list(z)

@@ -13,6 +13,7 @@ from synthgap.encoders import Bag, Encoders, initialise
 from synthgap.losses import LOSSES, clip
 from synthgap.losses.gram import volumes
 from synthgap.metrics import l2m, recall_at_k
+from synthgap.observations import known_of
 from synthgap.training import LARGEST_SCALE, embed, settings_at, train
 
 SETTINGS = dict(epochs=3, batch=128, lr=0.005, weight_decay=0.05, warmup=0.1, bf16=False, device="cpu")
@@ -30,7 +31,9 @@ def model(seed=0):
     return initialise(Encoders(encoders), torch.Generator().manual_seed(seed))
 
 
-def trained(seed=0, temperature=LEARNABLE, loss=LOSSES["clip"], settings=None, net=None, inputs=None, **changes):
+def trained(
+    seed=0, temperature=LEARNABLE, loss=LOSSES["clip"], settings=None, net=None, inputs=None, known=None, **changes
+):
     net, inputs = net or model(seed), inputs or pairs()
     result = train(
         net,
@@ -41,6 +44,7 @@ def trained(seed=0, temperature=LEARNABLE, loss=LOSSES["clip"], settings=None, n
         settings=settings or {},
         order=generator(seed, "order"),
         watched={name: x[:100] for name, x in inputs.items()},
+        known=known,
     )
     return net, result
 
@@ -122,6 +126,31 @@ def test_each_step_takes_the_settings_of_its_share_and_the_last_are_kept():
     assert result.settings == {"weight": 2}
 
 
+def test_each_step_is_told_what_is_known_of_its_batch_in_each_epoch():
+    inputs, seen = pairs(256), []
+
+    def loss(embeddings, scale, known):
+        seen.append(known["row"])
+        return clip(*embeddings.values(), scale)
+
+    anew = lambda epoch: (inputs, {"row": torch.arange(256) + 1000 * epoch})  # noqa: E731
+    train(
+        model(),
+        inputs,
+        loss,
+        temperature=LEARNABLE,
+        training=SETTINGS | {"epochs": 2},
+        settings={},
+        order=generator(0, "order"),
+        watched=inputs,
+        known={"row": torch.arange(256)},
+        anew=anew,
+    )
+    chance = generator(0, "order")
+    expected = [chance.permutation(256) + 1000 * epoch for epoch in range(2)]
+    assert torch.cat(seen).tolist() == np.concatenate(expected).tolist()
+
+
 @pytest.mark.parametrize("mode", ["learnable", "fixed"])
 def test_a_bias_is_learnt_whether_the_temperature_is_or_not(mode):
     _, result = trained(loss=LOSSES["siglip"], settings={"bias": -5.0}, temperature=LEARNABLE | {"mode": mode})
@@ -136,10 +165,11 @@ def test_a_bias_is_learnt_whether_the_temperature_is_or_not(mode):
 @pytest.mark.parametrize("name", LOSSES)
 def test_three_modalities_learn_by_every_loss(name, anchor):
     settings = {"anchor": anchor} | ({"bias": -10.0} if name == "siglip" else {})
-    (inputs, _), (shown, codes) = trio(1024), trio(400, seed=1)
+    (inputs, seen), (shown, codes) = trio(1024), trio(400, seed=1)
+    known = {name: torch.from_numpy(x) for name, x in known_of(TRIO, "digit", seen, inputs["text"].numpy()).items()}
     encoders = {modality: Bag(vocabulary=len(TRIO.words), width=32, embedding=16) for modality in inputs}
     net = initialise(Encoders(encoders), torch.Generator().manual_seed(0))
-    _, result = trained(loss=LOSSES[name], settings=settings, net=net, inputs=inputs, epochs=10)
+    _, result = trained(loss=LOSSES[name], settings=settings, net=net, inputs=inputs, known=known, epochs=10)
     assert result.trajectory.loss.iloc[-1] < 0.7 * result.trajectory.loss.iloc[0]
     z, digits = embed(net, shown), torch.from_numpy(codes[:, 0])
     if name == "gram":  # text is to lie in the plane of image and sound, not near either
