@@ -11,15 +11,12 @@ import sys
 from pathlib import Path
 
 import torch
-import yaml
 from matplotlib.figure import Figure
-from safetensors.torch import load_model
 
-from data_gen import InputError
 from synthgap import cli
-from synthgap.encoders import build
+from synthgap.loading import load_run
 from synthgap.metrics import l2m, pca
-from synthgap.observations import object_of, observe, world_of
+from synthgap.observations import object_of
 from synthgap.training import embed
 
 SHOWN = 600  # samples, a dot a modality
@@ -29,22 +26,10 @@ MARKERS = {"image": "o", "audio": "^", "text": "s"}
 
 def embeddings(run: Path, datasets: Path) -> tuple[dict[str, torch.Tensor], list[int], str]:
     """{modality: [SHOWN, D]} of the run's test samples, the object's value of each, and the object's name."""
-    try:
-        config = yaml.safe_load((run / "config.yaml").read_text())
-        (run / "model.safetensors").open("rb").close()
-    except OSError as error:
-        raise InputError(f"{run} is no folder of a run with its model: {error.strerror} ({error.filename})") from error
-    world = world_of(config, "test")
-    shown, codes = observe(datasets, config, "test")(0)
-    inputs = {name: torch.from_numpy(x) for name, x in shown.items()}
-    model = build(inputs, config["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
-    load_model(model, run / "model.safetensors")
-    name = object_of(config, world.space)
-    return (
-        embed(model, {m: x[:SHOWN] for m, x in inputs.items()}),
-        codes[:SHOWN, world.space.index(name)].tolist(),
-        name,
-    )
+    found = load_run(run, datasets)
+    name = object_of(found.config, found.world.space)
+    z = embed(found.model, {modality: x[:SHOWN] for modality, x in found.inputs.items()})
+    return z, found.codes[:SHOWN, found.world.space.index(name)].tolist(), name
 
 
 def draw(spaces: list[tuple[str, dict[str, torch.Tensor], list[int], str]], path: Path) -> None:

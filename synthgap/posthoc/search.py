@@ -64,12 +64,12 @@ def inversion(model: Encoders, inputs: dict[str, Tensor], *, queries: int, steps
     found, asked = embed(model, inputs), {}
     for name, z in found.items():
         by = "image" if name == TEXT else TEXT
-        encode, start = _free_input(model.by_modality[by], inputs[by])
+        encode, start = free_input(model.by_modality[by], inputs[by])
         asked[name] = torch.cat([invert(encode, start, some, steps=steps, lr=lr) for some in z[:queries].split(500)])
     return found, asked
 
 
-def _free_input(encoder: Encoder, inputs: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+def free_input(encoder: Encoder, inputs: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
     """An encoder as a function of one word vector a row, or of one picture with values in [−1, 1]; and the mean of those
     there are, to start from."""
     if inputs.dtype != torch.int64:
