@@ -47,7 +47,9 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
         axis.set_xlabel("" if shared else _label(x_of(panel, spec)), fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25, lw=0.6)
-        bottom, top = min(0, axis.get_ylim()[0]), axis.get_ylim()[1]
+        low, top = axis.get_ylim()
+        far = panel.get("kind") == "cases" and low > 1.5 * (top - low)  # marks, not bars: from 0 they would look alike
+        bottom = low if far else min(0, low)
         axis.set_ylim(bottom, top + 0.03 * (top - bottom))
         handles, names = axis.get_legend_handles_labels()
         if len(looks[title]) > 1 and looks[title] not in told_of:

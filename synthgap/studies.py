@@ -26,7 +26,7 @@ class Claim:
     of: one, or several whose mean is taken. A list of metrics has one for each level, and `of` may then, too. Over
     `metric`, the levels are metrics of the same runs, and all are of the same.
 
-    where: swept parameters and the value that each must have; other runs do not count.
+    where: swept parameters and the value, or values, that each must have; other runs do not count.
 
     A claim of explanation has no levels: over all runs of a seed, `metric` falls or rises with `explained_by`, in partial
     rank correlation given the variables `given`, or among pairs of runs that are `matched` in one. A variable is {metric,
@@ -156,11 +156,7 @@ def _claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
         raw = raw | {METRIC: raw.get("levels")}
     required, optional = ("claim", METRIC, *kind, "direction"), ("of", "matters", "source", "where", *more)
     raw = {"of": "", "matters": 0.0, "source": source} | _mapping(raw, where, required=required, optional=optional)
-    for key, value in _mapping(raw.get("where", {}), f"where of {where}").items():
-        if key not in swept:
-            raise unknown(f"swept parameter in where of {where}", key, swept)
-        if value not in swept[key]:
-            raise unknown(f"value of {key} in where of {where}", str(value), dict.fromkeys(map(str, swept[key])))
+    _where(raw, where, swept)
     if raw["direction"] not in (allowed := TRENDS if explains else DIRECTIONS):
         raise unknown(f"direction in {where}" + " of explanation" * explains, raw["direction"], allowed)
     _number(raw, "matters", where)
@@ -207,6 +203,16 @@ def _explanation(raw: dict, where: str, swept: Mapping) -> Claim:
             raise InputError(f"matched of {where} has no 'within': the largest difference of runs that count as alike")
         _number(matched, "within", f"matched of {where}")
     return Claim(**raw | {"given": tuple(given)})
+
+
+def _where(raw: Mapping, where: str, swept: Mapping) -> None:
+    """Swept parameters and the value, or values, that runs must have to count."""
+    for key, values in _mapping(raw.get("where", {}), f"where of {where}").items():
+        if key not in swept:
+            raise unknown(f"swept parameter in where of {where}", key, swept)
+        for value in values if isinstance(values, list) else [values]:
+            if value not in swept[key]:
+                raise unknown(f"value of {key} in where of {where}", str(value), dict.fromkeys(map(str, swept[key])))
 
 
 def _variable(raw, where: str, swept: Mapping, *, also: Sequence[str] = (), text: bool = False) -> None:
@@ -279,8 +285,9 @@ def _panel(raw, figure: Mapping, where: str, swept: Mapping) -> None:
     kind = raw.get("kind", "levels") if isinstance(raw, dict) else "levels"
     if kind not in PANELS:
         raise unknown(f"kind of {where}", kind, PANELS)
-    _mapping(raw, where, required=("title", "curves"), optional=("kind", "x", *PANELS[kind]))
+    _mapping(raw, where, required=("title", "curves"), optional=("kind", "x", "where", *PANELS[kind]))
     where = f"panel {raw['title']!r} of {where.split(' of ', 1)[1]}"
+    _where(raw, where, swept)
     _variable(x_of(raw, figure, where), f"x of {where}", swept, also=("label",), text=kind == "cases")
     published = ("published",) if kind == "cases" else ()
     curves = _list(raw, "curves", where)

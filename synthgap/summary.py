@@ -93,15 +93,16 @@ def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     A panel's `kind` says what is drawn. *levels* (if none is named): values over the levels of x, joined; only seeds that
     have every level. *cases*: values of each case (or other text) by its name, the label; x is its place. *path*: values
     over another metric of the same run, joined cell by cell in the plan's order; label is the cell. *scatter*: the same,
-    not joined; a panel's `colour` names the parameter whose values are its arms.
+    not joined; a panel's `colour` names the parameter whose values are its arms, its `where` the runs that it shows.
 
     Arms leave out what x ranges over, or the figure's `over`: else what the first claim ranges over (not cases), or the
     first swept parameter.
     """
-    runs, rows = _runs(table), []
+    every, rows = table, []
     for panel in study.figure.get("panels", ()):
-        kind, x = panel.get("kind", "levels"), x_of(panel, study.figure)
-        if missing(table, x):
+        kind, x, table = panel.get("kind", "levels"), x_of(panel, study.figure), _where(every, panel.get("where", {}))
+        runs = _runs(table)
+        if table.empty or missing(table, x):
             continue
         place = of_runs(table, x)
         shown = pd.DataFrame({"panel": panel["title"], "kind": kind, "label": "", "seed": runs.seed}, index=runs.index)
@@ -181,7 +182,7 @@ def compared(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
     """
     if unjudged(table, claim):
         return {}
-    table = _where(table, claim)
+    table = _where(table, claim.where)
     if claim.explained_by:
         seeds = _explained(table, claim)
         return {"": np.stack([0 * seeds, seeds], axis=1)}
@@ -203,7 +204,7 @@ def compared(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
 
 def unjudged(table: pd.DataFrame, claim: Claim) -> str:
     """Why this table cannot speak to a claim; empty where it can, in some arm at least."""
-    table = _where(table, claim)
+    table = _where(table, claim.where)
     if table.empty:
         return f"this sweep has no runs of {', '.join(f'{key}={value}' for key, value in claim.where.items())}"
     if claim.explained_by:
@@ -220,10 +221,11 @@ def unjudged(table: pd.DataFrame, claim: Claim) -> str:
     return next(filter(None, (missing(table, variable) for variable in claim.variables())), "")
 
 
-def _where(table: pd.DataFrame, claim: Claim) -> pd.DataFrame:
-    """The rows of the runs that count for a claim."""
-    for key, value in claim.where.items():
-        table = table[table[key] == value] if key in table else table[:0]
+def _where(table: pd.DataFrame, where: Mapping) -> pd.DataFrame:
+    """The rows of the runs that count for a claim or a panel."""
+    for key, values in where.items():
+        values = values if isinstance(values, list) else [values]
+        table = table[table[key].isin(values)] if key in table else table[:0]
     return table
 
 
