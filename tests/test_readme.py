@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from synthgap import studies, summary
+from synthgap import config, studies, summary
 
 README = (ROOT / "README.md").read_text()
 WORLDS = {"imbalance": "strokes", "imbalance-mnist": "MNIST", "imbalance-symbolic": "symbolic"}
@@ -108,9 +108,19 @@ def paper_rows() -> list[str]:
 
 
 def three_rows() -> list[str]:
-    """README's verdicts of the studies with three modalities: a line a claim, with all arms in its cells."""
+    """README's verdicts of the studies with three modalities."""
+    return claim_rows("groupwise", "open-and-close", "what-moves-grouping", "caption-richness-3")
+
+
+def method_rows() -> list[str]:
+    """README's verdicts of the studies of methods."""
+    return claim_rows("sharing-imsep", "losses", "dimensions", "translation", "neighbours", "isoclip")
+
+
+def claim_rows(*names: str) -> list[str]:
+    """A line a claim of these studies, with all arms in its cells."""
     rows = []
-    for name in ("groupwise", "open-and-close", "what-moves-grouping", "caption-richness-3"):
+    for name in names:
         judged = pd.read_parquet(ROOT / "figures" / name / "verdicts.parquet")
         for claim in studies.load(name).claims:
             cells = []
@@ -136,6 +146,28 @@ def threshold_rows() -> list[str]:
         ]
         rows.append(f"| {arm} | {' | '.join('never' if cell.startswith('0 of') else cell for cell in cells)} |")
     return rows
+
+
+def query_rows() -> list[str]:
+    """README's table of what a query costs, a line a method."""
+    found = pd.read_csv(ROOT / "figures/benchmarks/search.csv")
+    return [f"| {row.method} | {row.milliseconds:.2f} | {row.ratio:.1f} |" for row in found.itertuples()]
+
+
+def test_readme_s_table_of_methods_has_each_and_its_file():
+    lines = [line for line in README.splitlines() if line.startswith("| ") and "](synthgap/" in line]
+    options = " ".join(lines)
+    for group in ("loss", "posthoc"):
+        for name in config.GROUPS[group]:
+            assert f"`{group}={name}`" in options or name == "none", f"{group}={name} is in no line"
+    assert "`encoder.share=trunk`" in options
+    named = {path for line in lines for path in re.findall(r"\]\((synthgap/[^)]+)\)", line)}
+    files = {
+        f"synthgap/{room}/{path.name}"
+        for room in ("losses", "posthoc")
+        for path in (ROOT / "synthgap" / room).glob("*.py")
+    }
+    assert files - named == {"synthgap/losses/__init__.py", "synthgap/losses/pairs.py", "synthgap/posthoc/__init__.py"}
 
 
 def three_sentences() -> list[str]:
@@ -170,7 +202,18 @@ def test_what_readme_says_of_three_modalities_is_what_was_measured():
 
 
 @pytest.mark.parametrize(
-    "rows", [reading_rows, fidelity_rows, speed_rows, change_rows, paper_rows, three_rows, threshold_rows]
+    "rows",
+    [
+        reading_rows,
+        fidelity_rows,
+        speed_rows,
+        change_rows,
+        paper_rows,
+        three_rows,
+        threshold_rows,
+        method_rows,
+        query_rows,
+    ],
 )
 def test_readme_s_tables_are_those_that_are_committed(rows):
     assert len(rows()) >= 2

@@ -152,6 +152,7 @@ def test_a_claim_may_be_about_some_of_the_runs(own):
     (claim,) = own(**comparison(where={"temperature.mode": "fixed", "seed": 1})).claims
     assert claim.where == {"temperature.mode": "fixed", "seed": 1}
     assert own(**comparison()).claims[0].where == {}
+    assert own(**comparison(where={"seed": [0, 1]})).claims[0].where == {"seed": [0, 1]}
 
 
 def test_a_claim_may_compare_metrics_of_the_same_runs(own):
@@ -166,6 +167,7 @@ def test_a_claim_may_compare_metrics_of_the_same_runs(own):
         ({"where": "seed"}, "where of a claim of .* must be a mapping"),
         ({"where": {"sead": 1}}, "swept parameter in where of a claim of .* 'sead'; did you mean 'seed'"),
         ({"where": {"seed": 7}}, "value of seed in where of a claim of .* '7' .allowed: 0, 1"),
+        ({"where": {"seed": [0, 7]}}, "value of seed in where of a claim of .* '7' .allowed: 0, 1"),
         ({"over": "metric"}, "is over metric, so its levels are the metrics; leave out 'metric'"),
         ({"over": "metric", "metric": None, "levels": ["a"]}, "must be a list of two or more"),
         ({"over": "metric", "metric": None, "levels": None}, "has no 'levels'"),

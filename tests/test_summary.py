@@ -126,6 +126,17 @@ def test_a_claim_about_some_of_the_runs_needs_them():
     assert summary.unjudged(closing(), gone) == "this sweep has no runs of rho=1"
 
 
+def test_a_panel_may_show_some_of_the_runs():
+    cells = [{"case": name, "t": t} for name in ("a", "b", "c") for t in (1, 2)]
+    runs = table(cells, lambda seed, case, t: {("rmg", ""): seed + t})
+    panel = {"title": "p", "kind": "cases", "x": {"over": "case"}, "curves": [{"metric": "rmg"}]}
+    shown = summary.dots(runs, study(cases=cells, panels=[panel | {"where": {"case": ["a", "c"], "t": 2}}]))
+    assert set(shown.label) == {"a", "c"} and sorted(shown.value) == sorted(2 * [seed + 2 for seed in SEEDS])
+    assert set(summary.dots(runs, study(cases=cells, panels=[panel])).label) == {"a", "b", "c"}
+    gone = summary.dots(runs, study(cases=cells, panels=[panel | {"where": {"case": "d"}}]))
+    assert gone.empty
+
+
 def test_an_option_that_a_run_s_loss_does_not_have_is_not_said_of_it():
     cells = [{"loss": "clip", "loss.bias": None}, *({"loss": "siglip", "loss.bias": b} for b in (-5.5, 0.5))]
     runs = table(cells, lambda seed, **_: {("rmg", ""): 0.0})

@@ -1,0 +1,81 @@
+"""How much of what two projection heads share lies in few directions: singular values of Ψ = W_imageᵀ W_text (IsoCLIP).
+
+    python experiments/spectrum.py runs/isoclip [--by captions.attributes] [--out FOLDER]
+
+Of all runs of a study that trained a model: the mean over runs of each value of a swept parameter, with the spread of the
+runs; as spectrum.csv and spectrum.png.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from safetensors.torch import load_file
+
+from data_gen import InputError
+from synthgap import cli, config
+from synthgap.posthoc.isoclip import spectrum
+
+
+def spectra(study: Path, by: str) -> pd.DataFrame:
+    """A row a run and direction: the swept value, the seed, the direction from 1 on, and its singular value."""
+    rows = []
+    for weights in sorted(study.glob("*/model.safetensors")):
+        of_run = yaml.safe_load((weights.parent / "config.yaml").read_text())
+        tensors = load_file(weights)
+        heads = [_head(tensors, modality) for modality in ("image", "text")]
+        values = spectrum(*heads).tolist()
+        try:
+            level = config.get(of_run, by)
+        except KeyError as error:
+            raise InputError(f"--by {by}: the run in {weights.parent} has no such option") from error
+        rows += [(level, of_run["seed"], i + 1, value) for i, value in enumerate(values)]
+    if not rows:
+        raise InputError(f"{study}: no runs with models there")
+    return pd.DataFrame(rows, columns=[by, "seed", "direction", "singular_value"])
+
+
+def _head(tensors: dict[str, torch.Tensor], modality: str) -> torch.Tensor:
+    weight, bias = (tensors[f"by_modality.{modality}.projection.{part}"] for part in ("weight", "bias"))
+    return torch.cat([weight, bias[:, None]], dim=1)
+
+
+def draw(table: pd.DataFrame, by: str, path: Path) -> None:
+    figure = Figure(figsize=(6.4, 4.4), dpi=120, layout="constrained")
+    axis = figure.subplots()
+    levels = list(table[by].unique())
+    for i, level in enumerate(sorted(levels)):
+        values = table[table[by] == level].pivot_table(index="seed", columns="direction", values="singular_value")
+        colour = colormaps["viridis"](0.92 * i / max(1, len(levels) - 1))
+        axis.fill_between(values.columns, values.min(), values.max(), color=colour, alpha=0.2, lw=0)
+        axis.plot(values.columns, values.mean(), color=colour, lw=1.7, label=f"{by.split('.')[-1]} {level}")
+    axis.set(
+        yscale="log", xlabel="direction", ylabel="singular value (log)", title="What both heads share: Ψ's spectrum"
+    )
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(alpha=0.25, lw=0.6)
+    axis.legend(frameon=False, fontsize=8.5)
+    figure.savefig(path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path, help="folder of a study's runs")
+    parser.add_argument("--by", default="captions.attributes", help="the swept parameter (captions.attributes)")
+    parser.add_argument("--out", type=Path, default=Path("."))
+    asked = parser.parse_args()
+    table = spectra(asked.study, asked.by)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(asked.out / "spectrum.csv", index=False, float_format="%.6g")
+    draw(table, asked.by, asked.out / "spectrum.png")
+    print(asked.out / "spectrum.csv", asked.out / "spectrum.png", sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(cli.guarded(main))
