@@ -41,6 +41,8 @@ def spectra(study: Path, by: str) -> pd.DataFrame:
 
 
 def _head(tensors: dict[str, torch.Tensor], modality: str) -> torch.Tensor:
+    if f"by_modality.{modality}.projection.weight" not in tensors:  # shared: it is kept once
+        modality = "text" if modality == "image" else "image"
     weight, bias = (tensors[f"by_modality.{modality}.projection.{part}"] for part in ("weight", "bias"))
     return torch.cat([weight, bias[:, None]], dim=1)
 
