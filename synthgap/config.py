@@ -169,7 +169,9 @@ class Whitening:
 @dataclass
 class Rotation:
     name: str = "rotation"
-    seed: int = option(0, "of the one random rotation of the whole space, which keeps every cosine")
+    seed: int = option(
+        0, "of the one random rotation of all, which keeps every cosine; of the random order of dimensions"
+    )
 
 
 @dataclass
@@ -234,7 +236,7 @@ class Blur:
 class OtherPen:
     name: str = "pen"
     width: float = option(
-        5.0, "of the pen that writes all test images, in pixels of 28 (1.1 to 6; writers' own: 2 to 4)"
+        5.0, "of the pen that writes all test images, in pixels of 28 (1.1 to 6; most writers' own: about 2)"
     )
 
 
