@@ -17,7 +17,7 @@ from matplotlib.path import Path as Outline
 from synthgap.studies import told, x_of
 from synthgap.summary import IDEAL
 
-COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e", "#2e933c", "#6f4e9c", "#5c5c5c")
+COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e", "#2e933c", "#6f4e9c", "#5c5c5c", "#3aa6b9", "#8c5a3c")
 STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "v")
 RISES, FALLS = COLOURS[:2]

@@ -239,6 +239,13 @@ def test_unicl_is_its_double_sum(alike, labels):
     assert float(LOSSES["unicl"](z, 3.0, known=KNOWN, labels=labels, alike=alike)) == pytest.approx(total)
 
 
+def test_where_equal_captions_are_embedded_alike_counting_them_as_positives_changes_nothing():
+    (x, y), same = pairs(), KNOWN["caption"]
+    y = y[torch.tensor([int((same == c).nonzero()[0]) for c in same])]  # each caption as its first
+    assert float(labelled(x, y, scale=3.0, labels=same)) == pytest.approx(float(clip(x, y, 3.0)), rel=1e-12)
+    assert float(labelled(x, y, scale=3.0, labels=same, alike="ignored")) < float(clip(x, y, 3.0)) - 0.05
+
+
 @pytest.mark.parametrize("alike", ["positive", "ignored"])
 def test_where_nothing_is_alike_unicl_is_clip(alike):
     x, y = pairs()

@@ -1,4 +1,9 @@
-"""CLIP's loss told which captions are equal, or which objects (UniCL, Yang et al. 2022): what is alike is no negative."""
+"""CLIP's loss told which captions are equal, or which objects (UniCL, Yang et al. 2022): what is alike is no negative.
+
+Where equal captions are embedded alike, as by any encoder that sees the same words in the same order (or, a bag, in any),
+counting them as positives changes nothing: their logits are equal, so the mean over positives is the true pair's own
+value, and, text to image, the sum over a caption's images is the same. To ignore them does change the loss.
+"""
 
 from functools import partial
 
