@@ -38,7 +38,10 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
     figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 1.2), dpi=120, layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     looks, shared = _looks(panels, points), all(x_of(panel, spec) == spec.get("x") for panel in panels)
-    told_of = []  # what colours mean is told in the first of the panels that share them
+    # what colours mean is told in the first of the panels that share them; of many, beside all of them
+    first = looks[panels[0]["title"]]
+    beside = len(first) > 4 and all(look == first for look in looks.values())
+    told_of = [first] if beside else []
     for axis, panel in zip(axes, panels, strict=False):
         title = panel["title"]
         _panel(axis, panel, points[points.panel == title], dots[dots.panel == title], looks[title])
@@ -60,6 +63,9 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
             axis.legend(handles, names, frameon=False, fontsize=8.5)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
+    if beside:
+        handles = [Line2D([], [], color=colour, lw=4) for colour in first.values()]
+        figure.legend(handles, list(first), loc="outside right center", frameon=False, fontsize=9.5)
     figure.suptitle(spec.get("title", ""), fontsize=13)
     figure.supxlabel(f"{_label(spec['x']) if shared else ''}\n{footer}".strip(), fontsize=10)
     _save(figure, path)

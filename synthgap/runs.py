@@ -66,10 +66,10 @@ class Plan:
 def plan(study: Study, overrides: Sequence[str]) -> Plan:
     """Everything that can be wrong with the config, the files or the captions is said here, before any work starts."""
     swept, cells, constant = studies.expand(study, overrides)
-    out = Path(configs.resolve(constant)["out"])
     tasks = {}
     for cell in cells:
         resolved = configs.resolve(constant, {key: value for key, value in cell.items() if key != CASE})
+        out = Path(resolved["out"])
         world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told
         resolved["captions"]["object"] = object_of(resolved, world.space)
         policy_of(resolved, world.space)

@@ -143,7 +143,8 @@ def test_other_digits_are_those_of_the_files(tmp_path, mnist):
     assert (shown["image"] == given["image"]).all()
     plan = runs.plan(studies.load("imbalance"), [*SMALL, "seed=0", "shift=idx", f"shift.root={mnist}"])
     assert {task.start.config["digits"]["name"] for task in plan.tasks} == {"strokes"}, "trained on strokes"
-    assert "root" not in str({task.start.run_id for task in plan.tasks})
+    swept = runs.plan(studies.load("sharing-imsep"), ["shift=idx", f"shift.root={mnist}", f"out={tmp_path}"])
+    assert {task.config["shift"]["name"] for task in swept.tasks} == {"idx"} and swept.folder.parent == tmp_path
 
 
 def test_unseen_combinations_are_those_that_training_does_not_show(tmp_path):
