@@ -13,6 +13,7 @@ from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
 from operator import lt
+from pickle import dumps, loads
 from typing import Any
 
 from hydra import compose, initialize
@@ -454,7 +455,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def _check_key(key: str, chosen: dict[str, str]) -> None:
-    names = keys(chosen)
+    names = _keys(tuple(chosen.items()))
     free = any(key.startswith(f"{name}.") for name in names if name in FREE)
     if key in names or key in GROUPS or free:
         return
@@ -469,9 +470,13 @@ def _check_key(key: str, chosen: dict[str, str]) -> None:
 
 def keys(chosen: dict[str, str] | None = None) -> dict[str, tuple[Any, str]]:
     """Every option under its override's name → (default, why), for the chosen group options."""
-    chosen = {group: next(iter(options)) for group, options in GROUPS.items()} | (chosen or {})
+    return dict(_keys(tuple((chosen or {}).items())))
+
+
+@lru_cache
+def _keys(chosen: tuple[tuple[str, str], ...]) -> dict[str, tuple[Any, str]]:
     found = dict(_options(Run, ""))
-    for group, name in chosen.items():
+    for group, name in {**{group: next(iter(options)) for group, options in GROUPS.items()}, **dict(chosen)}.items():
         found |= dict(_options(GROUPS[group][name], f"{group}."))
     return found
 
@@ -493,8 +498,8 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
     cell = dict(cell or {})
     groups = {key: cell.pop(key) for key in list(cell) if key in GROUPS}
     try:
-        config = _composed((*overrides, *(f"{key}={value}" for key, value in groups.items()))).copy()
-        chosen = {group: get(config, group) for group in GROUPS}
+        config = loads(_composed((*overrides, *(f"{key}={value}" for key, value in groups.items()))))
+        chosen = {group: get(config, group) for group in GROUPS} if cell else {}
         for key, value in cell.items():
             _check_key(key, chosen)
             OmegaConf.update(config, key, value, force_add=True)  # checked above; a probability is a new key
@@ -506,12 +511,13 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
 
 
 @lru_cache
-def _composed(overrides: tuple[str, ...]) -> DictConfig:
+def _composed(overrides: tuple[str, ...]) -> bytes:
+    """The config, pickled: loading is the quickest way to a copy."""
     parse(overrides)
     overrides = [f"+{o}" if o.startswith(FREE) else o for o in overrides]  # Hydra wants a + where a key is new
     inside_a_job = GlobalHydra.instance().is_initialized()
     with nullcontext() if inside_a_job else initialize(version_base="1.3", config_path=None):
-        return compose("run", overrides=overrides)
+        return dumps(compose("run", overrides=overrides))
 
 
 def check(config: dict) -> None:

@@ -104,13 +104,15 @@ def introduce(study: Study, out: Path) -> None:
     for claim in study.claims:
         console.print(f"  claim: {claim.claim} [dim]({_tested(claim)})[/]")
     for preset in study.presets:
+        asked, new = [f"preset={preset}", f"out={out}"], not (out / study.name).exists()
         try:
-            plan = runs.plan(study, [f"preset={preset}", f"out={out}"])
+            plan = runs.plan(study, asked, most=1 if new else None)  # where nothing is, one tells whether it can be run
         except InputError as error:  # an extra that is not installed, say: no reason to hide the other studies
             console.print(f"  preset={preset}: cannot be run here: {error}", soft_wrap=True, markup=False)
             continue
         done = sum(plan.done(task) for task in plan.tasks)
-        console.print(f"  preset={preset}: {done} of {len(plan.tasks)} runs done in {plan.folder}", soft_wrap=True)
+        wanted = len(studies.expand(study, asked)[1]) if new else len(plan.tasks)
+        console.print(f"  preset={preset}: {done} of {wanted} runs done in {plan.folder}", soft_wrap=True)
 
 
 def _tested(claim: Claim) -> str:

@@ -63,11 +63,14 @@ class Plan:
         return self.done(task) or self.failure(task).exists()
 
 
-def plan(study: Study, overrides: Sequence[str]) -> Plan:
-    """Everything that can be wrong with the config, the files or the captions is said here, before any work starts."""
+def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Plan:
+    """Everything that can be wrong with the config, the files or the captions is said here, before any work starts.
+
+    most: how many runs, the first ones, to plan; a large study takes seconds (all).
+    """
     swept, cells, constant = studies.expand(study, overrides)
     tasks = {}
-    for cell in cells:
+    for cell in cells[:most]:
         resolved = configs.resolve(constant, {key: value for key, value in cell.items() if key != CASE})
         out = Path(resolved["out"])
         world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told

@@ -258,6 +258,8 @@ def method_sentences() -> list[str]:
         f"attributes, to {found('colour', 3, 'IsoCLIP, top 4')} if four directions go)",
         f"Token inversion ({found('digit', 3, 'OTI')} for the digit and {found('colour', 3, 'OTI')} for the colour, against "
         f"plain cosines' {found('digit', 3)} and {found('colour', 3)})",
+        f"Where captions name everything, whitening does more for the digit ({found('digit', 5, 'whitened')}), and less for "
+        f"the colour ({found('colour', 5, 'whitened')} against IsoCLIP's {found('colour', 5, top)})",
     ]
 
 

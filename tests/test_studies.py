@@ -48,6 +48,8 @@ def test_a_study_that_ships_can_be_planned_in_each_preset(name, tmp_path):
                 raise
             pytest.skip(str(error))
         assert len({task.run_id for task in plan.tasks}) == len(plan.tasks) > 1
+        assert len(plan.tasks) == len(studies.expand(study, [f"preset={preset}"])[1]), "no cell is there twice"
+        assert runs.plan(study, [f"preset={preset}", f"out={tmp_path}"], most=1).tasks == plan.tasks[:1]
     assert not list(tmp_path.iterdir()), "a plan writes nothing"
 
 
