@@ -11,14 +11,13 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import torch
-import yaml
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from safetensors.torch import load_file
 
 from data_gen import InputError
 from synthgap import cli, config
+from synthgap.loading import load_run
+from synthgap.posthoc import heads
 from synthgap.posthoc.isoclip import spectrum
 
 
@@ -26,25 +25,17 @@ def spectra(study: Path, by: str) -> pd.DataFrame:
     """A row a run and direction: the swept value, the seed, the direction from 1 on, and its singular value."""
     rows = []
     for weights in sorted(study.glob("*/model.safetensors")):
-        of_run = yaml.safe_load((weights.parent / "config.yaml").read_text())
-        tensors = load_file(weights)
-        heads = [_head(tensors, modality) for modality in ("image", "text")]
-        values = spectrum(*heads).tolist()
+        run = load_run(weights.parent)
         try:
-            level = config.get(of_run, by)
+            level = config.get(run.config, by)
         except KeyError as error:
             raise InputError(f"--by {by}: the run in {weights.parent} has no such option") from error
-        rows += [(level, of_run["seed"], i + 1, value) for i, value in enumerate(values)]
+        head = heads(run.model)
+        values = spectrum(head["image"], head["text"]).tolist()
+        rows += [(level, run.config["seed"], i + 1, value) for i, value in enumerate(values)]
     if not rows:
         raise InputError(f"{study}: no runs with models there")
     return pd.DataFrame(rows, columns=[by, "seed", "direction", "singular_value"])
-
-
-def _head(tensors: dict[str, torch.Tensor], modality: str) -> torch.Tensor:
-    if f"by_modality.{modality}.projection.weight" not in tensors:  # shared: it is kept once
-        modality = "text" if modality == "image" else "image"
-    weight, bias = (tensors[f"by_modality.{modality}.projection.{part}"] for part in ("weight", "bias"))
-    return torch.cat([weight, bias[:, None]], dim=1)
 
 
 def draw(table: pd.DataFrame, by: str, path: Path) -> None:

@@ -197,10 +197,8 @@ class IsoClip:
 
 
 @dataclass
-class IsoClipMlp:
+class IsoClipMlp(IsoClip):
     name: str = "isoclip_mlp"
-    top: int = option(1, "singular directions of the inter-modal operator that are dropped, strongest first")
-    bottom: int = option(0, "and weakest first")
 
 
 @dataclass

@@ -21,6 +21,8 @@ COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e", "#2e933c", "#6f4e9c", "#5c5c5c", "#3
 STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "v")
 RISES, FALLS = COLOURS[:2]
+#: how many legends stand beside a figure → where
+BESIDE = {1: ("center",), 2: ("upper", "lower")}
 #: of a diagram, in inches: a node's width, the space between tiers, between arrows at a node, and for an arrow's number
 NODE, SPACE, PORT, LEAD = 1.7, 2.7, 0.27, 0.6
 
@@ -38,10 +40,11 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
     figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 1.2), dpi=120, layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     looks, shared = _looks(panels, points), all(x_of(panel, spec) == spec.get("x") for panel in panels)
-    # what colours mean is told in the first of the panels that share them; of many, beside all of them
-    first = looks[panels[0]["title"]]
-    beside = len(first) > 4 and all(look == first for look in looks.values())
-    told_of = [first] if beside else []
+    # what colours mean is told in the first of the panels that share them; many, where there is room for it, beside all
+    every = list(looks.values())
+    many = [look for i, look in enumerate(every) if len(look) > 4 and look not in every[:i]]
+    beside = dict(zip(BESIDE.get(len(many), ()), many, strict=False))
+    told_of = list(beside.values())
     for axis, panel in zip(axes, panels, strict=False):
         title = panel["title"]
         _panel(axis, panel, points[points.panel == title], dots[dots.panel == title], looks[title])
@@ -63,9 +66,9 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
             axis.legend(handles, names, frameon=False, fontsize=8.5)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    if beside:
-        handles = [Line2D([], [], color=colour, lw=4) for colour in first.values()]
-        figure.legend(handles, list(first), loc="outside right center", frameon=False, fontsize=9.5)
+    for where, look in beside.items():
+        handles = [Line2D([], [], color=colour, lw=4) for colour in look.values()]
+        figure.legend(handles, list(look), loc=f"outside right {where}", frameon=False, fontsize=9.5)
     figure.suptitle(spec.get("title", ""), fontsize=13)
     figure.supxlabel(f"{_label(spec['x']) if shared else ''}\n{footer}".strip(), fontsize=10)
     _save(figure, path)

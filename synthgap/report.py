@@ -117,13 +117,13 @@ def introduce(study: Study, out: Path) -> None:
 
 def _tested(claim: Claim) -> str:
     what = told({"metric": claim.metric, "of": claim.of})
+    where = "".join(f", {key}={value}" for key, value in claim.where.items())
     if not claim.explained_by:
-        where = "".join(f", {key}={value}" for key, value in claim.where.items())
         return f"{what} {claim.direction} over {claim.over} = {' → '.join(map(str, claim.levels))}{where}"
     text = f"{what} {claim.direction} with {told(claim.explained_by)}"
     if claim.matched:
-        return f"{text}, among pairs alike in {told(claim.matched)} within {claim.matched['within']}"
-    return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "")
+        return f"{text}, among pairs alike in {told(claim.matched)} within {claim.matched['within']}{where}"
+    return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "") + where
 
 
 def all_verdicts(out: Path) -> None:

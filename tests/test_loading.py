@@ -46,6 +46,20 @@ def test_a_run_s_model_gives_its_numbers_in_python_and_in_files(finished, synthg
     assert found["rmg", "image-text"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_the_spectrum_of_both_heads_is_that_of_the_run_s(finished, tmp_path):
+    folders, _ = finished
+    script = [sys.executable, ROOT / "experiments/spectrum.py", folders["none"].parent, "--out", "spectrum"]
+    subprocess.run(script, cwd=tmp_path, check=True, timeout=120)
+    found = pd.read_csv(tmp_path / "spectrum/spectrum.csv")
+    projection = load_run(folders["none"]).model.by_modality["image"].projection  # shared: the text's too
+    head = np.column_stack([projection.weight.detach().numpy(), projection.bias.detach().numpy()])
+    expected = np.linalg.svd(head.T @ head, compute_uv=False)[:64]
+    assert found.singular_value.to_numpy() == pytest.approx(expected, rel=1e-3)
+    assert found.direction.tolist() == list(range(1, 65)) and (tmp_path / "spectrum/spectrum.png").exists()
+    gone = subprocess.run([*script[:2], "nowhere"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert gone.returncode == 2 and "no runs with models there" in gone.stderr
+
+
 def test_where_there_is_no_model_it_is_told(finished, tmp_path):
     folders, _ = finished
     for folder in (folders["centring"], tmp_path / "nowhere"):

@@ -237,6 +237,7 @@ def method_sentences() -> list[str]:
         return lost("rmg", "image-text", case, k)
 
     accuracy = [lost("zero_shot", FACTORS, case, 1) for case in ("CLIP", "ATP + CU", "AlignCLIP")]
+    (moved,) = pd.read_parquet(ROOT / "figures/sharing-imsep-mnist/verdicts.parquet").itertuples()
     top, ignored = "IsoCLIP, top 1", "equal captions ignored"
     return [
         f"from a cosine of {cosines[0]} to {cosines[1]} and {cosines[2]}, together to {cosines[3]}; from an RMG "
@@ -260,6 +261,7 @@ def method_sentences() -> list[str]:
         f"plain cosines' {found('digit', 3)} and {found('colour', 3)})",
         f"Where captions name everything, whitening does more for the digit ({found('digit', 5, 'whitened')}), and less for "
         f"the colour ({found('colour', 5, 'whitened')} against IsoCLIP's {found('colour', 5, top)})",
+        f"MNIST's digits ({moved.effect:+.3f} [{moved.low:+.3f}, {moved.high:+.3f}])",
     ]
 
 

@@ -208,8 +208,9 @@ def _gaps(pair: Pair) -> list[Row]:
 
 
 def _spread(name: str, x: Tensor, spectra: dict[str, np.ndarray]) -> list[Row]:
-    spectra[name] = dimensions.spectrum(x).numpy()
-    return [("effective_rank", name, dimensions.effective_rank(x), len(x))]
+    values = dimensions.spectrum(x)
+    spectra[name] = values.numpy()
+    return [("effective_rank", name, dimensions.rank_of(values), len(x))]
 
 
 def _on_sample(pair: Pair, scale: float) -> list[Row]:

@@ -97,11 +97,16 @@ def spectrum(x: Tensor) -> Tensor:
 
 
 def effective_rank(x: Tensor) -> float:
-    """How many dimensions x fills: e to the Shannon entropy of its `spectrum` brought to sum 1 (Roy & Vetterli 2007).
+    """How many dimensions x [N, D] fills, in [1, D]: `rank_of` its spectrum."""
+    return rank_of(spectrum(x))
 
-    x: [N, D]. In [1, D]: k if the variance is the same in k directions and 0 elsewhere; nan if all rows are the same.
+
+def rank_of(values: Tensor) -> float:
+    """e to the Shannon entropy of singular values brought to sum 1 (Roy & Vetterli 2007).
+
+    values: those of centred rows, [D], as `spectrum` gives them. In [1, D]: k if the variance is the same in k directions
+    and 0 elsewhere; nan if all rows are the same.
     """
-    values = spectrum(x)
     return float(torch.special.entr(values / values.sum()).sum().exp())
 
 
