@@ -9,10 +9,10 @@ from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, reduce
 from hashlib import sha256
 from math import isfinite
-from operator import lt
+from operator import getitem, lt
 from pickle import dumps, loads
 from typing import Any
 
@@ -35,6 +35,30 @@ VERSION = 2  # of what a config means: raise it when the same config gives other
 def option(default: Any, why: str) -> Any:
     make = {"default_factory": default} if isinstance(default, type) or callable(default) else {"default": default}
     return field(**make, metadata={"why": why})
+
+
+@dataclass
+class NoFinetuning:
+    name: str = "none"
+
+
+@dataclass
+class Finetuning:
+    epochs: int = option(4, "passes, after training, over the same images with captions of this policy")
+    lr: float = option(0.008, "AdamW's peak in them; its state goes on, and the schedule begins anew")
+    temperature: str = option("learnable", "learnable (if it was), or frozen where training left it")
+
+
+@dataclass
+class FinetuningAttributes(Finetuning):
+    name: str = "attributes"
+    attributes: int = option(1, "k of these captions")
+
+
+@dataclass
+class FinetuningContiguous(Finetuning):
+    name: str = "contiguous"
+    fraction: float = option(0.25, "share of the full caption that these keep")
 
 
 @dataclass
@@ -311,6 +335,7 @@ class Encoder:
     width: int = option(64, "of word and patch vectors; the transformer has one head each 32")
     depth: int = option(2, "transformer blocks")
     patches: int = option(4, "along each side of an image or a spectrogram that a transformer reads")
+    apart: float = option(0.0, "how far modalities are set apart at the start, in their embeddings' usual lengths")
 
 
 @dataclass
@@ -354,6 +379,7 @@ class Run:
     digits: Any = MISSING
     captions: Any = MISSING
     loss: Any = MISSING
+    finetune: Any = MISSING
     speech: Any = MISSING
     posthoc: Any = MISSING
     shift: Any = MISSING
@@ -370,6 +396,7 @@ GROUPS = {
         "gram": Gram,
         "alignclip": Alignclip,
     },
+    "finetune": {"none": NoFinetuning, "attributes": FinetuningAttributes, "contiguous": FinetuningContiguous},
     "speech": {"voices": Voices, "recordings": Recordings},
     "posthoc": {
         "none": AsTrained,
@@ -412,12 +439,15 @@ CHOICES_OF_SOME = {
     "loss.alike": ("positive", "ignored"),
     "loss.distance": ("factors", "object", "ones", "shuffled"),
     "posthoc.order": ("gap", "random"),
+    "finetune.temperature": ("learnable", "frozen"),
 }
 MODALITIES = ("image", "audio", "text")
 #: Options that hold a mapping with free keys.
 FREE = ("captions.probability", "digits.style")
 #: Where things are kept, not what they are: left out of a run's identity.
 PLACES = ("out", "digits.root", "speech.root", "shift.root")
+#: What came later, and what it is where it does nothing: then it is left out of a run's identity, too.
+LATER = {"finetune": {"name": "none"}, "encoder.apart": 0.0}
 #: What no run reads: left out of its identity too.
 UNREAD = ("avmnist.validation_images",)
 #: Sections that only avmnist reads.
@@ -563,6 +593,7 @@ def check(config: dict) -> None:
     if not snr_db >= -100:
         raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels from -100 on, or inf for no noise")
     _check_loss(config["loss"])
+    _check_finetuning(config)
     _check_afterwards(config)
     _check_encoder(config["encoder"], config["images"])
 
@@ -573,6 +604,10 @@ def _check_encoder(encoder: dict, images: str) -> None:
         raise InputError(f"encoder.width={encoder['width']}: a transformer needs a multiple of 32")
     if images == "symbolic" and reading["image"] != "transformer":
         reading["image"] = "conv-mlp"  # a bag's
+    if not 0 <= encoder["apart"] <= 100:
+        raise InputError(f"encoder.apart={encoder['apart']}: it must lie in [0, 100]")
+    if encoder["apart"] and encoder["share"] != "none":
+        raise InputError(f"encoder.apart={encoder['apart']} needs projections of their own: leave encoder.share=none")
     if encoder["share"] != "none" and reading not in (
         {"image": "conv-mlp", "text": "bag"},
         {"image": "transformer", "text": "transformer"},
@@ -617,6 +652,16 @@ def _check_afterwards(config: dict) -> None:
         )
     if shift["name"] == "unseen" and not config["space"]["held_out"]:
         raise InputError("shift=unseen needs space.held_out above 0: nothing is unseen")
+
+
+def _check_finetuning(config: dict) -> None:
+    finetune = config["finetune"]
+    if finetune.get("epochs", 1) < 1:
+        raise InputError(f"finetune.epochs={finetune['epochs']}: it must be at least 1")
+    if not 0 < finetune.get("lr", 1) < float("inf"):
+        raise InputError(f"finetune.lr={finetune['lr']}: it must be above 0")
+    if finetune["name"] != "none" and config["mad"]["variant"] == "published":
+        raise InputError(f"finetune={finetune['name']} keeps the images, and mad.variant=published never does")
 
 
 def _check_loss(loss: dict) -> None:
@@ -672,10 +717,18 @@ def as_trained(config: dict) -> dict:
     return config | {group: {"name": "none"} for group in AFTERWARDS}
 
 
+def as_finetuned(config: dict) -> dict:
+    """The same config with the captions that a model sees last, and is tested on."""
+    policy = {"policy" if name == "name" else name: x for name, x in config["finetune"].items()}
+    kept = {name: config["captions"][name] for name in ("object", "shuffled")}
+    return config | {"captions": policy | kept} if policy["policy"] != "none" else config
+
+
 def run_id(config: dict, identity: dict) -> str:
     """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
     kept = deepcopy(config)
-    for key in (*PLACES, *UNREAD):
+    idle = [key for key, value in LATER.items() if reduce(getitem, key.split("."), kept) == value]
+    for key in (*PLACES, *UNREAD, *idle):
         section, _, name = key.rpartition(".")
         (kept[section] if section else kept).pop(name, None)
     if config["world"] != "avmnist":

@@ -221,6 +221,19 @@ def shared(encoders: dict[str, Encoder], degree: str) -> dict[str, Encoder]:
     return encoders
 
 
+def set_apart(model: Encoders, inputs: dict[str, Tensor], lengths: float, generator: torch.Generator) -> Encoders:
+    """Shift every modality's embeddings by `lengths` times their root mean square length on `inputs`, before they are
+    normalised, by the biases of the projections: two modalities in opposite directions, more as far apart as can be."""
+    encoders = [model.by_modality[name] for name in inputs]
+    directions = torch.randn(len(encoders), encoders[0].projection.out_features, generator=generator)
+    directions = normalize(directions - directions.mean(0), dim=1)
+    with torch.no_grad():
+        for encoder, x, direction in zip(encoders, inputs.values(), directions, strict=True):
+            length = encoder(x).float().square().sum(1).mean().sqrt()
+            encoder.projection.bias += lengths * length * direction.to(length.device)
+    return model
+
+
 def initialise(model: nn.Module, generator: torch.Generator) -> nn.Module:
     """Draw every weight anew from the generator alone: matrices N(0, 1/fan-in), word vectors and positions N(0, 1)."""
     for module in model.modules():

@@ -79,9 +79,11 @@ def evaluate(
         factors = FactorSpace([space.factors[f] for f in about])
         rows.append(("uniformity", name, metrics.uniformity(embedding)))
         if len(about) > 1:  # of a recording nothing is known but the digit: it has no attributes to be biased against
+            towards = dict(zip(factors.names, metrics.moads(embedding, codes[:, about], factors), strict=True))
             rows += [
-                ("moad", name, metrics.moad(embedding, codes[:, about], factors, object)),
+                ("moad", name, towards[object]),
                 ("moad_pooled", name, metrics.moad_pooled(embedding, codes[:, about], factors, object)),
+                *(("moad_towards", f"{name} {factor}", value) for factor, value in towards.items()),
             ]
     for query, candidate in [direction for a, b in pairs for direction in ((a, b), (b, a))]:
         of, asked, there = f"{query}-{candidate}", z[query], z[candidate]
@@ -232,6 +234,7 @@ def floors(
         rows += [
             ("imbalance_bits", f"{a}-{b}", bits.imbalance),
             ("shared_bits", f"{a}-{b}", bits.shared),
+            ("unshared_bits", f"{a}-{b}", bits.imbalance + bits.text_only),
             ("floor_entropy", f"{a}-{b}", here.entropy),
             ("floor_entropy", f"{b}-{a}", here.entropy_text),
         ]

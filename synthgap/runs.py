@@ -26,7 +26,16 @@ from data_gen import InputError, store
 from data_gen.seeds import generator
 from synthgap import config as configs
 from synthgap import studies
-from synthgap.observations import SPLITS, dataset_of, known_of, object_of, observe, policy_of, world_of
+from synthgap.observations import (
+    SPLITS,
+    captions_of,
+    dataset_of,
+    known_of,
+    object_of,
+    observe,
+    policy_of,
+    world_of,
+)
 from synthgap.studies import CASE, Study
 
 
@@ -75,7 +84,8 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
         out = Path(resolved["out"])
         world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told
         resolved["captions"]["object"] = object_of(resolved, world.space)
-        policy_of(resolved, world.space)
+        for shown in (resolved, configs.as_finetuned(resolved)):
+            policy_of(shown, world.space)
         identity = world.identity if resolved["shift"]["name"] == "none" else world.identity | {"test": tested.identity}
         run_id = configs.run_id(resolved, identity)
         places = {key: cell[CASE] if key == CASE else _place(resolved, key) for key in swept}
@@ -182,11 +192,11 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     import torch
     from safetensors.torch import load_model, save_model
 
-    from synthgap.encoders import build, initialise
+    from synthgap.encoders import build, initialise, set_apart
     from synthgap.evaluation import QUERIES, evaluate, floors, within
     from synthgap.losses import LEARNT, LOSSES
     from synthgap.posthoc import HEADS, POSTHOC, SEARCHES, heads
-    from synthgap.training import settings_at, train
+    from synthgap.training import Finetuning, settings_at, train
 
     c, clock = task.config, [perf_counter()]
     loss, settings, batch = LOSSES[c["loss"]["name"]], _settings(c["loss"]), c["training"]["batch"]
@@ -199,17 +209,26 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
         shown, codes = seen(epoch)
         return on_device(shown), on_device(known_of(world.space, object, codes, shown["text"]))
 
-    shown, codes = observe(p.datasets, c, "test")(0)
+    told = configs.as_finetuned(c)
+    shown, codes = observe(p.datasets, told, "test")(0)
     test = on_device(shown)
     if task.start is None:  # a model that is taken needs no training data
         seen = observe(p.datasets, c, "train")
         first, known = seen_in(0)
+        then = None
+        if told is not c:
+            other, f = captions_of(told, seen(0)[1], "train"), c["finetune"]
+            again = first | on_device({"text": other}), on_device(known_of(world.space, object, seen(0)[1], other))
+            then = Finetuning(*again, epochs=f["epochs"], lr=f["lr"], frozen=f["temperature"] == "frozen")
     clock.append(perf_counter())
 
     model = build(test, c["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
-    model = initialise(model, torch.Generator().manual_seed(c["seeds"]["init"]))
+    chance = torch.Generator().manual_seed(c["seeds"]["init"])
+    model = initialise(model, chance)
     model = model.to(device, memory_format=torch.channels_last)
     if task.start is None:
+        if c["encoder"]["apart"]:
+            set_apart(model, {name: x[:500] for name, x in first.items()}, c["encoder"]["apart"], chance)
         trained = train(
             model,
             first,
@@ -221,6 +240,7 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
             watched={name: x[:500] for name, x in test.items()},
             known=known,
             anew=None if world.look is None else seen_in,
+            then=then,
         )
         scale, settings = trained.scale, trained.settings
         save_model(model, folder / "model.safetensors")
@@ -260,7 +280,7 @@ def _run(p: Plan, task: Task, folder: Path) -> None:
     if task.start:
         before = measured[measured.metric == "map"].set_index("of").value
         rows += [("map_gain", of, value - before[of]) for metric, of, value in rows if metric == "map"]
-    rows += floors(world, tested, policy_of(c, world.space), codes, shown["text"], batch, c["loss"]["anchor"])
+    rows += floors(world, tested, policy_of(told, world.space), codes, shown["text"], batch, c["loss"]["anchor"])
     clock.append(perf_counter())
     parts = np.diff(clock)
     rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
@@ -281,10 +301,14 @@ def _settings(chosen: dict) -> dict:
 
 
 def _course(trajectory: pd.DataFrame) -> list[tuple[str, str, float]]:
-    """The logit scale when none, a quarter, a half and three quarters of the steps were done."""
-    steps, shares = trajectory.step, (0, 0.25, 0.5, 0.75)
+    """What was watched, at each twentieth of the steps."""
+    steps, shares = trajectory.step, [i / 20 for i in range(21)]
     at = [(steps - share * steps.iloc[-1]).abs().idxmin() for share in shares]
-    return [("logit_scale_at", f"{s:g}", float(trajectory.logit_scale[i])) for s, i in zip(shares, at, strict=True)]
+    return [
+        (f"{name}_at", f"{share:g}", float(trajectory[name][i]))
+        for name in ("loss", "logit_scale", "rmg", "l2m", "entropy")
+        for share, i in zip(shares, at, strict=True)
+    ]
 
 
 def collect(p: Plan) -> pd.DataFrame:

@@ -371,7 +371,8 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
     """The study's cells under the user's overrides → (swept keys, cells {key: value}, overrides that hold for all cells).
 
     An override of a swept parameter takes its place: one value or several (`seed=0,1`). `~key` drops it from the grid.
-    Where it takes the place of what cases set, they lose their names.
+    Where it takes the place of what cases set, they lose their names. Of an option that only some of the cells have
+    (`digits.root`, of those with digits=idx), an override is theirs alone.
     `preset=…` picks one of the study's presets (the first, if none is given).
     """
     chosen = [o for o in overrides if o.startswith("preset=")]
@@ -388,6 +389,8 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
             raise unknown("swept parameter to drop", dropped, grid)
     plain = [o for o in overrides if not o.startswith(("preset=", "~"))]
     groups = [o for o in plain if o.partition("=")[0] in config.GROUPS]  # they decide which other keys there are
+    of_some = {key: value for o in plain for key, value in _of_some_cells(o, groups, [grid, *cases]).items()}
+    plain = [o for o in plain if o.partition("=")[0] not in of_some]
     for override in config.parse(plain):
         key = override.key_or_group
         if override.is_sweep_override():
@@ -402,5 +405,34 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
         cases = [{key: value for key, value in case.items() if key not in (*grid, CASE)} for case in cases]
     swept = list(dict.fromkeys([*grid, *(key for case in cases for key in case)]))
     cells = [{**case, **dict(zip(grid, values, strict=True))} for case in cases for values in product(*grid.values())]
+    for cell in cells:
+        for key, value in of_some.items():
+            group = key.partition(".")[0]
+            if group in cell and key in config.keys({group: cell[group]}):
+                cell[key] = value
     unique = {tuple(sorted((k, str(v)) for k, v in cell.items())): cell for cell in cells}
     return swept, list(unique.values()), constant
+
+
+def _of_some_cells(override: str, groups: Sequence[str], cells: Sequence[Mapping]) -> dict:
+    """{key: value} of an override that needs an option of its group which the study has in some cells only."""
+    key = override.partition("=")[0]
+    group = key.partition(".")[0]
+    if (
+        group not in config.GROUPS
+        or any(o.startswith(f"{group}=") for o in groups)
+        or any(key in cell for cell in cells)
+    ):
+        return {}
+    there, default = {str(option) for cell in cells for option in _listed(cell.get(group, []))}, config.keys()
+    having = [name for name in sorted(there & {*config.GROUPS[group]}) if key in config.keys({group: name})]
+    if key in default or not having:
+        return {}
+    parsed = config.parse([f"{group}={having[0]}", override])[-1]
+    if parsed.is_sweep_override():
+        raise InputError(f"{key} is an option of some of the study's cases alone, so it takes one value")
+    return {key: parsed.value()}
+
+
+def _listed(values) -> list:
+    return values if isinstance(values, list) else [values]

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
 from synthgap.encoders import Encoders
 from synthgap.losses import LEARNT
-from synthgap.metrics import l2m, rmg
+from synthgap.metrics import l2m, logit_entropy, rmg
 
 LARGEST_SCALE = 100.0  # CLIP's clamp
 TRAJECTORY = 20  # points kept of a run's course
@@ -21,11 +22,25 @@ Loss = Callable[..., Tensor]  # ({modality: unit-norm [B, D]}, inverse temperatu
 
 
 @dataclass(frozen=True)
+class Finetuning:
+    """What follows training: other `inputs` and `known`, as of `train`, with a schedule anew to the peak rate `lr`.
+
+    frozen: keep the temperature that training came to. All else goes on, the optimiser's state among it.
+    """
+
+    inputs: dict[str, Tensor]
+    known: dict[str, Tensor] | None
+    epochs: int
+    lr: float
+    frozen: bool
+
+
+@dataclass(frozen=True)
 class Trained:
     """scale: the logit scale 1/τ at the end. settings: the loss's at the end, with what was learnt of them.
 
-    trajectory: a row each few steps: step, loss, logit_scale, what else is learnt, rmg, l2m (means over all pairs of
-    modalities).
+    trajectory: a row each few steps: step, loss, logit_scale, what else is learnt, rmg, l2m and entropy (means over all
+    pairs of modalities, entropy in both directions).
     """
 
     scale: float
@@ -45,15 +60,16 @@ def train(
     watched: dict[str, Tensor],
     known: dict[str, Tensor] | None = None,
     anew: Callable[[int], tuple[dict[str, Tensor], dict[str, Tensor]]] | None = None,
+    then: Finetuning | None = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Trained:
     """Train in place on `inputs` {modality: [N, …]}, whole epochs of full batches in the given order.
 
     temperature, training: the config's sections of those names. settings: the loss's, which `settings_at` brings up to date
-    at each step; those in `LEARNT` are learnt from where they stand, even where the temperature is fixed. watched:
-    a small held-out batch on which the gap's trajectory is measured. known: {what: [N, …]}, given to the loss as `known` of
+    at each step; those in `LEARNT` are learnt from where they stand, even where the temperature is fixed. watched: a small
+    held-out batch on which gap and entropy are measured all along. known: {what: [N, …]}, given to the loss as `known` of
     its batch, if at all. anew: epoch → inputs and known of that epoch, where they are not the same in all (from epoch 1
-    on). `report(share of the steps done)` is called now and then.
+    on). then: what follows. `report(share of the steps done)` is called now and then.
     """
     log_scale = torch.tensor(-log(temperature["init"]), device=training["device"], requires_grad=True)
     if temperature["mode"] == "fixed":
@@ -65,13 +81,18 @@ def train(
     }
     optimiser = _optimiser(model, log_scale, learnt, temperature, training)
     n, batch = len(next(iter(inputs.values()))), training["batch"]
-    steps = training["epochs"] * (n // batch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps, training["warmup"]))
+    epochs, finetuning = training["epochs"], then.epochs if then else 0
+    first, steps = epochs * (n // batch), (epochs + finetuning) * (n // batch)
+    schedule = LambdaLR(optimiser, lambda step: _rate(step, first, training["warmup"]))
     every, trajectory, step = max(1, steps // TRAJECTORY), [], 0
 
-    for epoch in range(training["epochs"]):
-        if anew and epoch:
+    for epoch in range(epochs + finetuning):
+        if anew and 0 < epoch < epochs:
             inputs, known = anew(epoch)
+        if then and epoch == epochs:
+            inputs, known = then.inputs, then.known
+            log_scale.requires_grad_(log_scale.requires_grad and not then.frozen)
+            schedule = _anew(optimiser, then.lr / training["lr"], steps - first, training["warmup"])
         shuffled = torch.from_numpy(order.permutation(n)).to(training["device"])
         for rows in shuffled[: n // batch * batch].split(batch):
             with torch.autocast(training["device"], torch.bfloat16, enabled=training["bf16"]):
@@ -82,7 +103,7 @@ def train(
                 now = {"loss": value.item(), "logit_scale": log_scale.exp().item()} | _items(learnt)
                 if not isfinite(now["loss"]):
                     raise FloatingPointError(f"the loss is {now['loss']} at step {step}: try a lower training.lr")
-                trajectory.append({"step": step} | now | _gap(model, watched))
+                trajectory.append({"step": step} | now | _watch(model, watched, now["logit_scale"]))
                 report(step / steps)
             optimiser.zero_grad()
             value.backward()
@@ -139,6 +160,15 @@ def _rate(step: int, steps: int, warmup: float) -> float:
     return min(rising, (1 + cos(pi * step / steps)) / 2)
 
 
-def _gap(model: Encoders, watched: dict[str, Tensor]) -> dict[str, float]:
+def _anew(optimiser: torch.optim.Optimizer, ratio: float, steps: int, warmup: float) -> LambdaLR:
+    """The schedule from its start, with all peak rates times `ratio`."""
+    for group in optimiser.param_groups:
+        group["initial_lr"] *= ratio
+    return LambdaLR(optimiser, lambda step: _rate(step, steps, warmup))
+
+
+def _watch(model: Encoders, watched: dict[str, Tensor], scale: float) -> dict[str, float]:
     pairs = list(combinations(embed(model, watched).values(), 2))
-    return {gap.__name__: float(np.mean([gap(x, y) for x, y in pairs])) for gap in (rmg, l2m)}
+    both = [direction for x, y in pairs for direction in ((x, y), (y, x))]
+    found = {gap.__name__: float(np.mean([gap(x, y) for x, y in pairs])) for gap in (rmg, l2m)}
+    return found | {"entropy": float(np.mean([logit_entropy(x, y, scale) for x, y in both]))}

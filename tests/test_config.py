@@ -1,11 +1,14 @@
 """Options, overrides and the hash that names a run: what counts, what does not, and what is refused."""
 
+from pathlib import Path
+
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_gen import InputError
-from synthgap import config
+from synthgap import config, runs, studies
 from synthgap.encoders import SHARED
 from synthgap.losses import LOSSES
 from synthgap.losses.alignclip import DISTANCES
@@ -13,6 +16,7 @@ from synthgap.losses.unicl import ALIKE, LABELS
 from synthgap.posthoc import POSTHOC, SEARCHES
 from synthgap.posthoc.dimensions import ORDERS
 
+FIGURES = Path(__file__).parents[1] / "figures"
 MAD = {"world": "mad"}
 #: another value for every option that decides a run's numbers, under the group choice that has the option
 OTHER = {
@@ -69,6 +73,12 @@ OTHER = {
     "encoder.image": "transformer",
     "encoder.share": "trunk",
     "encoder.patches": "2",
+    "encoder.apart": "1",
+    "finetune.epochs": "2",
+    "finetune.lr": "0.5",
+    "finetune.temperature": "frozen",
+    "finetune.attributes": "2",
+    "finetune.fraction": "0.5",
     "loss.labels": "object",
     "loss.alike": "ignored",
     "loss.weight": "1",
@@ -115,6 +125,13 @@ def test_every_option_of_science_changes_the_run_id():
         assert key in OTHER, f"{key} is new: write another value of it into OTHER"
         identity = {"file": "x"} if key == "world" else MAD
         assert run_id(*chosen, f"{key}={OTHER[key]}", identity=identity) != run_id(*chosen), key
+
+
+def test_runs_of_published_tables_are_found_again_whatever_options_came_since():
+    for name in ("neighbours", "translation"):
+        published = pd.read_parquet(FIGURES / name / "results.parquet", columns=["run_id"])
+        tasks = runs.plan(studies.load(name), ["preset=full"]).tasks
+        assert {task.run_id for task in tasks} == set(published.run_id), name
 
 
 def test_choosing_another_group_option_changes_the_run_id():
@@ -212,6 +229,9 @@ def test_seeds_follow_the_seed_unless_they_are_given():
         ("encoder.share=all", "encoder.share 'all'"),
         ("encoder.share=trunk", "encoder.share=trunk needs encoders that end alike: encoder.image=conv-mlp"),
         ("encoder.patches=0", "encoder.patches=0: it must be at least 1"),
+        ("encoder.apart=-1", r"encoder.apart=-1.0: it must lie in \[0, 100\]"),
+        ("finetune=quarter", "unknown finetune 'quarter'"),
+        ("finetune.epochs=2", "add finetune=attributes to use it"),
         ("posthoc=isoklip", "unknown posthoc 'isoklip'; did you mean 'isoclip'"),
         ("posthoc.top=1", "add posthoc=isoclip"),
         ("shift=fog", "unknown shift 'fog'"),
@@ -267,6 +287,11 @@ def test_settings_of_losses_are_checked(loss, setting):
         ("posthoc=inversion posthoc.steps=0", "posthoc.steps=0"),
         ("posthoc=inversion posthoc.lr=0", "posthoc.lr=0.0: it must be above 0"),
         ("posthoc=isoclip_mlp encoder.text=transformer", "posthoc=isoclip_mlp is for trunks that read vectors"),
+        ("finetune=contiguous finetune.epochs=0", "finetune.epochs=0: it must be at least 1"),
+        ("finetune=contiguous finetune.lr=0", "finetune.lr=0.0: it must be above 0"),
+        ("finetune=attributes finetune.temperature=freeze", "did you mean 'frozen'"),
+        ("finetune=attributes mad.variant=published", "mad.variant=published never does"),
+        ("encoder.apart=1 encoder.share=trunk images=symbolic", "leave encoder.share=none"),
         ("shift=noise shift.sd=0", "shift.sd=0.0: it must be above 0"),
         ("shift=blur shift.sigma=nan", "shift.sigma=nan: it must be above 0"),
         ("shift=pen shift.width=9", r"shift.width=9.0: it must lie in \[1.1, 6\]"),

@@ -1,9 +1,12 @@
 """Encoders: shapes, what each can and cannot see, and weights that follow from the generator alone."""
 
+from itertools import combinations
+
 import pytest
 import torch
 
-from synthgap.encoders import Bag, ConvAudio, ConvImage, Encoders, Transformer, build, initialise
+from synthgap.encoders import Bag, ConvAudio, ConvImage, Encoders, Transformer, build, initialise, set_apart
+from synthgap.training import embed
 
 SIZES = dict(vocabulary=26, width=64, embedding=24)
 PIXELS, SOUND = torch.zeros(5, 28, 28, 3, dtype=torch.uint8), torch.zeros(5, 112, 112, dtype=torch.uint8)
@@ -161,3 +164,21 @@ def test_nothing_runs_differently_in_training():
     images = torch.randint(0, 256, (4, 28, 28, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(encoder.train()(images), encoder.eval()(images), rtol=0, atol=0)
     torch.testing.assert_close(encoder(images)[:1], encoder(images[:1]), rtol=1e-4, atol=1e-5)  # nor on its neighbours
+
+
+@pytest.mark.parametrize("modalities", [2, 3])
+def test_modalities_set_apart_lie_on_opposite_sides_before_they_learn(modalities):
+    names = ("image", "text", "audio")[:modalities]
+    inputs = {name: torch.randint(1, 27, (200, 6), generator=torch.Generator().manual_seed(1)) for name in names}
+    encoders = {name: Bag(vocabulary=26, width=32, embedding=16) for name in names}
+    net = initialise(Encoders(encoders), torch.Generator().manual_seed(0))
+    before = {name: net.by_modality[name](x).detach() for name, x in inputs.items()}
+    set_apart(net, inputs, 20.0, torch.Generator().manual_seed(2))
+    for name, x in inputs.items():
+        shift = net.by_modality[name](x).detach() - before[name]
+        torch.testing.assert_close(shift, shift[:1].expand_as(shift), atol=1e-4, rtol=1e-4)
+        assert shift[0].norm() == pytest.approx(20 * before[name].square().sum(1).mean().sqrt().item(), rel=1e-4)
+    z = embed(net, inputs)
+    assert all((x @ y.T).max() < (-0.95 if modalities == 2 else 0) for x, y in combinations(z.values(), 2)), (
+        "two are opposite; of three, all are on different sides"
+    )

@@ -49,7 +49,14 @@ def test_two_modalities_have_the_rows_they_always_had_and_then_their_groups():
         *((metric, "image-text") for metric in ("rmg", "l2m", "l2i", "alignment")),
         ("logit_scale", ""),
         ("loss", ""),
-        *((metric, name) for name in z for metric in ("uniformity", "moad", "moad_pooled")),
+        *(
+            row
+            for name in z
+            for row in (
+                *((metric, name) for metric in ("uniformity", "moad", "moad_pooled")),
+                *(("moad_towards", f"{name} {factor}") for factor in TRIO.names),
+            )
+        ),
         *(
             (metric, of)
             for of in ("image-text", "text-image")

@@ -114,6 +114,9 @@ def test_moad_says_which_factor_rules_the_space_and_pooling_hides_it():
     assert metrics.moad(colour_only, codes, MAD, "colour") == pytest.approx(1, abs=0.01)
     assert metrics.moad(colour_only, codes, MAD, "digit") == pytest.approx(-0.2, abs=0.01)
     assert metrics.moad_pooled(colour_only, codes, MAD, "digit") == pytest.approx(-0.067, abs=0.003)
+    towards = metrics.moads(colour_only, codes, MAD)
+    assert towards == [metrics.moad(colour_only, codes, MAD, name) for name in MAD.names]
+    assert sum(towards) == pytest.approx(0, abs=1e-9)
     assert metrics.moad(colour_only, MAD.table(codes), MAD, "digit") == metrics.moad(colour_only, codes, MAD, "digit")
     with pytest.raises(InputError, match="did you mean 'colour'"):
         metrics.moad(colour_only, codes, MAD, "color")

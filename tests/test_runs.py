@@ -32,7 +32,9 @@ METRICS = {
     ("alignment_ideal", "recall@1_ideal", "gap_share@1", "gap_share@4"): {"image-text"},
     ("separability_means", "separability_differences"): {"image-text"},
     ("effective_rank",): {"image", "text"},
-    ("logit_scale_at",): {"0", "0.25", "0.5", "0.75"},
+    ("moad_towards",): {f"{modality} {name}" for modality in ("image", "text") for name in FACTORS},
+    ("shared_bits", "unshared_bits", "text_only_bits"): {"image-text"},
+    ("logit_scale_at", "loss_at", "rmg_at", "l2m_at", "entropy_at"): {"0", "0.05", "0.5", "0.95", "1"},
     ("seconds",): {"", "data", "training", "evaluation"},
 }
 

@@ -12,9 +12,9 @@ from data_gen.seeds import generator
 from synthgap.encoders import Bag, Encoders, initialise
 from synthgap.losses import LOSSES, clip
 from synthgap.losses.gram import volumes
-from synthgap.metrics import l2m, recall_at_k
+from synthgap.metrics import l2m, logit_entropy, recall_at_k
 from synthgap.observations import known_of
-from synthgap.training import LARGEST_SCALE, embed, settings_at, train
+from synthgap.training import LARGEST_SCALE, Finetuning, embed, settings_at, train
 
 SETTINGS = dict(epochs=3, batch=128, lr=0.005, weight_decay=0.05, warmup=0.1, bf16=False, device="cpu")
 LEARNABLE = dict(mode="learnable", init=0.07, lr=0.01)
@@ -54,7 +54,7 @@ def test_it_learns_and_keeps_its_course():
     z = embed(net, pairs(seed=1))
     assert float(clip(z["image"], z["text"], result.scale)) < 0.5 * np.log(1024)
     course = result.trajectory
-    assert list(course) == ["step", "loss", "logit_scale", "rmg", "l2m"]
+    assert list(course) == ["step", "loss", "logit_scale", "rmg", "l2m", "entropy"]
     assert course.step.iloc[0] == 0
     assert course.step.iloc[-1] == 10 * 8 - 1
     assert course.loss.iloc[-1] < course.loss.iloc[0]
@@ -151,11 +151,65 @@ def test_each_step_is_told_what_is_known_of_its_batch_in_each_epoch():
     assert torch.cat(seen).tolist() == np.concatenate(expected).tolist()
 
 
+def finetuned(frozen=False, lr=0.005, epochs=2, order=0, **changes):
+    """Trained on full captions, then finetuned on the digit's word alone."""
+    net, full, digit = model(), pairs(), pairs(k=0)
+    then = Finetuning({"image": full["image"], "text": digit["text"]}, None, epochs=epochs, lr=lr, frozen=frozen)
+    options = dict(temperature=LEARNABLE | {"lr": 0.1}, training=SETTINGS | changes, settings={}, watched=digit)
+    return net, train(net, full, LOSSES["clip"], order=generator(order, "order"), then=then, **options)
+
+
+def test_finetuning_arms_are_the_same_model_until_it_begins():
+    """Nothing but the temperature's freedom differs: not a bit of the course before, nor the first loss after."""
+    (_, free), (_, frozen) = finetuned(), finetuned(frozen=True)
+    steps = free.trajectory.step
+    assert steps.tolist() == frozen.trajectory.step.tolist() and steps.iloc[-1] == 5 * 8 - 1
+    before = steps <= 3 * 8
+    assert free.trajectory[before].equals(frozen.trajectory[before]), "the first loss on other captions among it"
+    after = frozen.trajectory[~before]
+    assert after.logit_scale.nunique() == 1 and frozen.scale == pytest.approx(after.logit_scale.iloc[0])
+    assert free.scale != pytest.approx(frozen.scale, rel=0.01)
+    assert abs(free.trajectory.loss[~before] - frozen.trajectory.loss[~before]).max() > 1e-3
+
+
+def test_finetuning_on_what_it_knows_is_more_training_with_the_optimisers_state():
+    """The plain loop, written out: two schedules, one optimiser, whose rates are scaled by the ratio of the peaks."""
+    net, full = model(), pairs()
+    then = Finetuning(full, None, epochs=1, lr=0.001, frozen=True)
+    options = dict(temperature=LEARNABLE, training=SETTINGS | {"epochs": 1}, settings={}, watched=full)
+    result = train(net, full, LOSSES["clip"], order=generator(0, "order"), then=then, **options)
+    twin, scale, chance = model(), torch.nn.Parameter(torch.tensor(-np.log(0.07)).float()), generator(0, "order")
+    kinds = [[p for p in twin.parameters() if p.ndim >= 2], [p for p in twin.parameters() if p.ndim < 2], [scale]]
+    decays = zip(kinds, (0.05, 0.0, 0.0), strict=True)
+    optimiser = torch.optim.AdamW([{"params": p, "weight_decay": w} for p, w in decays], betas=(0.9, 0.98))
+    for epoch, ratio in enumerate((1, 0.2)):
+        shuffled = torch.from_numpy(chance.permutation(1024))
+        for step, batch in enumerate(shuffled.split(128)):
+            rate = ratio * min((step + 1) / 0.8, (1 + np.cos(np.pi * step / 8)) / 2)
+            for group, peak in zip(optimiser.param_groups, (0.005, 0.005, 0.01), strict=True):
+                group["lr"] = peak * rate
+            z = twin({name: x[batch] for name, x in full.items()})
+            optimiser.zero_grad()
+            clip(z["image"], z["text"], scale.exp()).backward()
+            scale.grad = None if epoch else scale.grad
+            optimiser.step()
+    for mine, other in zip(net.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-4)
+    assert result.scale == pytest.approx(scale.exp().item(), rel=1e-5)
+
+
+def test_the_course_knows_the_entropy_of_what_is_watched():
+    net, result = trained()
+    z = embed(net, {name: x[:100] for name, x in pairs().items()})
+    both = [logit_entropy(z[a], z[b], result.scale) for a, b in (("image", "text"), ("text", "image"))]
+    assert result.trajectory.entropy.iloc[-1] == pytest.approx(np.mean(both), abs=0.05)  # a step before the end
+
+
 @pytest.mark.parametrize("mode", ["learnable", "fixed"])
 def test_a_bias_is_learnt_whether_the_temperature_is_or_not(mode):
     _, result = trained(loss=LOSSES["siglip"], settings={"bias": -5.0}, temperature=LEARNABLE | {"mode": mode})
     course = result.trajectory
-    assert list(course) == ["step", "loss", "logit_scale", "bias", "rmg", "l2m"]
+    assert list(course) == ["step", "loss", "logit_scale", "bias", "rmg", "l2m", "entropy"]
     assert course.bias.iloc[0] == -5 and abs(course.bias.iloc[-1] + 5) > 0.1
     assert result.settings["bias"] == pytest.approx(course.bias.iloc[-1], abs=0.01)
     assert (result.scale == pytest.approx(1 / 0.07)) == (mode == "fixed")

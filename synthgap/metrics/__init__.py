@@ -1,6 +1,6 @@
 """Numbers from embeddings: unit-norm tensors in, floats out; closed forms in O(N·D) where one exists."""
 
-from synthgap.metrics.bias import moad, moad_pooled, separation
+from synthgap.metrics.bias import moad, moad_pooled, moads, separation
 from synthgap.metrics.clustering import centred, clusters, knn, nmi, single_modality_clusters, v_measure
 from synthgap.metrics.entropy import logit_entropy
 from synthgap.metrics.gap import alignment, l2i, l2m, rmg, uniformity
@@ -21,6 +21,7 @@ __all__ = [
     "mean_average_precision",
     "moad",
     "moad_pooled",
+    "moads",
     "nearest_class_mean",
     "nmi",
     "pca",

@@ -28,9 +28,15 @@ def moad(x: Tensor, factors, space: FactorSpace, object: str) -> float:
     form, in which each attribute counts alike; `moad_pooled` is the published one. Raises InputError for an unknown object, or
     where there is no other factor.
     """
-    at, codes = _object(space, object), space.codes(factors)
+    at = _object(space, object)
+    return moads(x, factors, space)[at]
+
+
+def moads(x: Tensor, factors, space: FactorSpace) -> list[float]:
+    """`moad` towards each of two or more factors in turn, as if that one were the object. They sum to 0."""
+    codes = space.codes(factors)
     separations = [separation(x, codes[:, f]) for f in range(len(space))]
-    return separations[at] - float(np.mean(separations[:at] + separations[at + 1 :]))
+    return [own - float(np.mean(separations[:f] + separations[f + 1 :])) for f, own in enumerate(separations)]
 
 
 def moad_pooled(x: Tensor, factors, space: FactorSpace, object: str) -> float:
