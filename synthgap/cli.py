@@ -29,6 +29,22 @@ overrides are name=value pairs in Hydra's syntax; several values make a sweep:
 
 every option, its default and its why:
 """
+VERDICTS = """\
+name studies to see only theirs; out=DIR looks into another folder than runs
+
+  supported      p < 0.05 in the claimed direction, the 95 % interval of the effect on that side of 0, and the effect at
+                 least what the study says matters
+  contradicted   the same in the other direction; or the whole interval below what matters
+  undecided      anything else: not evidence against the claim. It says about how many seeds would tell
+
+  test           trend: Page's, of three or more levels; difference: sign flips, of two; equivalence: two t tests that
+                 something stays; partial, matched, kendall: that one thing explains another
+  p (floor)      the smallest p that so many seeds can give: (1/levels!)^seeds, 1/256 of two levels at 8 seeds
+  p (Holm)       p corrected for all claims shown: of those under 0.05, any is wrong with a chance of at most 5 %. Where
+                 it is not under it, the verdict says so, or how many seeds it takes to be able to be
+  the claim      with a hash of all that decides what is tested: a claim that is edited has another, and one that was
+                 stated when runs were there already says after how many
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -74,18 +90,20 @@ def _parser() -> argparse.ArgumentParser:
         ("studies", _studies, "the studies, their claims, and what is done", ["overrides"]),
         ("run", _run, "sweep (resuming), then table, figure and verdicts", ["study", "overrides"]),
         ("show", _show, "the same from what is on disk, no training", ["study", "overrides"]),
-        ("verdicts", _verdicts, "the verdicts of all studies that have run, in one table", ["overrides"]),
+        ("verdicts", _verdicts, "the verdicts of all studies that have run, in one table", ["studies"]),
         ("make", _make, "generate or reuse a dataset, and print its folder", ["world", "overrides"]),
     ):
         epilog = OVERRIDES + _all_options() if name in ("run", "show", "make") else "out=DIR looks into another folder"
+        epilog = VERDICTS if name == "verdicts" else epilog
         command = commands.add_parser(name, help=what, description=what, epilog=epilog, formatter_class=raw)
         for argument in arguments:
             help = {
                 "study": "a study's name (see `synthgap studies`) or your own YAML file",
                 "world": "mad, avmnist, or a Python file that defines `world`",
+                "studies": "studies that have run (all), and out=DIR",
                 "overrides": "name=value, see below",
             }[argument]
-            command.add_argument(argument, help=help, nargs="*" if argument == "overrides" else None)
+            command.add_argument(argument, help=help, nargs="*" if argument in ("studies", "overrides") else None)
         if name == "make":
             sheet = "only draw some samples with captions and bits, and write their sounds as WAV files beside"
             command.add_argument("--sheet", action="store_true", help=sheet)
@@ -143,12 +161,13 @@ def _studies(asked) -> int:
 
 
 def _run(asked) -> int:
-    from synthgap import pool, report, runs, studies
+    from synthgap import claims, pool, report, runs, studies
 
     overrides, workers = _workers(asked.overrides)
     plan = runs.plan(studies.load(asked.study), overrides)
     runs.collect(plan)  # a damaged result is told before any work
     runs.prepare(plan)
+    claims.stated_after(plan.study, plan.folder)  # and before any run of theirs, if they are new
     did = pool.sweep(plan, workers)
     return report.conclude(plan, did)
 
@@ -163,7 +182,8 @@ def _show(asked) -> int:
 def _verdicts(asked) -> int:
     from synthgap import report
 
-    report.all_verdicts(_out(asked.overrides))
+    names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in asked.studies if "=" not in name]
+    report.all_verdicts(names, _out([override for override in asked.studies if "=" in override]))
     return 0
 
 

@@ -1,17 +1,24 @@
 """What a sweep came to: table, verdicts and figure on disk, and the same told on the terminal."""
 
 import os
+from collections.abc import Sequence
+from math import isinf
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from data_gen import InputError
-from synthgap import runs, studies, summary
+from data_gen.errors import unknown
+from synthgap import claims, runs, studies, summary
 from synthgap.runs import Plan
+from synthgap.statistics import MOST_SEEDS, holm, seeds_below
 from synthgap.studies import Claim, Study, told, x_of
 
+ALPHA = 0.05  # as of each verdict, so of all together
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
 
@@ -25,9 +32,14 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
         return 1
     table, study = runs.collect(plan), plan.study
     judged, dots = summary.verdicts(table, study), summary.dots(table, study)
+    stated = claims.stated_after(study, plan.folder)
+    if len(judged):
+        judged["stated_after"] = judged.hash.map(stated)
     points, fallen = summary.levels(dots), summary.thresholds(table, study)
     places = _places(plan)
-    if redraw or not all(path.exists() for path in places.values()) or not _same(places["table"], table):
+    written = (("table", table), ("verdicts", judged))  # a claim may have been edited
+    there = all(path.exists() for path in places.values())
+    if redraw or not there or not all(_same(places[what], shown) for what, shown in written):
         _write(judged, places["verdicts"])
         _write(points, places["curves"])
         if "thresholds" in places:
@@ -56,7 +68,8 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
         console.print(_threshold(row), highlight=False, markup=False)
     for claim in study.claims:
         if not summary.compared(table, study, claim):
-            why = summary.unjudged(table, claim) or f"no arm of this sweep has two of its levels of {claim.over}"
+            levels, cells = f"two of its levels of {claim.over}", "cells enough, in all seeds, that differ"
+            why = summary.unjudged(table, claim) or f"no arm of this sweep has {levels if claim.over else cells}"
             console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
@@ -102,7 +115,7 @@ def introduce(study: Study, out: Path) -> None:
     console = _console()
     console.print(f"[bold]{study.name}[/]  {study.question}  [dim]({study.source})[/]")
     for claim in study.claims:
-        console.print(f"  claim: {claim.claim} [dim]({_tested(claim)})[/]")
+        console.print(f"  claim: {escape(claim.claim)} [dim]({escape(_tested(claim))})[/]")
     for preset in study.presets:
         asked, new = [f"preset={preset}", f"out={out}"], not (out / study.name).exists()
         try:
@@ -116,23 +129,40 @@ def introduce(study: Study, out: Path) -> None:
 
 
 def _tested(claim: Claim) -> str:
+    return f"{_compared(claim)}; test: {claim.test}, {claim.seeds} seeds or more"
+
+
+def _compared(claim: Claim) -> str:
     what = told({"metric": claim.metric, "of": claim.of})
     where = "".join(f", {key}={value}" for key, value in claim.where.items())
     if not claim.explained_by:
         return f"{what} {claim.direction} over {claim.over} = {' → '.join(map(str, claim.levels))}{where}"
     text = f"{what} {claim.direction} with {told(claim.explained_by)}"
+    if claim.held:
+        return f"{text}, {', '.join(claim.held)} held{where}"
     if claim.matched:
         return f"{text}, among pairs alike in {told(claim.matched)} within {claim.matched['within']}{where}"
     return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "") + where
 
 
-def all_verdicts(out: Path) -> None:
-    """Tell the verdicts of every study under `out` in one table."""
-    found = [_read(path).assign(study=path.parent.name) for path in sorted(out.glob("*/verdicts.parquet"))]
-    if not found:
+def all_verdicts(names: Sequence[str], out: Path) -> None:
+    """Tell the verdicts of the studies named, or of every one under `out`, in one table: with p corrected for them all."""
+    places = {path.parent.name: path for path in sorted(out.glob("*/verdicts.parquet"))}
+    if not places:
         known = ", ".join(studies.available())
         raise InputError(f"no verdicts in {out} yet; `synthgap run STUDY` makes them (studies: {known})")
-    _console().print(_verdicts_table(pd.concat(found, ignore_index=True), with_study=True))
+    for name in names:
+        if name not in places:
+            raise unknown(f"study with verdicts in {out}", name, places)
+    shown = [_read(places[name]).assign(study=name) for name in dict.fromkeys(names or places)]
+    shown = [judged for judged in shown if len(judged)]
+    if not shown:
+        raise InputError(f"no claim of {', '.join(names or places)} in {out} is judged")
+    judged = pd.concat(shown, ignore_index=True)
+    judged["p_holm"] = holm(judged.p)
+    console = _console()
+    console.print(_verdicts_table(judged))
+    console.print(_counted_verdicts(judged), highlight=False, markup=False)
 
 
 def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
@@ -161,19 +191,60 @@ def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
     return shown
 
 
-def _verdicts_table(judged: pd.DataFrame, with_study: bool = False) -> Table:
+def _verdicts_table(judged: pd.DataFrame) -> Table:
+    """A row a verdict; of several studies, where p is corrected for all, with study and corrected p (`p_holm`)."""
+    of_all = "p_holm" in judged
     shown = Table(box=None, header_style="bold")
-    for name in (["study"] if with_study else []) + ["claim", "verdict", "effect [95 %]", "p (floor)", "seeds"]:
-        shown.add_column(name, overflow="fold")
+    if of_all:
+        shown.add_column("study", no_wrap=True)
+    shown.add_column("claim", overflow="fold", min_width=20)
+    for name in ["test", "verdict", r"effect \[95 %]", "p (floor)"] + (["p (Holm)"] if of_all else []) + ["seeds"]:
+        shown.add_column(name, no_wrap=True)
+    before, counted = "", judged.p.notna().sum()
     for row in judged.itertuples():
+        claim = escape(row.claim) + (f" [dim]{row.hash}[/]" if pd.notna(getattr(row, "hash", None)) else "")
+        if getattr(row, "stated_after", 0) > 0:
+            claim += f" [yellow](stated after {row.stated_after:.0f} runs)[/]"
         verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
-        if row.verdict == "undecided" and pd.notna(row.seeds_needed):
-            verdict += f"\n(about {row.seeds_needed:.0f} seeds would tell)"
-        effect = f"{row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]".replace("[", r"\[")
-        p = f"{row.p:.1e} ({row.p_floor:.0e})" if row.p_floor else f"{row.p:.1e}"  # t tests have no floor
-        cells = [row.claim, verdict, effect, p, str(row.seeds)]
-        shown.add_row(*([row.study] if with_study else []), *cells)
+        verdict += "".join(f"\n({note})" for note in (_needed(row), _corrected(row, counted) if of_all else "") if note)
+        effect = f"{row.effect:+.3f}\n\\[{row.low:+.3f}, {row.high:+.3f}]"
+        p = _p(row.p) + (f"\n({row.p_floor:.0e})" if row.p_floor > 0 else "")  # t tests have no floor
+        test = getattr(row, "test", "")
+        cells = [claim, test if pd.notna(test) else "", verdict, effect, p, *([_p(row.p_holm)] if of_all else [])]
+        shown.add_row(*([fill(row.study, 14) if row.study != before else ""] if of_all else []), *cells, str(row.seeds))
+        before = row.study
     return shown
+
+
+def _p(p: float) -> str:
+    return "–" if pd.isna(p) else f"{p:.1e}"
+
+
+def _needed(row) -> str:
+    if row.verdict != "undecided" or pd.isna(row.seeds_needed):
+        return ""
+    seeds = f"over {MOST_SEEDS}" if isinf(row.seeds_needed) else f"about {row.seeds_needed:.0f}"
+    return f"{seeds} seeds\nwould tell"
+
+
+def _corrected(row, counted: int) -> str:
+    """What keeps a supported claim from standing among so many: its p, or that there are too few seeds for a smaller one."""
+    if row.verdict != "supported" or row.p_holm < ALPHA:
+        return ""
+    if row.p_floor * counted < ALPHA or getattr(row, "test", "") == "kendall":  # the floor of which is one of cells
+        return "not after Holm"
+    return f"{seeds_below(ALPHA / counted, row.seeds, row.p_floor)} seeds\nfor Holm"
+
+
+def _counted_verdicts(judged: pd.DataFrame) -> str:
+    count = judged.verdict.value_counts()
+    said = ", ".join(f"{count.get(verdict, 0)} {verdict}" for verdict in COLOURS)
+    stand = ((judged.verdict == "supported") & (judged.p_holm < ALPHA)).sum()
+    return (
+        f"{len(judged)} claims: {said}; {stand} of the {count.get('supported', 0)} supported stand after Holm's correction "
+        "for all that are shown. No p is under its floor (of two levels at 8 seeds, 1/256), so where many claims are shown, "
+        "only more seeds can tell."
+    )
 
 
 def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None:

@@ -1,7 +1,8 @@
 """A claim and a table in, a verdict out. Seeds are paired: every level of a comparison shares its seed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import factorial, inf, isfinite, nan, sqrt
+from math import factorial, floor, inf, isfinite, log, nan, prod, sqrt
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,8 @@ TRENDS = ("falls", "rises")
 DIRECTIONS = (*TRENDS, "stays")
 FEWEST_LEVELS = 3  # a trend is more than a difference; a claim about two levels is a claim about their difference
 FEWEST_SEEDS = 3  # fewer give no interval worth the name
+MOST_SEEDS = 1000  # that a verdict is said to need; beyond, it is said that more are needed
+PERMUTATIONS = 9_999  # with what was seen, 10,000
 
 
 def paired_interval(differences, level: float = 0.95) -> tuple[float, float]:
@@ -98,6 +101,48 @@ def matched_concordance(y, x, by, within: float) -> float:
     return float(agree[pairs].mean()) if pairs.any() else nan
 
 
+def kendall(y, x, strata=None) -> np.ndarray:
+    """Kendall's tau-b [...] in [−1, 1] of y and x [..., n], among the pairs that share their stratum [n] (None: all do).
+
+    Other pairs count neither as concordant nor as ties, so what strata hold fixed has no say. nan where y or x is the same
+    in all pairs that count.
+    """
+    y, x = (np.asarray(v, dtype=float) for v in (y, x))
+    strata = np.zeros(y.shape[-1]) if strata is None else np.asarray(strata)
+    first, second = np.triu_indices(y.shape[-1], 1)
+    first, second = (i[strata[first] == strata[second]] for i in (first, second))
+    dy, dx = (np.sign(v[..., first] - v[..., second]) for v in (y, x))
+    agree, untied = (dy * dx).sum(-1), np.sqrt((dy**2).sum(-1) * (dx**2).sum(-1))
+    return np.divide(agree, untied, out=np.full(agree.shape, nan), where=untied > 0)
+
+
+def kendall_test(y, x, direction: Direction, strata=None) -> float:
+    """p of a permutation test that y falls or rises with x [seeds, n], by the mean over seeds of `kendall`, in (0, 1].
+
+    What is exchangeable is the n units (cells of a grid), not the runs: x is permuted among units of a stratum [n], in the
+    same way in all seeds, so that many seeds of few cells count as few cells. p = (1 + how many of 9,999 permutations go
+    together at least as much) / 10,000 (Phipson & Smyth 2010), and never under `smallest_kendall_p`.
+    """
+    if direction not in TRENDS:
+        raise unknown("direction", direction, TRENDS)
+    return _kendall_p(y, x, strata)[direction]
+
+
+def _kendall_p(y, x, strata) -> dict[Direction, float]:
+    """Both sides at once: it is the permutations that take their time."""
+    y, x = (np.asarray(v, dtype=float) for v in (y, x))
+    n = y.shape[1]
+    codes = np.zeros(n, dtype=int) if strata is None else np.unique(strata, return_inverse=True)[1]
+    orders = np.empty((PERMUTATIONS, n), dtype=int)
+    shuffled = np.random.default_rng(0).random(orders.shape)
+    orders[:, np.argsort(codes, kind="stable")] = np.argsort(codes + shuffled, axis=1)
+    parts = np.array_split(orders, -(-orders.size * n // 2**20))  # a few MB of pairs at a time
+    chance = np.concatenate([kendall(y[:, None], x[:, part], codes).mean(axis=0) for part in parts])
+    seen, least = kendall(y, x, codes).mean(), smallest_kendall_p(x, codes)
+    beyond = {"falls": chance <= seen + 1e-12, "rises": chance >= seen - 1e-12}  # ties, but for rounding
+    return {side: max(float(1 + found.sum()) / (1 + PERMUTATIONS), least) for side, found in beyond.items()}
+
+
 def path_coefficients(y, causes) -> np.ndarray:
     """Standardised coefficients [k] of the regression of y's ranks [n] on those of its causes [k][n] (Wright 1934).
 
@@ -135,11 +180,45 @@ def smallest_p(seeds: int, levels: int) -> float:
     return factorial(levels) ** -float(seeds)
 
 
+def smallest_kendall_p(x, strata=None) -> float:
+    """The p floor of `kendall_test`: one of all orders of the units of x [seeds, n] within strata [n], but not under 1/10,000.
+
+    Units that are alike in all seeds make no other order by changing places. More seeds do not lower it; more units do.
+    """
+    x = np.asarray(x, dtype=float)
+    codes = np.zeros(x.shape[1], dtype=int) if strata is None else np.unique(strata, return_inverse=True)[1]
+    _, alike = np.unique(np.vstack([codes, x]), axis=1, return_counts=True)
+    orders = prod(map(factorial, np.bincount(codes).tolist())) // prod(map(factorial, alike.tolist()))
+    return max(1 / (1 + PERMUTATIONS), 1 / orders)
+
+
+def seeds_below(alpha: float, seeds: int, floor_there: float) -> int:
+    """Fewest seeds at which a test that has this p floor at so many seeds has one under alpha: floors are powers."""
+    return floor(seeds * log(alpha) / log(floor_there)) + 1
+
+
+def holm(p) -> np.ndarray:
+    """p [n] adjusted for there being n of them (Holm 1979), in [0, 1]; nan stays nan, and does not count.
+
+    The smallest is multiplied by n, the next by n − 1 and so on, none falling under one before it: whoever believes those
+    under alpha believes any that is false with a chance of at most alpha, however the tests depend on each other.
+    """
+    p = np.asarray(p, dtype=float)
+    order = np.argsort(p)[: np.isfinite(p).sum()]  # nan are last
+    adjusted = np.full(p.shape, nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return adjusted
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """effect: mean paired change from the first level to the last, with its interval (low, high). p: of the trend in the
-    claimed direction; p_floor: the smallest it could be (t tests have none: 0). seeds_needed: how many would decide it, nan
-    if decided or never."""
+    """effect: mean over seeds of the paired change from the first level to the last (or of tau), with its interval (low,
+    high). p: in the claimed direction; p_floor: the smallest it could be (t tests have none: 0).
+
+    seeds_needed: how many would decide it; nan if it is decided or no number would, inf if more than 1,000. A promise about
+    the interval, which is what seeds make narrow: were changes spread about this mean as they were here, at least about
+    half of all studies with so many seeds would have one that decides, and their p floor is under alpha.
+    """
 
     verdict: Literal["supported", "contradicted", "undecided"]
     effect: float
@@ -158,6 +237,7 @@ def judge(
     alpha: float = 0.05,
     level: float = 0.95,
     fewest_levels: int = FEWEST_LEVELS,
+    fewest_seeds: int = FEWEST_SEEDS,
 ) -> Verdict:
     """Verdict on "the columns of `table` [seeds, levels] fall (or rise), by at least `matters` from first to last".
 
@@ -166,7 +246,7 @@ def judge(
     *supported*: the trend (or difference) is significant in the claimed direction, the interval of the change excludes 0
     on that side, and the change is at least `matters`. *contradicted*: the same in the other direction, or the interval
     lies wholly below `matters`: whatever change there is, it does not matter. *undecided*: anything else, and always
-    under 3 seeds or the fewest levels.
+    under the fewest seeds or levels.
 
     "stays" is a claim of its own kind, about the change from the first level to whichever is the least surely equal to it:
     *supported* if that change is within ±matters (`equivalence_test`; then all are), *contradicted* if its interval lies
@@ -178,29 +258,77 @@ def judge(
     whole = np.isfinite(table).all(axis=1)
     table = table[whole]
     seeds, levels = table.shape
-    if seeds < FEWEST_SEEDS or levels < fewest_levels:
-        change = table[:, -1] - table[:, 0] if seeds and levels else np.array([])
-        effect = float(change.mean()) if len(change) else nan
+    change = table[:, -1] - table[:, 0] if seeds and levels else np.array([])
+    if seeds < fewest_seeds or levels < fewest_levels:
         hopeless = levels < fewest_levels or (len(whole) and not seeds)  # seeds make no trend of two levels, nor of nan
-        needed = nan if hopeless else FEWEST_SEEDS
-        return Verdict("undecided", effect, *paired_interval(change, level), nan, nan, seeds, needed)
+        return _too_few(change, level, nan if hopeless else fewest_seeds)
     if direction == "stays":
         return _equivalence((table[:, 1:] - table[:, :1]).T, matters, alpha, level)
-    change = table[:, -1] - table[:, 0]
+    p = {towards: _test(table, towards) for towards in TRENDS}
+    return _decide(
+        change, p, smallest_p(seeds, levels), lambda n: smallest_p(n, levels), direction, matters, alpha, level
+    )
+
+
+def judge_order(
+    y,
+    x,
+    direction: Direction,
+    matters: float,
+    strata=None,
+    alpha: float = 0.05,
+    level: float = 0.95,
+    fewest_seeds: int = FEWEST_SEEDS,
+) -> Verdict:
+    """Verdict on "y falls (or rises) with x [seeds, n], by a tau of at least `matters`", over n cells within their strata.
+
+    The rule is that of `judge`: the change is Kendall's tau of each seed, and p that of `kendall_test`. Seeds in which y or
+    x is the same everywhere do not count.
+    """
+    if direction not in TRENDS:
+        raise unknown("direction", direction, TRENDS)
+    y, x = (np.asarray(v, dtype=float) for v in (y, x))
+    tau = kendall(y, x, strata)
+    tells = np.isfinite(tau)
+    y, x, tau = y[tells], x[tells], tau[tells]
+    if len(tau) < fewest_seeds:
+        return _too_few(tau, level, nan if len(tells) and not len(tau) else fewest_seeds)
+    p = _kendall_p(y, x, strata)
+    reach = p[direction]  # it is cells that are few, if it is not small enough
+    return _decide(tau, p, smallest_kendall_p(x, strata), lambda _: reach, direction, matters, alpha, level)
+
+
+def _too_few(change: np.ndarray, level: float, needed: float) -> Verdict:
+    effect = float(change.mean()) if len(change) else nan
+    return Verdict("undecided", effect, *paired_interval(change, level), nan, nan, len(change), needed)
+
+
+def _decide(
+    change: np.ndarray,
+    p: dict[Direction, float],
+    p_floor: float,
+    within_reach: Callable[[int], float],
+    direction: Direction,
+    matters: float,
+    alpha: float,
+    level: float,
+) -> Verdict:
+    """The rule of `judge`, of changes [seeds], the p of both directions, and that which n seeds may reach."""
     low, high = paired_interval(change, level)
-    sign = -1 if direction == "falls" else 1
-    toward = sorted((sign * low, sign * high))  # the interval, positive = as claimed
-    p, p_other = (_test(table, towards) for towards in (direction, "rises" if direction == "falls" else "falls"))
-    if p < alpha and toward[0] > 0 and sign * change.mean() >= matters:
+    sign, other = (-1, "rises") if direction == "falls" else (1, "falls")
+    toward, mean = sorted((sign * low, sign * high)), sign * change.mean()  # positive = as claimed
+    if p[direction] < alpha and toward[0] > 0 and mean >= matters:
         outcome = "supported"
-    elif (p_other < alpha and toward[1] < 0) or toward[1] < matters:
+    elif (p[other] < alpha and toward[1] < 0) or toward[1] < matters:
         outcome = "contradicted"
     else:
         outcome = "undecided"
-    mean = sign * change.mean()
-    distance = mean if mean >= matters else matters - mean
-    needed = _seeds_needed(distance, change, (1 + level) / 2) if outcome == "undecided" else nan
-    return Verdict(outcome, float(change.mean()), low, high, p, smallest_p(seeds, levels), seeds, needed)
+    needed = nan
+    if outcome == "undecided" and mean < matters:
+        needed = _seeds_needed(matters - mean, change, (1 + level) / 2)
+    elif outcome == "undecided":
+        needed = _seeds_needed(mean, change, (1 + level) / 2, enough=lambda n: within_reach(n) < alpha)
+    return Verdict(outcome, float(change.mean()), low, high, p[direction], p_floor, len(change), needed)
 
 
 def _equivalence(changes: np.ndarray, matters: float, alpha: float, level: float) -> Verdict:
@@ -222,14 +350,18 @@ def _test(table: np.ndarray, direction: Direction) -> float:
     return trend_test(table, direction)
 
 
-def _seeds_needed(distance: float, change: np.ndarray, *chances: float) -> float:
+def _seeds_needed(
+    distance: float, change: np.ndarray, *chances: float, enough: Callable[[int], bool] = lambda n: True
+) -> float:
     """Seeds at which these quantiles of t, with this spread, would reach no further than from the mean to what is to be
-    excluded: 0 (of a change that matters), or `matters`."""
+    excluded: 0 (of a change that matters), or `matters`; the first that are enough for p as well."""
     spread = change.std(ddof=1)
-    for n in range(len(change) + 1, 1000):
-        if t.ppf(chances, n - 1).sum() * spread / sqrt(n) < abs(distance):
+    if not isfinite(spread) or not enough(MOST_SEEDS):
+        return nan
+    for n in range(len(change) + 1, MOST_SEEDS + 1):
+        if enough(n) and t.ppf(chances, n - 1).sum() * spread / sqrt(n) < abs(distance):
             return float(n)
-    return inf if isfinite(spread) else nan
+    return inf
 
 
 def within_seed_interval(table, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,7 +1,9 @@
 """A study: a question, a grid of runs, claims and a figure, read from one YAML file."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -11,10 +13,19 @@ import yaml
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import config
-from synthgap.statistics import DIRECTIONS, TRENDS
+from synthgap.statistics import DIRECTIONS, FEWEST_LEVELS, FEWEST_SEEDS, TRENDS
 
 CASE = "case"  # the swept parameter that holds the names of cases
 METRIC = "metric"  # what a claim ranges over that compares metrics of the same runs
+#: by what a claim is tested → what it then is about
+TESTS = {
+    "trend": "three or more levels",
+    "difference": "two levels",
+    "equivalence": "levels between which something stays",
+    "partial": "an explanation, whatever is 'given'",
+    "matched": "an explanation, among runs that are 'matched'",
+    "kendall": "an explanation, what is 'held' being equal",
+}
 #: kinds of a figure's panel → the keys that only they have
 PANELS = {"levels": ("ideal",), "cases": (), "path": (), "scatter": ("colour",)}
 
@@ -30,7 +41,10 @@ class Claim:
 
     A claim of explanation has no levels: over all runs of a seed, `metric` falls or rises with `explained_by`, in partial
     rank correlation given the variables `given`, or among pairs of runs that are `matched` in one. A variable is {metric,
-    of} of the same run, or a swept parameter by its name.
+    of} of the same run, or a swept parameter by its name. With the test `kendall`: over all cells of the grid, or those
+    pairs of cells that have the same of the swept parameters `held`.
+
+    test: one of `TESTS`; the first that fits, if none is named. seeds: fewer decide nothing.
     """
 
     claim: str
@@ -45,6 +59,22 @@ class Claim:
     explained_by: str | Mapping = ""
     given: tuple = ()
     matched: Mapping | None = None
+    held: tuple = ()
+    test: str = ""
+    seeds: int = FEWEST_SEEDS
+
+    def __post_init__(self):
+        if not self.test:
+            object.__setattr__(self, "test", self.fitting()[0])
+
+    def fitting(self) -> tuple[str, ...]:
+        """The tests that fit what is claimed, the usual one first."""
+        if self.explained_by:
+            beside = (("matched", self.matched), ("partial", self.given), ("kendall", self.held))
+            return tuple(test for test, named in beside if named) or ("partial", "kendall")
+        if self.direction == "stays":
+            return ("equivalence",)
+        return ("trend",) if len(self.levels) >= FEWEST_LEVELS else ("difference",)
 
     def variables(self) -> list[dict]:
         """What is looked at in each of the levels: {metric, of}."""
@@ -53,6 +83,31 @@ class Claim:
             return [{"metric": self.metric, "of": self.of}] * n
         of = [self.of] * n if isinstance(self.of, str) or self.over == METRIC else self.of
         return [{"metric": metric, "of": some} for metric, some in zip(self.metric, of, strict=True)]
+
+
+def claim_hash(claim: Claim) -> str:
+    """8 hex digits of whatever decides what is tested: another wording, threshold or test is another claim.
+
+    Neither its source nor the way it is written down counts: the order of keys, 1 or 1.0, a default that is spelt out.
+    """
+    said = {f.name: getattr(claim, f.name) for f in fields(claim) if f.name != "source"}
+    said |= {key: _spelt_out(said[key]) for key in ("explained_by", "matched") if said[key]}
+    said |= {"given": [_spelt_out(variable) for variable in claim.given]}
+    said = {key: _canonical(value) for key, value in said.items() if value not in ("", None, (), [], {})}
+    return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def _spelt_out(variable: str | Mapping) -> Mapping:
+    variable = {"over": variable} if isinstance(variable, str) else variable
+    return {"of": ""} | variable if METRIC in variable else variable
+
+
+def _canonical(value):
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(x) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(x) for x in value]
+    return float(value) if _is_number(value) else value
 
 
 @dataclass(frozen=True)
@@ -145,16 +200,19 @@ def _names_hold(grid: Mapping, cases: Sequence[Mapping], presets: Mapping, path:
 
 def _claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
     where = f"a claim of {path}"
-    explains = isinstance(raw, dict) and any(key in raw for key in ("explained_by", "given", "matched"))
+    explains = isinstance(raw, dict) and any(key in raw for key in ("explained_by", "given", "matched", "held"))
     if explains and ("over" in raw or "levels" in raw):
         raise InputError(f"{where} has both levels and an explanation; make two claims of it")
     kind = ("explained_by",) if explains else ("over", "levels")
-    more = ("given", "matched") if explains else ()
+    more = ("given", "matched", "held") if explains else ()
     if isinstance(raw, dict) and raw.get("over") == METRIC:
         if METRIC in raw:
             raise InputError(f"{where} is over metric, so its levels are the metrics; leave out 'metric'")
         raw = raw | {METRIC: raw.get("levels")}
-    required, optional = ("claim", METRIC, *kind, "direction"), ("of", "matters", "source", "where", *more)
+    required, optional = (
+        ("claim", METRIC, *kind, "direction"),
+        ("of", "matters", "source", "where", "test", "seeds", *more),
+    )
     raw = {"of": "", "matters": 0.0, "source": source} | _mapping(raw, where, required=required, optional=optional)
     _where(raw, where, swept)
     if raw["direction"] not in (allowed := TRENDS if explains else DIRECTIONS):
@@ -164,7 +222,20 @@ def _claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
         raise InputError(
             f"{where} says that {as_text(raw['metric'])} stays: give matters, the largest change that does not matter"
         )
-    return (_explanation if explains else _comparison)(raw, where, swept)
+    _evidence(raw, where)
+    claim = (_explanation if explains else _comparison)(raw, where, swept)
+    if claim.test not in (fitting := claim.fitting()):
+        about = " or ".join(f"{test} (of {TESTS[test]})" for test in fitting)
+        raise InputError(f"{where} cannot be tested by {claim.test} (of {TESTS[claim.test]}), but by {about}")
+    return claim
+
+
+def _evidence(raw: Mapping, where: str) -> None:
+    if raw.get("test", "trend") not in tuple(TESTS):
+        raise unknown(f"test in {where}", raw["test"], TESTS)
+    seeds = raw.get("seeds", FEWEST_SEEDS)
+    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < FEWEST_SEEDS:
+        raise InputError(f"seeds of {where} must be a whole number of at least {FEWEST_SEEDS}, not {seeds!r}")
 
 
 def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
@@ -190,9 +261,16 @@ def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
 def _explanation(raw: dict, where: str, swept: Mapping) -> Claim:
     _variable({"metric": raw["metric"], "of": raw["of"]}, f"metric of {where}", swept)
     _variable(raw["explained_by"], f"explained_by of {where}", swept)
-    if "given" in raw and "matched" in raw:
-        raise InputError(f"{where} has both 'given' and 'matched'; an explanation is tested by one of them")
-    given, matched = raw.get("given", []), raw.get("matched")
+    beside = [key for key in ("given", "matched", "held") if key in raw]
+    if len(beside) > 1:
+        raise InputError(f"{where} has both {beside[0]!r} and {beside[1]!r}; an explanation is tested by one of them")
+    given, matched, held = raw.get("given", []), raw.get("matched"), raw.get("held", [])
+    if not isinstance(held, list):
+        raise InputError(f"held of {where} must be a list of swept parameters")
+    others = [key for key in swept if key not in ("seed", _spelt_out(raw["explained_by"]).get("over"))]
+    for key in held:
+        if key not in others:
+            raise unknown(f"swept parameter in held of {where}", key, others)
     if not isinstance(given, list):
         raise InputError(f"given of {where} must be a list of variables")
     for variable in given:
@@ -202,7 +280,7 @@ def _explanation(raw: dict, where: str, swept: Mapping) -> Claim:
         if "within" not in matched:
             raise InputError(f"matched of {where} has no 'within': the largest difference of runs that count as alike")
         _number(matched, "within", f"matched of {where}")
-    return Claim(**raw | {"given": tuple(given)})
+    return Claim(**raw | {"given": tuple(given), "held": tuple(held)})
 
 
 def _where(raw: Mapping, where: str, swept: Mapping) -> None:

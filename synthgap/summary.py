@@ -9,20 +9,36 @@ import pandas as pd
 from data_gen.errors import InputError, unknown
 from synthgap.statistics import (
     FEWEST_LEVELS,
+    Verdict,
     falls_under,
     judge,
+    judge_order,
+    kendall,
     matched_concordance,
     paired_interval,
     partial_spearman,
     path_coefficients,
     within_seed_interval,
 )
-from synthgap.studies import CASE, METRIC, Claim, Study, as_text, told, x_of
+from synthgap.studies import CASE, METRIC, Claim, Study, as_text, claim_hash, told, x_of
 
 IDEAL = "ideal critic"
 DOTS = ["panel", "kind", "curve", "arm", "label", "seed", "x", "value"]
 LEVELS = ["panel", "curve", "arm", "label", "x", "seeds", "mean", "low", "high"]
-VERDICT_COLUMNS = ("study", "claim", "source", "verdict", "effect", "low", "high", "p", "p_floor", "seeds")
+VERDICT_COLUMNS = (
+    "study",
+    "claim",
+    "source",
+    "test",
+    "verdict",
+    "effect",
+    "low",
+    "high",
+    "p",
+    "p_floor",
+    "seeds",
+    "hash",
+)
 THRESHOLD_COLUMNS = ["metric", "of", "share", "along", "arm", "x", "low", "high", "seeds_falling", "seeds"]
 PATH_COLUMNS = ["source", "target", "mean", "low", "high", "seeds"]
 OF_RUN = {"run_id", "seed", "metric", "of", "value"}  # all other columns of a table are swept
@@ -165,27 +181,36 @@ def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     """One row a claim, and a claim an arm: what became of it, with everything it rests on."""
     rows = []
     for claim in study.claims:
-        fewest = min(FEWEST_LEVELS, len(claim.levels) or 2)
         for arm, values in compared(table, study, claim).items():
             text = f"{claim.claim} ({arm})" if arm else claim.claim
             known = {"study": study.name, "claim": text, "source": claim.source}
-            known |= {"metric": as_text(claim.metric), "of": as_text(claim.of)}
-            rows.append(known | asdict(judge(values, claim.direction, claim.matters, fewest_levels=fewest)))
+            known |= {"metric": as_text(claim.metric), "of": as_text(claim.of), "hash": claim_hash(claim)}
+            known |= {"test": claim.test, "fewest_seeds": claim.seeds}
+            rows.append(known | asdict(_judged(values, table, study, claim)))
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(VERDICT_COLUMNS))
+
+
+def _judged(values: np.ndarray, table: pd.DataFrame, study: Study, claim: Claim) -> Verdict:
+    asked = {"direction": claim.direction, "matters": claim.matters, "fewest_seeds": claim.seeds}
+    if claim.test == "kendall":
+        y, x, strata = _cells(_where(table, claim.where), study, claim)
+        return judge_order(y, x, strata=strata, **asked)
+    return judge(values, fewest_levels=min(FEWEST_LEVELS, len(claim.levels) or 2), **asked)
 
 
 def compared(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.ndarray]:
     """What a claim compares, in each arm: values [seeds, levels], in the claim's order and of whole seeds.
 
     A partial sweep has fewer levels; arms with fewer than two are left out, and so is what the table does not vary. The two
-    levels of an explanation are 0 and what its seeds tell; all runs count, whatever their arm.
+    levels of an explanation are 0 and what its seeds tell; all runs (or cells) count, whatever their arm.
     """
     if unjudged(table, claim):
         return {}
     table = _where(table, claim.where)
     if claim.explained_by:
-        seeds = _explained(table, claim)
-        return {"": np.stack([0 * seeds, seeds], axis=1)}
+        seeds = kendall(*_cells(table, study, claim)) if claim.test == "kendall" else _explained(table, claim)
+        seeds = seeds[np.isfinite(seeds)]
+        return {"": np.stack([0 * seeds, seeds], axis=1)} if len(seeds) else {}
     found = {}
     for arm, part in table.groupby(arms(table, study, claim.over), sort=False):
         if claim.over == METRIC:
@@ -209,7 +234,7 @@ def unjudged(table: pd.DataFrame, claim: Claim) -> str:
         return f"this sweep has no runs of {', '.join(f'{key}={value}' for key, value in claim.where.items())}"
     if claim.explained_by:
         lacking = next(filter(None, (missing(table, variable) for variable in _explaining(claim))), "")
-        if lacking or len(_explained(table, claim)):
+        if lacking or claim.test == "kendall" or len(_explained(table, claim)):
             return lacking
         return f"no seed has, for {told(claim.explained_by)}, runs enough that differ"
     if claim.over == METRIC:
@@ -243,6 +268,27 @@ def _explained(table: pd.DataFrame, claim: Claim) -> np.ndarray:
         within = claim.matched and claim.matched["within"]
         found.append(matched_concordance(y, x, *rest, within) if claim.matched else partial_spearman(y, x, rest))
     return np.array([value for value in found if np.isfinite(value)])
+
+
+def _cells(table: pd.DataFrame, study: Study, claim: Claim) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`metric` and what is to explain it [seeds, cells], and each cell's stratum [cells] by what is `held`.
+
+    A cell is what was swept but for the seed; a named case is one cell, whatever it sets. Seeds that lack a cell that
+    others have do not count, as cells change places in all seeds at once.
+    """
+    runs, of_cases = _runs(table), study.of_cases - {CASE, *claim.held} if CASE in table else set()
+    told_apart = [column for column in runs if column not in {*OF_RUN, *of_cases}]
+    cell = runs.groupby([pd.Series(0, runs.index), *told_apart], dropna=False, sort=False).ngroup()
+    y, x = (
+        of_runs(table, variable).astype(float).groupby([runs.seed, cell]).mean().unstack()
+        for variable in _explaining(claim)[:2]
+    )
+    there = y.columns[y.notna().any() & x.notna().any()]
+    y, x = y[there], x[there]
+    whole = y.notna().all(axis=1) & x.notna().all(axis=1)
+    held = [column for column in claim.held if column in runs]  # what this sweep does not vary is
+    strata = runs.groupby([pd.Series(0, runs.index), *held], dropna=False).ngroup().groupby(cell).first()
+    return y[whole].to_numpy(), x[whole].to_numpy(), strata[there].to_numpy()
 
 
 def thresholds(table: pd.DataFrame, study: Study) -> pd.DataFrame:

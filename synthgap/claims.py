@@ -1,0 +1,46 @@
+"""When a study's claims were stated: before its runs, or after how many of them."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from data_gen import InputError
+from synthgap.studies import Study, claim_hash
+
+
+def stated_after(study: Study, folder: Path) -> dict[str, int]:
+    """How many runs were in the study's folder when each of its claims was first seen, by `claim_hash`.
+
+    Claims that `claims.json` there does not know are appended to it, now; what it knows stays as it is. So a claim that is
+    edited after its runs is a new one, and shows as one. Raises InputError if that file is damaged.
+    """
+    path = folder / "claims.json"
+    (folder / ".locks").mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".locks" / "claims"):  # another `synthgap run` may be starting
+        known = _read(path)
+        now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": _runs_in(folder)}
+        stated = {claim_hash(claim): {"claim": claim.claim} | now for claim in study.claims}
+        if not stated.keys() <= known.keys():
+            beside = path.with_name(f".{path.name}-{os.getpid()}")
+            beside.write_text(json.dumps(stated | known, indent=1, ensure_ascii=False), encoding="utf-8")
+            beside.replace(path)
+    return {name: record["runs_done"] for name, record in (stated | known).items()}
+
+
+def _runs_in(folder: Path) -> int:
+    return sum(1 for _ in folder.glob("*/done.json"))
+
+
+def _read(path: Path) -> dict[str, dict]:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(record["runs_done"], int) for record in known.values()):
+            raise TypeError
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} is damaged; without that file, all claims count as stated now") from error
+    return known
