@@ -606,6 +606,8 @@ def _check_encoder(encoder: dict, images: str) -> None:
         reading["image"] = "conv-mlp"  # a bag's
     if not 0 <= encoder["apart"] <= 100:
         raise InputError(f"encoder.apart={encoder['apart']}: it must lie in [0, 100]")
+    if encoder["apart"] and encoder["embedding"] < len(MODALITIES):
+        raise InputError(f"encoder.apart={encoder['apart']} needs encoder.embedding of {len(MODALITIES)} or more")
     if encoder["apart"] and encoder["share"] != "none":
         raise InputError(f"encoder.apart={encoder['apart']} needs projections of their own: leave encoder.share=none")
     if encoder["share"] != "none" and reading not in (

@@ -223,9 +223,13 @@ def shared(encoders: dict[str, Encoder], degree: str) -> dict[str, Encoder]:
 
 def set_apart(model: Encoders, inputs: dict[str, Tensor], lengths: float, generator: torch.Generator) -> Encoders:
     """Shift every modality's embeddings by `lengths` times their root mean square length on `inputs`, before they are
-    normalised, by the biases of the projections: two modalities in opposite directions, more as far apart as can be."""
+    normalised, by the biases of the projections: two modalities in opposite directions, more as far apart as can be.
+
+    The space has as many dimensions as there are modalities, or more.
+    """
     encoders = [model.by_modality[name] for name in inputs]
-    directions = torch.randn(len(encoders), encoders[0].projection.out_features, generator=generator)
+    normal = torch.randn(encoders[0].projection.out_features, len(encoders), generator=generator)
+    directions = torch.linalg.qr(normal).Q.T  # orthogonal; their differences from the mean are a regular simplex
     directions = normalize(directions - directions.mean(0), dim=1)
     with torch.no_grad():
         for encoder, x, direction in zip(encoders, inputs.values(), directions, strict=True):

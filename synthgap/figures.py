@@ -15,7 +15,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Outline
 
 from synthgap.studies import told, x_of
-from synthgap.summary import IDEAL
+from synthgap.summary import FIT, FIT_ALL, IDEAL
 
 COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e", "#2e933c", "#6f4e9c", "#5c5c5c", "#3aa6b9", "#8c5a3c")
 STYLES = ("-", "--", ":", "-.")
@@ -23,6 +23,13 @@ MARKERS = ("o", "s", "^", "v")
 RISES, FALLS = COLOURS[:2]
 #: how many legends stand beside a figure → where
 BESIDE = {1: ("center",), 2: ("upper", "lower")}
+#: where a legend would be in the way, or something would run through it: kind → how it stands
+LEGENDS = {
+    "forest": dict(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, borderaxespad=0),
+    "course": dict(edgecolor="none", framealpha=0.85),
+}
+#: in inches: the least height of a panel's plot, that of an arm of a forest, and the width of a letter of its name
+PLOT, ARM, LETTER = 2.4, 0.28, 0.065
 #: of a diagram, in inches: a node's width, the space between tiers, between arrows at a node, and for an arrow's number
 NODE, SPACE, PORT, LEAD = 1.7, 2.7, 0.27, 0.6
 
@@ -36,41 +43,53 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
         panel for panel in spec["panels"] if panel["title"] in set(points.panel)
     ]  # own factors: no curve for MAD's
     columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 1.2), dpi=120, layout="constrained")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    forests = [_arms_down(panel, points) for panel in panels]
+    named = [() if i % columns and arms == forests[i - 1] else arms for i, arms in enumerate(forests)]  # by the first
+    plots = [max(PLOT, *(ARM * len(arms) for arms in forests[i : i + columns])) for i in range(0, len(panels), columns)]
+    wide = [LETTER * max(len(name) for arms in named[i::columns] for name in ("", *arms)) for i in range(columns)]
+    size = sum(4.3 + names for names in wide), sum(plot + 1.0 for plot in plots) + 1.2
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    axes = list(figure.subplots(len(plots), columns, squeeze=False, height_ratios=plots).flat)
+    lines, points = (points[points.label.isin((FIT, FIT_ALL)) == fitted] for fitted in (True, False))
     looks, shared = _looks(panels, points), all(x_of(panel, spec) == spec.get("x") for panel in panels)
     # what colours mean is told in the first of the panels that share them; many, where there is room for it, beside all
     every = list(looks.values())
     many = [look for i, look in enumerate(every) if len(look) > 4 and look not in every[:i]]
     beside = dict(zip(BESIDE.get(len(many), ()), many, strict=False))
     told_of = list(beside.values())
-    for axis, panel in zip(axes, panels, strict=False):
-        title = panel["title"]
-        _panel(axis, panel, points[points.panel == title], dots[dots.panel == title], looks[title])
+    for axis, panel, arms in zip(axes, panels, named, strict=False):
+        title, kind = panel["title"], panel.get("kind", "levels")
+        if kind == "forest":
+            _forest(axis, panel, points[points.panel == title], dots[dots.panel == title], named=bool(arms))
+        else:
+            _panel(axis, panel, points[points.panel == title], dots[dots.panel == title], looks[title])
         _published(axis, panel, points[points.panel == title])
-        axis.set_title(fill(title, 44), fontsize=10.5)
+        _fits(axis, lines[lines.panel == title], looks[title])
+        _marks(axis, panel.get("marks", {}))
         axis.set_xlabel("" if shared else _label(x_of(panel, spec)), fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25, lw=0.6)
         low, top = axis.get_ylim()
-        far = panel.get("kind") == "cases" and low > 1.5 * (top - low)  # marks, not bars: from 0 they would look alike
+        far = kind == "cases" and low > 1.5 * (top - low)  # marks, not bars: from 0 they would look alike
         bottom = low if far else min(0, low)
-        axis.set_ylim(bottom, top + 0.03 * (top - bottom))
+        if kind != "forest":
+            axis.set_ylim(bottom, top + 0.03 * (top - bottom))
         handles, names = axis.get_legend_handles_labels()
         if len(looks[title]) > 1 and looks[title] not in told_of:
             told_of.append(looks[title])
             handles = [Line2D([], [], color=colour, lw=4) for colour in looks[title].values()] + handles
             names = [*looks[title], *names]
         if names:
-            axis.legend(handles, names, frameon=False, fontsize=8.5)
+            axis.legend(handles, names, fontsize=8.5, **LEGENDS.get(kind, dict(frameon=False)))
+        below = "\n" * -(-len(names) // 3) if kind == "forest" else ""  # room for the legend
+        axis.set_title(fill(title, 44) + below, fontsize=10.5)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
     for where, look in beside.items():
         handles = [Line2D([], [], color=colour, lw=4) for colour in look.values()]
         figure.legend(handles, list(look), loc=f"outside right {where}", frameon=False, fontsize=9.5)
     figure.suptitle(spec.get("title", ""), fontsize=13)
-    figure.supxlabel(f"{_label(spec['x']) if shared else ''}\n{footer}".strip(), fontsize=10)
+    figure.supxlabel(f"{_label(spec['x']) if shared else ''}\n{fill(footer, int(13 * size[0]))}".strip(), fontsize=10)
     _save(figure, path)
 
 
@@ -94,7 +113,7 @@ def _looks(panels: Sequence[Mapping], points: pd.DataFrame) -> dict[str, dict[st
 def _panel(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, looks: Mapping[str, tuple]) -> None:
     kind = panel.get("kind", "levels")
     curves = [curve for curve in dict.fromkeys(points.curve) if curve != IDEAL]
-    mark = STYLES if kind in ("levels", "path") else MARKERS
+    mark = STYLES if kind in ("levels", "path", "course") else MARKERS
     series = [(arm, curve) for arm in looks for curve in curves]
     for i, (arm, curve) in enumerate(series):
         c = curves.index(curve)
@@ -102,14 +121,23 @@ def _panel(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, looks
         line = points[(points.arm == arm) & (points.curve == curve)]
         dot = dots[(dots.arm == arm) & (dots.curve == curve)]
         beside = _beside(i, len(series)) if kind == "cases" else 0.0
-        axis.plot(dot.x + beside, dot.value, ".", color=colour, ms=5, alpha=0.45 if kind != "path" else 0.25, mew=0)
+        if kind == "course":  # a line a seed: too many dots
+            for _, seed in dot.groupby(["label", "seed"], sort=False):
+                axis.plot(seed.x, seed.value, color=colour, lw=0.6, alpha=0.25)
+            for _, cell in line.groupby("label", sort=False):
+                axis.fill_between(cell.x, cell.low, cell.high, color=colour, alpha=0.18, lw=0)
+                axis.plot(cell.x, cell["mean"], mark[c % len(mark)], color=colour, lw=1.7)
+            continue
+        faint = dict(ms=4, alpha=0.35) if panel.get("fits") else dict(ms=5, alpha=0.45 if kind != "path" else 0.25)
+        axis.plot(dot.x + beside, dot.value, ".", color=colour, mew=0, **faint)
         if kind == "levels":
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.18, lw=0)
             axis.plot(line.x, line["mean"], mark[c % len(mark)], color=colour, lw=1.7)
         elif kind == "path":
             axis.plot(line.x, line["mean"], mark[c % len(mark)], color=colour, lw=1.7, marker="o", ms=4)
         elif kind == "scatter":
-            axis.plot(line.x, line["mean"], mark[c % len(mark)], color=colour, ms=6, mec="white", mew=0.6)
+            size = dict(ms=5 if panel.get("fits") else 6, mec="white", mew=0.6)
+            axis.plot(line.x, line["mean"], mark[c % len(mark)], color=colour, **size)
         else:
             error = [line["mean"] - line.low, line.high - line["mean"]]
             bars = dict(fmt=mark[c % len(mark)], ms=5, capsize=3, lw=1.3, zorder=3)
@@ -125,6 +153,57 @@ def _panel(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, looks
     ideal = points[(points.curve == IDEAL) & (points.arm == next(iter(looks)))]
     if len(ideal):
         axis.plot(ideal.x, ideal["mean"], color="black", lw=1.1, ls=(0, (4, 2)), label=IDEAL)
+
+
+def _arms_down(panel: Mapping, points: pd.DataFrame) -> list[str]:
+    """The arms of a forest, from the top; of other panels none."""
+    if panel.get("kind") != "forest":
+        return []
+    return points[points.panel == panel["title"]].sort_values("x").label.drop_duplicates().to_list()
+
+
+def _forest(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, *, named: bool) -> None:
+    """Changes along x, an arm a line."""
+    curves, arms = list(dict.fromkeys(points.curve)), _arms_down(panel, points)
+    axis.axvline(0, color="black", lw=0.8, zorder=1)
+    if "matters" in panel:
+        axis.axvspan(-panel["matters"], panel["matters"], color="0.5", alpha=0.15, lw=0, zorder=0)
+    for c, curve in enumerate(curves):
+        look, below = dict(color=COLOURS[c % len(COLOURS)]), _beside(c, len(curves))
+        line, dot = points[points.curve == curve], dots[dots.curve == curve]
+        axis.plot(dot.value, dot.x + below, ".", ms=5, alpha=0.3, mew=0, **look)
+        error = [line["mean"] - line.low, line.high - line["mean"]]
+        bars = dict(fmt=MARKERS[c % len(MARKERS)], ms=4.5, capsize=2, lw=1.3, zorder=3)
+        axis.errorbar(line["mean"], line.x + below, xerr=error, **bars, **look)
+        if curve:
+            axis.plot([], [], MARKERS[c % len(MARKERS)], label=curve, **look)
+    axis.set_yticks(range(len(arms)), arms if named else [""] * len(arms))
+    axis.tick_params(axis="y", labelsize=8.5, length=0)
+    axis.set_ylim(len(arms) - 0.5, -0.5)
+
+
+def _fits(axis, lines: pd.DataFrame, looks: Mapping[str, tuple]) -> None:
+    """Least-squares lines: of an arm in its colour, of all dashed and black."""
+    curves = list(dict.fromkeys(lines.curve))
+    for (label, curve, arm), line in lines.groupby(["label", "curve", "arm"], sort=False):
+        if label == FIT_ALL:
+            axis.plot(line.x, line["mean"], "--", color="black", lw=1.5, zorder=3)
+        else:
+            colour = looks[arm] if len(looks) > 1 else COLOURS[curves.index(curve) % len(COLOURS)]
+            axis.plot(line.x, line["mean"], color=colour, lw=1.5, zorder=3)
+    if FIT_ALL in set(lines.label):
+        axis.plot([], [], "--", color="black", lw=1.5, label=FIT_ALL)
+
+
+def _marks(axis, marks: Mapping[float, str]) -> None:
+    """Dotted lines at shares of training, with their texts above the plot, where nothing else is."""
+    for share in marks:
+        axis.axvline(share, color="0.35", lw=0.9, ls=":")
+    if marks:
+        above = axis.secondary_xaxis("top")
+        above.set_xticks(list(marks), [fill(text, 24) for text in marks.values()], fontsize=8.5, color="0.35")
+        above.tick_params(length=0, pad=1)
+        above.spines["top"].set_visible(False)
 
 
 def _beside(i: int, n: int) -> float:

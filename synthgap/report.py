@@ -265,10 +265,14 @@ def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None
 
 def _footer(table: pd.DataFrame, study: Study) -> str:
     kinds = {panel.get("kind", "levels") for panel in study.figure["panels"]}
-    parts = ["bands: 95 % within-seed t intervals"] if "levels" in kinds else []
+    fits = any(panel.get("fits") for panel in study.figure["panels"])
+    parts = ["thin lines: seeds"] if "course" in kinds else []
+    parts += ["bands: 95 % within-seed t intervals"] if kinds & {"levels", "course"} else []
     parts += ["bars: 95 % within-seed t intervals"] if "cases" in kinds else []
+    parts += ["bars of changes: 95 % t intervals"] if "forest" in kinds else []
     parts += ["large marks: means over seeds"] if kinds & {"path", "scatter"} else []
-    return "; ".join([f"{_counted(table)} (dots)", *parts])
+    parts += ["lines: least squares through them"] if fits else []
+    return "; ".join([_counted(table) + " (dots)" * (kinds != {"course"}), *parts])
 
 
 def _counted(table: pd.DataFrame) -> str:

@@ -26,8 +26,15 @@ TESTS = {
     "matched": "an explanation, among runs that are 'matched'",
     "kendall": "an explanation, what is 'held' being equal",
 }
-#: kinds of a figure's panel → the keys that only they have
-PANELS = {"levels": ("ideal",), "cases": (), "path": (), "scatter": ("colour",)}
+#: kinds of a figure's panel → the keys that not all have
+PANELS = {
+    "levels": ("ideal",),
+    "cases": (),
+    "path": (),
+    "scatter": ("colour", "fits"),
+    "course": ("colour", "marks"),
+    "forest": ("over", "levels", "matters"),
+}
 
 
 @dataclass(frozen=True)
@@ -363,14 +370,20 @@ def _panel(raw, figure: Mapping, where: str, swept: Mapping) -> None:
     kind = raw.get("kind", "levels") if isinstance(raw, dict) else "levels"
     if kind not in PANELS:
         raise unknown(f"kind of {where}", kind, PANELS)
-    _mapping(raw, where, required=("title", "curves"), optional=("kind", "x", "where", *PANELS[kind]))
+    required = ("title", "curves", *(("over", "levels") if kind == "forest" else ()))
+    _mapping(raw, where, required=required, optional=("kind", "x", "where", *PANELS[kind]))
     where = f"panel {raw['title']!r} of {where.split(' of ', 1)[1]}"
     _where(raw, where, swept)
-    _variable(x_of(raw, figure, where), f"x of {where}", swept, also=("label",), text=kind == "cases")
+    if kind in ("course", "forest"):
+        _mapping(raw.get("x", {}), f"x of {where}", optional=("label",))
+        _course(raw, where) if kind == "course" else _forest(raw, where, swept)
+    else:
+        _variable(x_of(raw, figure, where), f"x of {where}", swept, also=("label",), text=kind == "cases")
     published = ("published",) if kind == "cases" else ()
+    of = () if kind == "course" else ("of",)
     curves = _list(raw, "curves", where)
     for curve in [*curves, *([raw["ideal"]] if "ideal" in raw else [])]:
-        _mapping(curve, f"a curve of {where}", required=("metric",), optional=("of", "label", *published))
+        _mapping(curve, f"a curve of {where}", required=("metric",), optional=(*of, "label", *published))
         _variable(curve, f"a curve of {where}", swept, also=("label", *published))
         for name in _mapping(curve.get("published", {}), f"published of {where}"):
             if name not in (values := swept.get(x_of(raw, figure, where).get("over"), ())):
@@ -378,6 +391,34 @@ def _panel(raw, figure: Mapping, where: str, swept: Mapping) -> None:
     _differ([curve.get("label", "") for curve in curves], f"curves of {where}")
     if "colour" in raw:
         _variable(raw["colour"], f"colour of {where}", swept, text=True)
+    if not isinstance(raw.get("fits", True), bool):
+        raise InputError(f"fits of {where} must be true or false, not {raw['fits']!r}")
+
+
+def _course(raw: Mapping, where: str) -> None:
+    for curve in _list(raw, "curves", where):
+        metric = curve.get("metric", "_at") if isinstance(curve, dict) else "_at"
+        if not str(metric).endswith("_at"):
+            raise InputError(f"a curve of {where} is of {metric}, which has no course; those that have end in _at")
+    for share, text in _mapping(raw.get("marks", {}), f"marks of {where}").items():
+        if not _is_number(share) or not 0 <= share <= 1 or not isinstance(text, str):
+            raise InputError(
+                f"marks of {where} must be texts at shares of training from 0 to 1, not {{{share!r}: {text!r}}}"
+            )
+
+
+def _forest(raw: Mapping, where: str, swept: Mapping) -> None:
+    if (over := str(raw["over"])) not in swept:
+        raise unknown(f"swept parameter in over of {where}", over, swept)
+    levels, known = raw["levels"], list(map(str, swept[over]))
+    if not isinstance(levels, list) or len(levels) < 2:
+        raise InputError(f"levels of {where} must be a list of two or more values of {over}")
+    for level in levels:
+        if level not in swept[over] and not (over == CASE and str(level) in known):
+            raise unknown(f"value of {over} in levels of {where}", str(level), dict.fromkeys(known))
+    _differ(list(map(str, levels)), f"levels of {where}")
+    if "matters" in raw:
+        _number(raw, "matters", where)
 
 
 def _diagram(raw, where: str, swept: Mapping) -> None:
@@ -392,7 +433,15 @@ def _diagram(raw, where: str, swept: Mapping) -> None:
 
 
 def x_of(panel: Mapping, figure: Mapping, where: str = "") -> Mapping:
-    """What a panel (or a threshold) has along x: its own, its figure's, or else the cases by their names."""
+    """What a panel (or a threshold) has along x: its own, its figure's, or else the cases by their names.
+
+    A course and a forest have no variable there, only what they are by nature, under a label.
+    """
+    if panel.get("kind") == "course":
+        return {"label": "share of training"} | panel.get("x", {})
+    if panel.get("kind") == "forest":
+        over = "" if panel["over"] == CASE else f"{panel['over']} "
+        return {"label": f"change from {over}{panel['levels'][0]} to {panel['levels'][-1]}"} | panel.get("x", {})
     if "x" in panel or "x" in figure:
         return panel.get("x") or figure["x"]
     if panel.get("kind") == "cases":

@@ -1,6 +1,6 @@
 """From the tidy table of runs to what is judged and drawn: values by seed and level, their intervals, the verdicts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -23,6 +23,7 @@ from synthgap.statistics import (
 from synthgap.studies import CASE, METRIC, Claim, Study, as_text, claim_hash, told, x_of
 
 IDEAL = "ideal critic"
+FIT, FIT_ALL = "least squares", "least squares, all"  # labels of what is no cell, but a line through some
 DOTS = ["panel", "kind", "curve", "arm", "label", "seed", "x", "value"]
 LEVELS = ["panel", "curve", "arm", "label", "x", "seeds", "mean", "low", "high"]
 VERDICT_COLUMNS = (
@@ -109,37 +110,84 @@ def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     A panel's `kind` says what is drawn. *levels* (if none is named): values over the levels of x, joined; only seeds that
     have every level. *cases*: values of each case (or other text) by its name, the label; x is its place. *path*: values
     over another metric of the same run, joined cell by cell in the plan's order; label is the cell. *scatter*: the same,
-    not joined; a panel's `colour` names the parameter whose values are its arms, its `where` the runs that it shows.
+    not joined; with `fits`, and least-squares lines (kind *fits* here). *course*: values of a metric that is followed
+    through training, over the share of the steps done, a row a run and share; only runs that have every share; `marks`
+    are texts at shares. *forest*: of each seed the change from the first of the panel's `levels` of `over` to the last,
+    a row an arm, the label, and seed; x is its place; only seeds that have every level; changes up to `matters` lie in a
+    band.
 
-    Arms leave out what x ranges over, or the figure's `over`: else what the first claim ranges over (not cases), or the
-    first swept parameter.
+    A panel's `colour` (of a scatter or a course) names the parameter whose values are its arms, its `where` the runs that
+    it shows. Arms leave out what x ranges over, or the figure's `over`: else what the first claim ranges over (not cases),
+    or the first swept parameter. A course leaves nothing out, a forest its own `over`.
     """
-    every, rows = table, []
+    rows = []
     for panel in study.figure.get("panels", ()):
-        kind, x, table = panel.get("kind", "levels"), x_of(panel, study.figure), _where(every, panel.get("where", {}))
-        runs = _runs(table)
-        if table.empty or missing(table, x):
+        kind, shown = panel.get("kind", "levels"), _where(table, panel.get("where", {}))
+        if shown.empty:
             continue
-        place = of_runs(table, x)
-        shown = pd.DataFrame({"panel": panel["title"], "kind": kind, "label": "", "seed": runs.seed}, index=runs.index)
-        if panel.get("colour") in runs:
-            shown["arm"] = _combinations(runs, set(runs) - {panel["colour"]}).replace(study.figure.get("arms", {}))
-        else:
-            shown["arm"] = arms(runs, study, x.get("over") or _ranges_over(study))
-        if kind == "levels":
-            shown["x"] = place.astype(float).round(9)  # sums of logarithms may differ in the last bit
-        elif kind == "cases":
-            shown["label"], shown["x"] = place.astype(str), pd.Series(pd.factorize(place)[0], place.index, dtype=float)
-        else:
-            shown["label"], shown["x"] = _combinations(runs), place.astype(float)
-        for curve in [*panel["curves"], *([panel["ideal"] | {"label": IDEAL}] if "ideal" in panel else [])]:
-            if missing(table, curve):
-                continue
-            found = shown.assign(curve=curve.get("label", ""), value=of_runs(table, curve)).dropna(
-                subset=["x", "value"]
-            )
+        for found in {"course": _course, "forest": _changes}.get(kind, _over_x)(shown, study, panel):
+            found = found.assign(panel=panel["title"], kind="fits" if panel.get("fits") else kind)
             rows += [_of_whole_seeds(part, kind) for _, part in found.groupby("arm", sort=False)]
     return pd.concat(rows, ignore_index=True)[DOTS] if rows else pd.DataFrame(columns=DOTS)
+
+
+def _over_x(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
+    """Of each curve, its values over the panel's x."""
+    kind, x, runs = panel.get("kind", "levels"), x_of(panel, study.figure), _runs(table)
+    if missing(table, x):
+        return
+    place = of_runs(table, x)
+    arm = _coloured(runs, study, panel, x.get("over") or _ranges_over(study))
+    shown = pd.DataFrame({"label": "", "seed": runs.seed, "arm": arm}, index=runs.index)
+    if kind == "levels":
+        shown["x"] = place.astype(float).round(9)  # sums of logarithms may differ in the last bit
+    elif kind == "cases":
+        shown["label"], shown["x"] = place.astype(str), pd.Series(pd.factorize(place)[0], place.index, dtype=float)
+    else:
+        shown["label"], shown["x"] = _combinations(runs), place.astype(float)
+    for curve in [*panel["curves"], *([panel["ideal"] | {"label": IDEAL}] if "ideal" in panel else [])]:
+        if not missing(table, curve):
+            found = shown.assign(curve=curve.get("label", ""), value=of_runs(table, curve))
+            yield found.dropna(subset=["x", "value"])
+
+
+def _course(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
+    """Of each curve, its values over the share of training that is done: what the metric is `of`."""
+    runs = _runs(table)
+    arm = _coloured(runs, study, panel, "seed")
+    shown = pd.DataFrame({"label": _combinations(runs), "seed": runs.seed, "arm": arm}, index=runs.index)
+    for curve in panel["curves"]:
+        rows = table[table.metric == curve["metric"]].set_index("run_id").dropna(subset=["value"])
+        known = {"curve": curve.get("label", ""), "x": rows["of"].astype(float).to_numpy()}
+        yield shown.loc[rows.index].assign(value=rows.value.to_numpy(), **known)
+
+
+def _changes(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
+    """Of each curve, the change of each arm and seed from the first level to the last. An arm has one place in all."""
+    runs, over = _runs(table), panel["over"]
+    if over not in runs:
+        return
+    levels = list(map(str, panel["levels"])) if over == CASE else panel["levels"]
+    shown = pd.DataFrame({"label": arms(runs, study, over), "seed": runs.seed, "level": runs[over]})
+    found = []
+    for curve in panel["curves"]:
+        if not missing(table, curve):
+            values = shown.assign(value=of_runs(table, curve))
+            wide = values.pivot_table(index=["label", "seed"], columns="level", values="value")
+            whole = wide.reindex(columns=levels).dropna()
+            change = whole[levels[-1]] - whole[levels[0]]
+            found.append(change.rename("value").reset_index().assign(curve=curve.get("label", ""), arm=""))
+    there = {label for changes in found for label in changes.label}
+    place = {label: float(i) for i, label in enumerate(label for label in dict.fromkeys(shown.label) if label in there)}
+    for changes in found:
+        yield changes.assign(x=changes.label.map(place)).sort_values(["x", "seed"])
+
+
+def _coloured(runs: pd.DataFrame, study: Study, panel: Mapping, over: str) -> pd.Series:
+    """The arm of each run: the value of what the panel is coloured by, if this table varies it; else as of `arms`."""
+    if panel.get("colour") in runs:
+        return _combinations(runs, set(runs) - {panel["colour"]}).replace(study.figure.get("arms", {}))
+    return arms(runs, study, over)
 
 
 def _ranges_over(study: Study) -> str:
@@ -149,21 +197,28 @@ def _ranges_over(study: Study) -> str:
 
 def _of_whole_seeds(dots: pd.DataFrame, kind: str) -> pd.DataFrame:
     """What is compared is compared within seeds: those that have every level. Cases may share none."""
+    if kind in ("scatter", "forest"):
+        return dots
     key = "label" if kind == "path" else "x"
-    whole = dots.groupby("seed")[key].transform("nunique") == dots[key].nunique()
-    return dots if kind == "scatter" or (kind == "cases" and not whole.any()) else dots[whole]
+    one = ["seed", "label"] if kind == "course" else "seed"
+    whole = dots.groupby(one)[key].transform("nunique") == dots[key].nunique()
+    return dots if kind == "cases" and not whole.any() else dots[whole]
 
 
 def levels(dots: pd.DataFrame) -> pd.DataFrame:
-    """`dots` over the seeds: panel, curve, arm, label, x, seeds, mean, low, high, a row a level, case or cell.
+    """`dots` over the seeds: panel, curve, arm, label, x, seeds, mean, low, high, a row a level, case, cell or arm.
 
-    Intervals are 95 % t intervals: within-seed ones of levels and of cases that share their seeds, as these are compared; of
-    cells, whose x is a mean as well, plain ones.
+    Intervals are 95 % t intervals: within-seed ones of levels, of cases that share their seeds, and of the course of each
+    cell, as these are compared; of cells, whose x is a mean as well, and of changes plain ones.
+
+    Of kind *fits*, also the two ends of the least-squares line through each arm's cells, labelled `FIT`, and through those
+    of all arms, labelled `FIT_ALL`; a line has no interval.
     """
-    points = []
-    for (panel, kind, curve, arm), part in dots.groupby(["panel", "kind", "curve", "arm"], sort=False):
+    points, fits = [], []
+    cell = dots.label.where(dots.kind == "course", "")
+    for (panel, kind, curve, arm, _), part in dots.groupby(["panel", "kind", "curve", "arm", cell], sort=False):
         values = part.pivot_table(index="seed", columns="x", values="value")
-        if kind in ("levels", "cases") and values.notna().all(axis=None):
+        if kind in ("levels", "cases", "course") and values.notna().all(axis=None):
             mean, low, high = within_seed_interval(values.to_numpy())
             names = part.drop_duplicates("x").set_index("x").label[values.columns].to_numpy()
             point = {"label": names, "x": values.columns, "seeds": len(values), "mean": mean, "low": low, "high": high}
@@ -174,7 +229,20 @@ def levels(dots: pd.DataFrame) -> pd.DataFrame:
             seeds = cells.size()
             point = {"label": seeds.index, "x": x, "seeds": seeds.to_numpy(), "mean": mean, "low": low, "high": high}
         points.append(pd.DataFrame(point).assign(panel=panel, curve=curve, arm=arm))
+        fits += [points[-1]] if kind == "fits" else []
+    for _, cells in pd.concat(fits).groupby(["panel", "curve"], sort=False) if fits else ():
+        points += [_line(part, FIT) for _, part in cells.groupby("arm", sort=False)]
+        points += [_line(cells.assign(arm=""), FIT_ALL)] if cells.arm.nunique() > 1 else []
     return pd.concat(points, ignore_index=True)[LEVELS] if points else pd.DataFrame(columns=LEVELS)
+
+
+def _line(cells: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The ends of the least-squares line through cells; no rows where all have the same x."""
+    if cells.x.round(9).nunique() < 2:
+        return cells[:0]
+    x, ends = cells.x - cells.x.mean(), np.array([cells.x.min(), cells.x.max()])
+    mean = cells["mean"].mean() + (x @ cells["mean"]) / (x @ x) * (ends - cells.x.mean())
+    return cells[:2].assign(label=label, x=ends, seeds=cells.seeds.max(), mean=mean, low=np.nan, high=np.nan)
 
 
 def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:

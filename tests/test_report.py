@@ -132,6 +132,8 @@ figure:
       - [{metric: v_measure, of: digit, label: grouping}]
   panels:
     - {title: gap, kind: cases, curves: [{metric: l2m, of: image-text, published: {warm: 0.2}}]}
+    - {title: change, kind: forest, over: case, levels: [cold, warm], curves: [{metric: l2m, of: image-text}]}
+    - {title: scale, kind: course, curves: [{metric: logit_scale_at}]}
     - {title: grouping, kind: scatter, x: *gap, curves: [{metric: v_measure, of: digit}]}
 """
 
@@ -162,6 +164,9 @@ def test_a_study_of_one_s_own_is_told_whole(tmp_path, capsys):
     for claim in study.claims:  # ranks of gap and temperature may be the same here, and tell nothing apart
         assert claim.claim in set(judged.claim) or f"runs enough that differ: {claim.claim}" in " ".join(told.split())
     assert all(f"v_measure digit ({case}): never under 1% of its best" in told for case in ("cold", "warm"))
+    points = pd.read_csv(plan.folder / "levels.csv").groupby("panel")
+    assert points.get_group("change")["mean"].item() == pytest.approx(judged.effect[0])
+    assert set(points.get_group("scale").x) == set(table[table.metric == "logit_scale_at"]["of"].astype(float))
     assert pd.read_csv(plan.folder / "thresholds.csv").seeds_falling.tolist() == [0, 0]
     assert pd.read_csv(plan.folder / "paths.csv").iloc[0, :2].tolist() == ["temperature", "gap"]
     for name in ("own.png", "own-paths.png", "thresholds.csv", "results.parquet"):

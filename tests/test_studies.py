@@ -238,6 +238,8 @@ def test_a_mistake_in_a_claim_or_a_case_is_told_in_one_line(own, change, told):
 
 GAP = {"metric": "l2m", "of": ["image-text", "audio-text"]}
 CURVES = {"title": "p", "curves": [{"metric": "v_measure", "of": "digit"}]}
+COURSE = [{"metric": "rmg_at", "label": "gap"}]
+FOREST = {"kind": "forest", "over": "captions.attributes", "levels": [0, 2]}
 
 
 def figure(**panel):
@@ -251,7 +253,11 @@ def figure(**panel):
         figure(),
         figure(ideal={"metric": "floor"}, x={"over": "captions.attributes", "label": "k"}),
         figure(kind="path", x=GAP),
-        figure(kind="scatter", x=GAP, colour="temperature.init"),
+        figure(kind="scatter", x=GAP, colour="temperature.init", fits=True),
+        figure(kind="course", curves=COURSE, colour="temperature.init", marks={0.5: "switch", 1: "end"}),
+        {"figure": {"panels": [{"title": "p", "kind": "course", "curves": COURSE, "x": {"label": "t"}}]}},
+        {"figure": {"panels": [CURVES | FOREST | {"matters": 0.05}]}},
+        figure(kind="forest", over="case", levels=["cold", "warm"]),
         figure(kind="cases", x={"over": "case"}, curves=[{"metric": "v", "published": {"warm": 0.7}}]),
         {"figure": {"panels": [CURVES | {"kind": "cases"}], "thresholds": [GAP | {"share": 0.9, "x": GAP}]}},
         {"figure": {"diagram": {"tiers": [[{"over": "seed"}, GAP], [{"metric": "v", "label": "V"}]]}}},
@@ -274,6 +280,23 @@ def test_what_a_figure_or_a_claim_may_be(own, change):
         (figure(kind="path ways"), "unknown kind of a panel .* 'path ways'; did you mean"),
         (figure(colour="seed"), "unknown key in a panel of figure of .* 'colour'"),
         (figure(kind="scatter", colour="sed"), "colour of panel 'p' .* did you mean 'seed'"),
+        (figure(kind="scatter", fits="yes"), "fits of panel 'p' .* must be true or false, not 'yes'"),
+        (figure(fits=True), "unknown key in a panel of figure of .* 'fits'"),
+        (figure(kind="course"), "a curve of panel 'p' .* is of v_measure, which has no course; .* end in _at"),
+        (figure(kind="course", curves=[{"metric": "rmg_at", "of": "0.5"}]), "unknown key in a curve .* 'of'"),
+        (figure(kind="course", curves=[3]), "a curve of panel 'p' .* must be a mapping with metric"),
+        (figure(kind="course", curves=COURSE, x=GAP), "unknown key in x of panel 'p' .* 'metric'"),
+        (figure(kind="course", curves=COURSE, marks=[0.5]), "marks of panel 'p' .* must be a mapping"),
+        (figure(kind="course", curves=COURSE, marks={50: "half"}), "shares of training from 0 to 1, not {50: 'half'}"),
+        (figure(kind="course", curves=COURSE, marks={0.5: 3}), "marks of panel 'p' .* must be texts"),
+        (figure(kind="forest", levels=[0, 2]), "a panel of figure of .* has no 'over'"),
+        (figure(kind="forest", over="captions.attributes"), "a panel of figure of .* has no 'levels'"),
+        (figure(**FOREST | {"over": "captions.atributes"}), "did you mean 'captions.attributes'"),
+        (figure(**FOREST | {"levels": [0, 7]}), "value of captions.attributes in levels .* '7' .allowed: 0, 1, 2"),
+        (figure(**FOREST | {"levels": [0]}), "levels of panel 'p' .* list of two or more values of captions.attrib"),
+        (figure(**FOREST | {"levels": [0, 0]}), "levels of panel 'p' .*: '0' is there twice"),
+        (figure(**FOREST | {"matters": "5 %"}), "matters of panel 'p' .* must be a number"),
+        (figure(**FOREST | {"over": "case", "levels": ["cold", "wram"]}), "did you mean 'warm'"),
         (figure(x={"over": "case"}), "x of panel 'p' .*: case has values that are no numbers"),
         (figure(x={"over": "temperature.int"}), "did you mean 'temperature.init'"),
         (figure(x={"label": "x"}), "must name either a metric"),

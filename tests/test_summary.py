@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import linregress, spearmanr, ttest_1samp
 from sklearn.linear_model import LinearRegression
 
 from data_gen import InputError
@@ -302,6 +302,145 @@ def test_an_arm_of_a_single_cell_is_a_point():
     assert points.arm.tolist() == [f"k {k}" for k in range(4)] and (points.seeds == 4).all()
 
 
+SHARES = ("0", "0.5", "1")
+COURSE = {"title": "course", "kind": "course", "curves": [{"metric": "gap_at", "label": "gap"}]}
+
+
+def trained(seeds=SEEDS) -> pd.DataFrame:
+    """Gaps that open from 1 by 2 (of k = 1: by 4) through training, on each seed's own offset; learning rates differ."""
+    rng = np.random.default_rng(0)
+    cells = [{"k": k, "lr": lr} for k in (1, 0) for lr in (0.1, 0.2)]
+
+    def value(seed, k, lr):
+        opened = {share: 1 + 2 * (1 + k) * float(share) + 10 * lr + rng.normal(0, 0.01) for share in SHARES}
+        return {("gap_at", share): seed + gap for share, gap in opened.items()} | {("gap", ""): 0.0}
+
+    return table(cells, value, seeds)
+
+
+def test_a_course_is_a_line_an_arm_over_the_share_of_training():
+    runs = trained()
+    points = summary.levels(summary.dots(runs, study(panels=[COURSE])))
+    assert list(dict.fromkeys(points.arm)) == [f"k {k}, lr {lr}" for k in (1, 0) for lr in (0.1, 0.2)], (
+        "nothing left out"
+    )
+    for arm, line in points.groupby("arm"):
+        part = runs[(runs.k == int(arm[2])) & (runs.lr == float(arm[-3:])) & (runs.metric == "gap_at")]
+        assert line.x.tolist() == [0, 0.5, 1] and (line.seeds == 4).all()
+        means = part.groupby("of").value.mean()[list(SHARES)]
+        assert line["mean"].to_numpy() == pytest.approx(means.to_numpy())
+        assert (line.high - line.low).max() < 0.1, "the seeds' offsets of 0 to 3 are not in the way"
+
+
+def test_a_coloured_course_is_still_a_line_a_cell():
+    points = summary.levels(summary.dots(trained(), study(panels=[COURSE | {"colour": "k"}])))
+    assert set(points.arm) == {"k 0", "k 1"} and len(points) == 4 * 3
+    slow, fast = (points[points.label == f"k 0, lr {lr}"]["mean"].to_numpy() for lr in (0.1, 0.2))
+    assert fast - slow == pytest.approx(np.ones(3), abs=0.05), "the mean of both would hide it"
+
+
+def test_a_run_that_lacks_a_share_of_its_course_is_left_out_with_no_other():
+    runs = trained()
+    gone = (runs.seed == 2) & (runs.k == 0) & (runs.lr == 0.1) & (runs["of"] == "0.5")
+    dots = summary.dots(runs[~gone], study(panels=[COURSE | {"colour": "k"}]))
+    assert len(dots) == 4 * 4 * 3 - 3
+    assert 2 not in set(dots[dots.label == "k 0, lr 0.1"].seed) and 2 in set(dots[dots.label == "k 0, lr 0.2"].seed)
+    never = summary.dots(runs, study(panels=[COURSE | {"curves": [{"metric": "loss_at"}]}]))
+    assert never.empty
+
+
+FOREST = {"title": "forest", "kind": "forest", "over": "k", "levels": [0, 1, 2], "curves": [{"metric": "gap"}]}
+
+
+def forest(arms=("c", "a", "b"), seeds=SEEDS) -> pd.DataFrame:
+    """A gap that falls by about 2 from k = 0 to 2 in each case, on each seed's own offset, and a bias that rises."""
+    rng = np.random.default_rng(1)
+    cells = [{"case": case, "k": k} for k in (2, 0, 1) for case in arms]
+    return table(
+        cells,
+        lambda seed, case, k: {("gap", ""): 9 * seed - k + rng.normal(0, 0.1), ("bias", "image"): float(k)},
+        seeds,
+    )
+
+
+def test_a_forest_shows_the_paired_change_of_each_arm_in_the_order_of_the_plan():
+    runs, own = forest(), study(cases=[{"case": "c"}], panels=[FOREST])
+    points = summary.levels(summary.dots(runs, own))
+    assert points.label.tolist() == ["c", "a", "b"] and points.x.tolist() == [0, 1, 2] and set(points.arm) == {""}
+    for row in points.itertuples():
+        gap = runs[(runs.case == row.label) & (runs.metric == "gap")].pivot(index="seed", columns="k", values="value")
+        change = gap[2] - gap[0]
+        interval = ttest_1samp(change, 0).confidence_interval(0.95)
+        assert (row.mean, row.low, row.high) == pytest.approx((change.mean(), interval.low, interval.high))
+        assert row.seeds == 4 and row.high - row.low < 1, "the seeds' offsets of 0 to 27 are not in the way"
+    judged = summary.verdicts(runs, study([claim("gap", "", "falls", over="k", levels=(0, 1, 2))], own.cases))
+    assert judged.effect.tolist() == pytest.approx(points["mean"].tolist())
+
+
+def test_a_forest_has_no_arm_without_its_levels_and_no_seed_without_them():
+    runs = forest()
+    runs = runs[~((runs.case == "c") & (runs.k == 1)) & ~((runs.case == "b") & (runs.seed == 3) & (runs.k == 0))]
+    dots = summary.dots(runs, study(panels=[FOREST]))
+    assert dots.groupby("label", sort=False).seed.apply(list).to_dict() == {"a": [0, 1, 2, 3], "b": [0, 1, 2]}
+    assert set(dots.x) == {0, 1}, "no place is kept for c"
+    assert summary.dots(runs, study(panels=[FOREST | {"levels": [0, 7]}])).empty
+    assert summary.dots(runs, study(panels=[FOREST | {"over": "rho"}])).empty
+
+
+def test_an_arm_stands_in_one_place_for_all_curves_of_a_forest():
+    runs = forest()
+    runs = runs[~((runs.case == "c") & (runs.metric == "gap"))]
+    curves = [{"metric": "gap", "label": "gap"}, {"metric": "bias", "of": "image", "label": "bias"}]
+    points = summary.levels(summary.dots(runs, study(panels=[FOREST | {"curves": curves}])))
+    places = points.groupby("curve").apply(lambda part: dict(zip(part.label, part.x, strict=True)))
+    assert places["bias"] == {"c": 0, "a": 1, "b": 2} and places["gap"] == {"a": 1, "b": 2}
+    assert points[points.curve == "bias"]["mean"].tolist() == [2, 2, 2]
+
+
+def test_a_forest_may_be_of_the_change_from_case_to_case():
+    panel = FOREST | {"over": "case", "levels": [1, 2]}
+    runs = forest(arms=("1", "2"))
+    points = summary.levels(summary.dots(runs, study(cases=[{"case": "1"}, {"case": "2"}], panels=[panel])))
+    assert points.label.tolist() == ["k 2", "k 0", "k 1"], "cases are called by text, numbers too"
+
+
+def simpson() -> pd.DataFrame:
+    """Within each k the value rises by 1 with the gap; a step of k moves the gap by 5 and the value by −5."""
+    rng = np.random.default_rng(2)
+    return table(
+        [{"k": k, "size": size} for k in range(3) for size in range(4)],
+        lambda seed, k, size: {("l2m", ""): 5 * k + size + rng.normal(0, 0.1), ("v", ""): 20.0 - 5 * k + size},
+    )
+
+
+LINES = CLOUD | {"title": "s", "colour": "k", "fits": True}
+
+
+def test_fits_are_least_squares_through_the_cells_of_each_arm_and_of_all():
+    """Simpson's paradox: up within each k, down over all."""
+    found = summary.levels(summary.dots(simpson(), study(panels=[LINES])))
+    fitted = found.label.isin((summary.FIT, summary.FIT_ALL))
+    lines, cells = found[fitted], found[~fitted]
+    assert len(cells) == 12 and len(lines) == 2 * 4
+    for (label, arm), line in lines.groupby(["label", "arm"]):
+        part = cells if label == summary.FIT_ALL else cells[cells.arm == arm]
+        expected = linregress(part.x, part["mean"])
+        assert line.x.tolist() == [part.x.min(), part.x.max()], "no further than the cells go"
+        assert line["mean"].to_numpy() == pytest.approx(expected.intercept + expected.slope * line.x.to_numpy())
+        assert expected.slope < -0.5 if label == summary.FIT_ALL else expected.slope > 0.9
+        assert line.low.isna().all() and line.high.isna().all()
+    plain = summary.levels(summary.dots(simpson(), study(panels=[LINES | {"fits": False}])))
+    pd.testing.assert_frame_equal(plain, cells.reset_index(drop=True))
+
+
+def test_there_is_no_line_through_cells_of_one_gap_and_one_is_enough_for_one_arm():
+    panel = LINES | {"x": {"over": "k"}}
+    labels = summary.levels(summary.dots(simpson(), study(panels=[panel]))).label
+    assert (labels == summary.FIT).sum() == 0 and (labels == summary.FIT_ALL).sum() == 2
+    labels = summary.levels(summary.dots(simpson(), study(panels=[LINES | {"where": {"k": 1}}]))).label
+    assert (labels == summary.FIT).sum() == 2 and (labels == summary.FIT_ALL).sum() == 0
+
+
 #: where grouping falls over the gap, by hand
 GAPS, GROUPING = [0.0, 0.5, 1.0, 1.5, 2.0], [0.8, 1.0, 0.96, 0.7, 0.2]
 ASKED = {"metric": "v", "of": "", "share": 0.9, "x": GAP}
@@ -406,6 +545,47 @@ def test_each_kind_of_panel_is_drawn(kind, tmp_path):
     (tmp_path / kind).mkdir()
     figures.draw(summary.levels(dots), dots, figure, tmp_path / kind / "figure.png", "a footer")
     picture(tmp_path / kind / "figure.png")
+
+
+def drawn(folder, runs, *panels):
+    """The picture of panels."""
+    folder.mkdir()
+    dots = summary.dots(runs, study(panels=panels))
+    figures.draw(summary.levels(dots), dots, {"panels": panels}, folder / "figure.png", "a footer")
+    return picture(folder / "figure.png")
+
+
+def test_a_course_is_drawn_with_its_marks(tmp_path):
+    plain = drawn(tmp_path / "plain", trained(), COURSE | {"where": {"k": 1, "lr": 0.1}})
+    marked = COURSE | {"where": {"k": 1, "lr": 0.1}, "marks": {0.5: "the temperature is set to one"}}
+    image = drawn(tmp_path / "marked", trained(), marked)
+    assert inked(plain, figures.COLOURS[0]) > 100 and inked(image, figures.COLOURS[0]) > 100
+    assert inked(image, "#595959") > inked(plain, "#595959") + 50, "dots and a text"
+
+
+def test_a_forest_grows_with_its_arms_and_its_names(tmp_path):
+    few = drawn(tmp_path / "few", forest(), FOREST | {"matters": 1})
+    many = drawn(tmp_path / "many", forest(arms=[f"a case called {i}" for i in range(20)]), FOREST)
+    assert many.shape[0] >= 120 * 0.28 * 20 and few.shape[0] < many.shape[0] and few.shape[1] < many.shape[1]
+    assert inked(few, figures.COLOURS[0]) > 100 and inked(few, "#ebebeb") > inked(many, "#ebebeb"), "the band"
+
+
+def test_forests_of_the_same_arms_share_their_names(tmp_path):
+    alone = drawn(tmp_path / "alone", forest(), FOREST)
+    both = drawn(tmp_path / "both", forest(), FOREST, FOREST | {"title": "again"})
+    other = drawn(tmp_path / "other", forest(), FOREST, FOREST | {"title": "again", "where": {"case": ["a", "b"]}})
+    assert both.shape[1] < 2 * alone.shape[1] <= other.shape[1] + 1
+
+
+def test_lines_of_a_scatter_are_drawn_of_each_arm_and_of_all(tmp_path):
+    whole = drawn(tmp_path / "whole", simpson(), LINES)
+    dots = summary.dots(simpson(), study(panels=[LINES]))
+    points = summary.levels(dots)
+    for label, colour in {summary.FIT: "#cae11f", summary.FIT_ALL: "#000000"}.items():  # of the last arm; of all
+        (tmp_path / label).mkdir()
+        path = tmp_path / label / "figure.png"
+        figures.draw(points[points.label != label], dots, {"panels": [LINES]}, path, "a footer")
+        assert inked(whole, colour) > inked(picture(path), colour) + 100
 
 
 def test_what_was_published_is_marked_beside_what_was_measured(tmp_path):
