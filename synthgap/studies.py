@@ -16,7 +16,7 @@ from synthgap import config
 from synthgap.statistics import DIRECTIONS, FEWEST_LEVELS, FEWEST_SEEDS, TRENDS
 
 CASE = "case"  # the swept parameter that holds the names of cases
-METRIC = "metric"  # what a claim ranges over that compares metrics of the same runs
+METRIC, OF = "metric", "of"  # what a claim ranges over that compares metrics of the same runs, or what one metric is of
 #: by what a claim is tested → what it then is about
 TESTS = {
     "trend": "three or more levels",
@@ -42,7 +42,7 @@ class Claim:
     """`metric` of `of` falls, rises or stays over the `levels` of the swept parameter `over` (or of `case`), by `matters`.
 
     of: one, or several whose mean is taken. A list of metrics has one for each level, and `of` may then, too. Over
-    `metric`, the levels are metrics of the same runs, and all are of the same.
+    `metric`, the levels are metrics of the same runs, and all are of the same; over `of`, they are what the metric is of.
 
     where: swept parameters and the value, or values, that each must have; other runs do not count.
 
@@ -86,6 +86,8 @@ class Claim:
     def variables(self) -> list[dict]:
         """What is looked at in each of the levels: {metric, of}."""
         n = len(self.levels)
+        if self.over == OF:
+            return [{"metric": self.metric, "of": of} for of in self.levels]
         if isinstance(self.metric, str):
             return [{"metric": self.metric, "of": self.of}] * n
         of = [self.of] * n if isinstance(self.of, str) or self.over == METRIC else self.of
@@ -216,6 +218,10 @@ def _claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
         if METRIC in raw:
             raise InputError(f"{where} is over metric, so its levels are the metrics; leave out 'metric'")
         raw = raw | {METRIC: raw.get("levels")}
+    if isinstance(raw, dict) and raw.get("over") == OF:
+        if OF in raw:
+            raise InputError(f"{where} is over of, so its levels are what {METRIC} is of; leave out 'of'")
+        raw = raw | {OF: raw.get("levels")}
     required, optional = (
         ("claim", METRIC, *kind, "direction"),
         ("of", "matters", "source", "where", "test", "seeds", *more),

@@ -20,7 +20,7 @@ from synthgap.statistics import (
     path_coefficients,
     within_seed_interval,
 )
-from synthgap.studies import CASE, METRIC, Claim, Study, as_text, claim_hash, told, x_of
+from synthgap.studies import CASE, METRIC, OF, Claim, Study, as_text, claim_hash, told, x_of
 
 IDEAL = "ideal critic"
 FIT, FIT_ALL = "least squares", "least squares, all"  # labels of what is no cell, but a line through some
@@ -281,7 +281,7 @@ def compared(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
         return {"": np.stack([0 * seeds, seeds], axis=1)} if len(seeds) else {}
     found = {}
     for arm, part in table.groupby(arms(table, study, claim.over), sort=False):
-        if claim.over == METRIC:
+        if claim.over in (METRIC, OF):
             there = dict.fromkeys(claim.levels, part)
         else:
             there = {level: rows for level, rows in part.groupby(claim.over) if level in claim.levels}
@@ -305,7 +305,7 @@ def unjudged(table: pd.DataFrame, claim: Claim) -> str:
         if lacking or claim.test == "kendall" or len(_explained(table, claim)):
             return lacking
         return f"no seed has, for {told(claim.explained_by)}, runs enough that differ"
-    if claim.over == METRIC:
+    if claim.over in (METRIC, OF):
         return next(filter(None, (missing(table, variable) for variable in claim.variables())), "")
     if claim.over not in table:
         return f"this sweep does not vary {claim.over}" + ": overrides set what cases do" * (claim.over == CASE)
