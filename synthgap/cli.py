@@ -38,7 +38,7 @@ name studies to see only theirs; out=DIR looks into another folder than runs
   undecided      anything else: not evidence against the claim. It says about how many seeds would tell
 
   test           trend: Page's, of three or more levels; difference: sign flips, of two; equivalence: two t tests that
-                 something stays; partial, matched, kendall: that one thing explains another
+                 something stays, within what matters; partial, matched, kendall: that one thing explains another
   p (floor)      the smallest p that so many seeds can give: (1/levels!)^seeds, 1/256 of two levels at 8 seeds
   p (Holm)       p corrected for all claims shown: of those under 0.05, any is wrong with a chance of at most 5 %. Where
                  it is not under it, the verdict says so, or how many seeds it takes to be able to be

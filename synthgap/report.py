@@ -204,7 +204,7 @@ def _verdicts_table(judged: pd.DataFrame) -> Table:
     for row in judged.itertuples():
         claim = escape(row.claim) + (f" [dim]{row.hash}[/]" if pd.notna(getattr(row, "hash", None)) else "")
         if getattr(row, "stated_after", 0) > 0:
-            claim += f" [yellow](stated after {row.stated_after:.0f} runs)[/]"
+            claim += f"\n[yellow](stated after {row.stated_after:.0f} runs)[/]"
         verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
         verdict += "".join(f"\n({note})" for note in (_needed(row), _corrected(row, counted) if of_all else "") if note)
         effect = f"{row.effect:+.3f}\n\\[{row.low:+.3f}, {row.high:+.3f}]"

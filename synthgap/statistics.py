@@ -358,10 +358,10 @@ def _seeds_needed(
     spread = change.std(ddof=1)
     if not isfinite(spread) or not enough(MOST_SEEDS):
         return nan
-    for n in range(len(change) + 1, MOST_SEEDS + 1):
-        if enough(n) and t.ppf(chances, n - 1).sum() * spread / sqrt(n) < abs(distance):
-            return float(n)
-    return inf
+    fewest = next((n for n in range(len(change) + 1, MOST_SEEDS) if enough(n)), MOST_SEEDS)
+    n = np.arange(fewest, MOST_SEEDS + 1)
+    near = sum(t.ppf(chance, n - 1) for chance in chances) * spread / np.sqrt(n) < abs(distance)
+    return float(n[near.argmax()]) if near.any() else inf
 
 
 def within_seed_interval(table, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

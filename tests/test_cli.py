@@ -13,6 +13,7 @@ from conftest import TINY
 
 from synthgap import cli, config, pool, report, runs, studies
 
+FIGURES = Path(__file__).parents[1] / "figures"
 LONG = "training.epochs=40"  # a run long enough to be killed in
 SWEEP = ("captions.attributes=0,1,3,5", "seed=range(0,6)", LONG)
 RUNS = 24  # of SWEEP: more than a worker finishes while it is being killed
@@ -161,6 +162,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(wrong, tmp_path, monkeypat
         (["make", "mad", "out=file"], "file"),
         (["verdicts"], "no verdicts in runs yet"),
         (["verdicts", "seed=0"], "only out=DIR"),
+        (["verdicts", "imbalanc", f"out={FIGURES}"], "'imbalanc'; did you mean 'imbalance'"),
         (["studies", "seed=0"], "only out=DIR"),
     ],
 )
@@ -259,7 +261,10 @@ def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([*command, "--help"])
     assert stop.value.code == 0
-    assert "usage: synthgap" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "usage: synthgap" in told
+    if command == ["verdicts"]:
+        assert all(word in told for word in ("supported", "contradicted", "undecided", "Holm", "1/256", *studies.TESTS))
 
 
 def test_help_outlives_a_terminal_without_greek(synthgap):

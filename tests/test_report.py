@@ -178,3 +178,64 @@ def test_a_study_of_one_s_own_is_told_whole(tmp_path, capsys):
     assert (
         "this sweep does not vary case: overrides set what cases do: warmth leaves the gap" in capsys.readouterr().out
     )
+
+
+@pytest.fixture
+def verdicts_of(tmp_path, capsys):
+    """What `synthgap verdicts` tells, on one line, of these rows of a study `own`, and of others that are given."""
+
+    def tell(rows, names=(), **others):
+        for name, some in ({"own": rows} | others).items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            pd.DataFrame(some).to_parquet(tmp_path / name / "verdicts.parquet")
+        report.all_verdicts(names, tmp_path)
+        return " ".join(capsys.readouterr().out.split())
+
+    return tell
+
+
+def row(verdict="supported", p=1 / 256, test="difference", **more):
+    known = {"claim": "it [does]", "verdict": verdict, "effect": 0.5, "low": 0.4, "high": 0.6, "p": p, "test": test}
+    return known | {"p_floor": 1 / 256, "seeds": 8, "seeds_needed": np.nan, "hash": "0123abcd"} | more
+
+
+def test_support_that_does_not_stand_among_many_says_why(verdicts_of):
+    """Thirteen times 1/256 is over 0.05, and no p of eight seeds is smaller; nine seeds can have one."""
+    many = [row() for _ in range(13)]
+    told = verdicts_of(many)
+    assert told.count("5.1e-02") == 13 and told.count("(9 seeds") == 13
+    assert "13 claims: 13 supported, 0 contradicted, 0 undecided; 0 of the 13 supported stand after Holm" in told
+    told = verdicts_of([row(p_floor=1e-6)] * 13)
+    assert "not after Holm" in told and "seeds for Holm" not in told
+    assert "not after Holm" in verdicts_of([row(test="kendall")] * 13), "more seeds make no more cells"
+    told = verdicts_of(many[:12])
+    assert "after Holm)" not in told and "seeds)" not in told and "12 of the 12 supported stand" in told
+
+
+def test_what_was_not_tested_does_not_count_among_the_claims(verdicts_of):
+    untested = row("undecided", p=np.nan, p_floor=np.nan, seeds=2, seeds_needed=3.0)
+    told = verdicts_of([row()] * 12 + [untested] * 5)
+    assert "12 of the 12 supported stand" in told and "(about 3 seeds" in told and "nan" not in told
+    assert "over 1000 seeds" in verdicts_of([row("undecided", seeds_needed=np.inf)])
+
+
+def test_claims_of_all_studies_that_are_shown_count(verdicts_of):
+    others = {"other": [row()] * 12}
+    told = verdicts_of([row()], **others)
+    assert "0 of the 13 supported stand" in told and "it [does] 0123abcd" in told
+    assert "12 of the 12 supported stand" in verdicts_of([row()], ["other"], **others)
+    assert "12 of the 12 supported stand" in verdicts_of([row()], ["other", "other"], **others)
+
+
+def test_verdicts_from_before_they_named_a_test_are_told_as_well(verdicts_of):
+    new = {"test", "hash"}
+    told = verdicts_of([{key: value for key, value in row().items() if key not in new}], other=[row(stated_after=24)])
+    assert "2 claims" in told and "difference" in told and "(stated after 24 runs)" in told and "nan" not in told
+
+
+def test_the_table_fits_a_log_and_cuts_no_word(verdicts_of, tmp_path, capsys):
+    verdicts_of([row("undecided", seeds_needed=375.0, effect=-0.5, low=-0.6, test="equivalence")], ["own"])
+    report.all_verdicts(["own"], tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= report.WIDTH and not any("…" in line for line in lines)
+    assert all(word in lines[0] for word in ("study", "claim", "test", "verdict", "effect [95 %]", "p (Holm)", "seeds"))

@@ -1,5 +1,6 @@
 """Verdicts rest on these: intervals that cover, tests that keep their level, floors as in theory."""
 
+from itertools import permutations, product
 from math import factorial
 
 import numpy as np
@@ -14,18 +15,29 @@ from synthgap.statistics import (
     difference_test,
     equivalence_test,
     falls_under,
+    holm,
     judge,
+    judge_order,
+    kendall,
+    kendall_test,
     matched_concordance,
     paired_interval,
     partial_spearman,
     path_coefficients,
+    seeds_below,
+    smallest_kendall_p,
     smallest_p,
     trend_test,
     within_seed_interval,
 )
 
 
-@pytest.mark.parametrize("n", [3, 5, 10])
+def by_chance(share, n):
+    """More than so many of n happen with a chance of 1 in 1,000 where each happens with the chance `share`: as a share."""
+    return stats.binom.ppf(0.999, n, share) / n
+
+
+@pytest.mark.parametrize("n", [3, 5, 8, 10])
 def test_intervals_cover_as_often_as_they_say(n):
     rng = np.random.default_rng(0)
     intervals = np.array([paired_interval(row) for row in rng.normal(1, 2, (4000, n))])
@@ -53,16 +65,37 @@ def test_trend_test_knows_directions():
         trend_test(falling, "fall")
 
 
-def test_trend_test_keeps_its_level_where_nothing_happens():
+@pytest.mark.parametrize("seeds", [4, 8])
+def test_trend_test_keeps_its_level_where_nothing_happens(seeds):
     rng = np.random.default_rng(0)
-    p = np.array([trend_test(rng.normal(size=(4, 5)), "falls") for _ in range(1000)])
+    p = np.array([trend_test(rng.normal(size=(seeds, 5)), "falls") for _ in range(1000)])
     assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.02)
+
+
+def test_difference_test_keeps_its_level_where_nothing_happens():
+    """Of 256 ways to flip 8 signs, 12 are under 0.05: the test finds something a little less often than 5 %."""
+    rng = np.random.default_rng(0)
+    p = np.array([difference_test(rng.normal(size=8), "rises") for _ in range(1000)])
+    assert abs((p < 0.05).mean() - 12 / 256) < 3.3 * np.sqrt(0.05 * 0.95 / 1000)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 8])
+def test_floors_are_what_perfect_order_gives(seeds):
+    rising = np.arange(3.0) + np.arange(seeds)[:, None]
+    assert difference_test(rising[:, 1] + 1, "rises") == smallest_p(seeds, 2) == 2.0**-seeds
+    assert trend_test(rising, "rises") == pytest.approx(smallest_p(seeds, 3), rel=1e-6)
+    assert smallest_p(seeds, 3) == pytest.approx((1 / 6) ** seeds)
+
+
+@given(st.floats(1e-9, 0.5), st.integers(2, 6), st.integers(1, 12))
+def test_a_floor_passes_under_alpha_at_the_seeds_that_are_told(alpha, levels, seeds):
+    enough = seeds_below(alpha, seeds, smallest_p(seeds, levels))
+    assert smallest_p(enough, levels) < alpha * (1 + 1e-9)
+    assert smallest_p(enough - 1, levels) > alpha * (1 - 1e-9)
 
 
 def test_trend_p_is_the_share_of_orders_at_least_as_extreme():
     """Three levels, two seeds: 36 equally likely pairs of orders, enumerated."""
-    from itertools import permutations, product
-
     seen = np.array([[3.0, 2, 1], [3, 1, 2]])
     page = lambda table: sum((table.argsort(1).argsort(1) + 1) @ np.array([3, 2, 1]))  # noqa: E731
     orders = [page(np.array(pair, dtype=float)) for pair in product(permutations([1, 2, 3]), repeat=2)]
@@ -131,10 +164,12 @@ def test_a_trend_too_small_to_matter_is_not_support():
     assert judged.verdict == "contradicted"
 
 
-def test_false_support_is_rare():
+@pytest.mark.parametrize(("seeds", "levels"), [(4, 5), (8, 5), (8, 2)])
+def test_false_support_is_rare(seeds, levels):
+    """Whatever matters is said to be 0, which makes support as easy as can be."""
     rng = np.random.default_rng(0)
-    found = [judge(rng.normal(size=(4, 5)), "falls", 0.0).verdict for _ in range(400)]
-    assert found.count("supported") / 400 < 0.05
+    found = [judge(rng.normal(size=(seeds, levels)), "falls", 0.0, fewest_levels=2).verdict for _ in range(400)]
+    assert found.count("supported") / 400 <= by_chance(0.05, 400)
 
 
 def test_a_seed_with_a_missing_level_does_not_count():
@@ -222,6 +257,52 @@ def test_seeds_that_are_needed_to_stay_are_about_enough():
         judge(np.stack([0 * d, d], axis=1), "stays", 0.05, fewest_levels=2).verdict == "supported" for d in again
     ]
     assert np.mean(decided) > 0.5
+
+
+def spread_out(mean, spread, seeds):
+    """Paired changes of just this mean and standard deviation."""
+    d = np.linspace(-1, 1, seeds)
+    return mean + spread * d / d.std(ddof=1)
+
+
+@pytest.mark.parametrize(("mean", "decided"), [(0.5, "supported"), (0.25, "supported"), (0.0, "contradicted")])
+@pytest.mark.parametrize("levels", [2, 4])
+def test_at_the_seeds_that_are_needed_half_of_all_studies_decide(mean, decided, levels):
+    """The promise of `seeds_needed`: a change, spread as it was seen, that rises evenly over the levels."""
+    rng, share, matters = np.random.default_rng(0), np.linspace(0, 1, levels), 0.2
+    few = judge(spread_out(mean, 0.35, 4)[:, None] * share, "rises", matters, fewest_levels=2)
+    assert few.verdict == "undecided"
+    n, found = int(few.seeds_needed), []
+    for change in rng.normal(mean, 0.35, (150, n)):
+        found.append(judge(change[:, None] * share, "rises", matters, fewest_levels=2).verdict)
+    assert found.count(decided) / 150 > 1 - by_chance(0.5, 150)
+
+
+def test_seeds_that_are_needed_are_enough_for_p_as_well():
+    """Four seeds that all rise, surely: no interval is in doubt, but 1/16 is no evidence, and 1/32 is."""
+    clear = judge(np.stack([0 * LEVELS[:4], spread_out(1, 0.1, 4)], axis=1), "rises", 0.05, fewest_levels=2)
+    assert (clear.verdict, clear.low > 0, clear.seeds_needed) == ("undecided", True, 5)
+
+
+def test_so_much_noise_that_no_thousand_seeds_would_do():
+    noisy = judge(np.stack([np.zeros(4), spread_out(0.06, 100, 4)], axis=1), "rises", 0.05, fewest_levels=2)
+    assert noisy.seeds_needed == np.inf
+
+
+@pytest.mark.parametrize(("n", "effect"), [(5, 1.0), (8, 1.0), (8, 0.5)])
+def test_the_interval_s_power_is_the_paired_t_test_s(n, effect):
+    """How often the interval leaves 0 behind, for a change of so many standard deviations: the noncentral t says it."""
+    rng = np.random.default_rng(0)
+    found = np.mean([paired_interval(d)[0] > 0 for d in rng.normal(effect, 1, (4000, n))])
+    expected = stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, effect * np.sqrt(n))
+    assert found == pytest.approx(expected, abs=3.3 * 0.5 / np.sqrt(4000))
+
+
+def test_a_claim_may_ask_for_more_seeds():
+    judged = judge(table(LEVELS, 0.01), "falls", 0.05, fewest_seeds=8)
+    assert (judged.verdict, judged.seeds, judged.seeds_needed) == ("undecided", 6, 8)
+    assert judged.effect == pytest.approx(-0.4, abs=0.02)
+    assert judge(table(LEVELS, 0.01, seeds=8), "falls", 0.05, fewest_seeds=8).verdict == "supported"
 
 
 def test_what_leaves_and_comes_back_does_not_stay():
@@ -375,3 +456,155 @@ def test_a_fall_is_interpolated_in_whatever_order_runs_come(y, expected):
     shuffled = np.array([2, 0, 3, 1])
     assert falls_under(x, y, 0.9) == pytest.approx(expected, nan_ok=True)
     assert falls_under(x[shuffled], np.array(y)[shuffled], 0.9) == pytest.approx(expected, nan_ok=True)
+
+
+SMALL = st.integers(-3, 3)  # so that there are ties
+
+
+@given(arrays(int, st.tuples(st.just(2), st.integers(2, 9)), elements=SMALL))
+def test_kendall_is_scipy_s(values):
+    y, x = values
+    expected = stats.kendalltau(y, x).statistic
+    assert kendall(y, x) == pytest.approx(expected, nan_ok=True)
+    assert kendall([y, x], [x, y]) == pytest.approx([expected] * 2, nan_ok=True), "a row a seed"
+
+
+@given(arrays(int, st.tuples(st.just(3), st.integers(2, 9)), elements=SMALL))
+def test_kendall_within_strata_counts_only_their_pairs(values):
+    """Tau-b, written out: ties are those among pairs that count, too."""
+    y, x, strata = values
+    agree = y_differs = x_differs = 0
+    for i in range(len(y)):
+        for j in range(i):
+            if strata[i] == strata[j]:
+                agree += np.sign((y[i] - y[j]) * (x[i] - x[j]))
+                y_differs += y[i] != y[j]
+                x_differs += x[i] != x[j]
+    expected = agree / np.sqrt(y_differs * x_differs) if y_differs * x_differs else np.nan
+    assert kendall(y, x, strata) == pytest.approx(expected, nan_ok=True)
+
+
+def test_what_is_held_no_longer_explains():
+    """Larger models have larger gaps and perform better; among models of one size, it is the other way round."""
+    size, gap = np.repeat([0, 1, 2], 3), np.tile([0, 1, 2], 3)
+    assert kendall(10 * size - gap, 10 * size + gap) > 0.4
+    assert kendall(10 * size - gap, 10 * size + gap, size) == -1
+
+
+def orders_within(strata):
+    """Every order of the units in which each stays in its stratum."""
+    return [o for o in permutations(range(len(strata))) if all(strata[o[i]] == s for i, s in enumerate(strata))]
+
+
+@pytest.mark.parametrize("strata", [(0, 0, 0, 0, 0), (1, 0, 1, 0, 0, 1), (0, 0, 0, 0, 2, 2)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_kendall_s_p_is_the_share_of_orders_that_go_together_as_much(strata, ties):
+    rng = np.random.default_rng(0)
+    y, x = rng.normal(size=(2, 3, len(strata)))
+    y, x = (np.round(v) if ties else v for v in (x + y, x))
+    chance = []
+    for order in orders_within(strata):  # the same in all seeds
+        chance.append(np.mean([kendall(y[seed], x[seed, list(order)], strata) for seed in range(3)]))
+    seen = chance[0]  # nothing changed places
+    for direction, beyond in (("rises", np.greater_equal), ("falls", np.less_equal)):
+        expected = np.mean(beyond(chance, seen) | np.isclose(chance, seen))
+        assert kendall_test(y, x, direction, strata) == pytest.approx(expected, abs=3.3 * 0.5 / 100)
+    assert smallest_kendall_p(x, strata) == pytest.approx(
+        1 / len({tuple(map(tuple, x[:, o])) for o in orders_within(strata)})
+    )
+
+
+def test_kendall_s_p_floor_is_one_of_the_orders_or_of_the_permutations():
+    four, many = (np.stack([np.arange(float(n))] * 8) for n in (4, 10))
+    assert kendall_test(four, four, "rises") == smallest_kendall_p(four) == 1 / 24
+    assert kendall_test(many, many, "rises") == smallest_kendall_p(many) == 1 / 10_000
+    assert smallest_kendall_p(np.array([[1.0, 1, 2, 2]])) == 1 / 6, "of equal ones, none is first"
+    assert kendall_test(four, four, "falls") == pytest.approx(1, abs=0.01)
+    with pytest.raises(InputError, match="did you mean 'rises'"):
+        kendall_test(four, four, "rise")
+
+
+def test_more_seeds_of_the_same_cells_are_no_more_cells():
+    """Runs are not exchangeable, cells are: seeds that repeat what three cells say make no evidence."""
+    cells = np.array([[1.0, 2, 3]] * 50)
+    judged = judge_order(cells, cells, "rises", 0.1)
+    assert judged.effect == judged.low == 1 and judged.p == judged.p_floor == 1 / 6
+    assert judged.verdict == "undecided" and np.isnan(judged.seeds_needed), "and no number of seeds would"
+
+
+def test_false_support_by_cells_is_rare():
+    """Cells differ, in y and in x, and have nothing to do with each other: seeds agree on a tau that is chance."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(300):
+        y, x = rng.normal(size=(2, 1, 8)) + rng.normal(0, 0.3, (2, 4, 8))
+        found.append(judge_order(y, x, "rises", 0.0))
+    assert sum(v.p < 0.05 for v in found) / 300 <= by_chance(0.05, 300)
+    assert sum(v.p < 0.05 for v in found) / 300 >= 0.02, "nor is it shy"
+    assert sum(v.verdict == "supported" for v in found) / 300 <= by_chance(0.05, 300)
+    assert sum(v.low > 0 for v in found) / 300 > 0.2, "the interval over seeds alone would be fooled"
+
+
+@pytest.mark.parametrize(
+    ("slope", "noise", "matters", "verdict"),
+    [
+        (1, 0.1, 0.3, "supported"),
+        (-1, 0.1, 0.3, "contradicted"),
+        (0, 1, 0.9, "contradicted"),  # whatever tau there is, it is less than matters
+        (0.3, 1, 0.1, "undecided"),
+    ],
+)
+def test_verdicts_by_cells(slope, noise, matters, verdict):
+    rng = np.random.default_rng(0)
+    x = np.tile(np.arange(9.0) / 9, (5, 1))
+    y = slope * x + rng.normal(0, noise, (5, 9))
+    judged = judge_order(y, x, "rises", matters)
+    assert judged.verdict == verdict
+    taus = [stats.kendalltau(*seed).statistic for seed in zip(y, x, strict=True)]
+    assert judged.effect == pytest.approx(np.mean(taus))
+    assert (judged.low, judged.high) == pytest.approx(paired_interval(taus))
+
+
+def test_seeds_that_tell_no_tau_do_not_count():
+    y = np.stack([np.arange(6.0)] * 4)
+    x = y.copy()
+    x[0] = 1
+    assert judge_order(y, x, "rises", 0.1).seeds == 3
+    few = judge_order(y, x, "rises", 0.1, fewest_seeds=4)
+    assert (few.verdict, few.seeds, few.seeds_needed) == ("undecided", 3, 4) and np.isnan(few.p)
+    assert np.isnan(judge_order(y, 0 * x, "rises", 0.1).seeds_needed)
+    with pytest.raises(InputError, match="unknown direction 'stays'"):
+        judge_order(y, x, "stays", 0.1)
+
+
+P = st.lists(st.one_of(st.floats(0, 1), st.just(np.nan)), max_size=8)
+
+
+@given(P)
+def test_holm_is_its_definition(p):
+    """The largest, over all that are no larger, of p times how many are no smaller."""
+    tested = sorted(x for x in p if not np.isnan(x))
+    for x, adjusted in zip(p, holm(p), strict=True):
+        if np.isnan(x):
+            assert np.isnan(adjusted)
+        else:
+            steps = [q * (len(tested) - k) for k, q in enumerate(tested) if q <= x]
+            assert adjusted == pytest.approx(min(1, max(steps)))
+
+
+@given(P, st.randoms())
+def test_holm_keeps_order_and_makes_no_p_smaller(p, random):
+    p = np.array(p, dtype=float)
+    adjusted = holm(p)
+    tested = np.isfinite(p)
+    assert (adjusted[tested] >= p[tested]).all()
+    assert (np.diff(adjusted[tested][np.argsort(p[tested])]) >= 0).all()
+    order = random.sample(range(len(p)), len(p))
+    assert holm(p[order]) == pytest.approx(adjusted[order], nan_ok=True)
+
+
+def test_after_holm_any_false_support_at_all_is_rare():
+    """Six claims, all false: in at most 5 % of such papers is any of them believed; uncorrected, in a quarter."""
+    rng = np.random.default_rng(0)
+    p = rng.uniform(size=(2000, 6))
+    assert np.mean([holm(row).min() < 0.05 for row in p]) <= by_chance(0.05, 2000)
+    assert (p.min(axis=1) < 0.05).mean() > 0.2

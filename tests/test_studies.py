@@ -236,6 +236,122 @@ def test_a_mistake_in_a_claim_or_a_case_is_told_in_one_line(own, change, told):
     assert "\n" not in str(error.value)
 
 
+THREE = {"levels": [0, 1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("change", "test"),
+    [
+        (comparison(), "difference"),
+        (comparison(**THREE), "trend"),
+        (comparison(**THREE, direction="stays", matters=0.1), "equivalence"),
+        (explanation(), "partial"),
+        (explanation(given=["captions.attributes"]), "partial"),
+        (explanation(matched={"metric": "moad", "within": 0.1}), "matched"),
+        (explanation(test="kendall"), "kendall"),
+        (explanation(held=["captions.attributes"]), "kendall"),
+    ],
+)
+def test_the_test_follows_from_the_claim(own, change, test):
+    (claim,) = own(**change).claims
+    assert (claim.test, claim.seeds) == (test, 3)
+    (spelt_out,) = own(claims=[change["claims"][0] | {"test": test, "seeds": 3}]).claims
+    assert spelt_out == claim
+    assert own(claims=[change["claims"][0] | {"seeds": 8}]).claims[0].seeds == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (comparison(test="trend"), r"cannot be tested by trend .* but by difference \(of two levels\)"),
+        (comparison(test="difference", **THREE), r"cannot be tested by difference .* but by trend"),
+        (comparison(test="kendall"), "cannot be tested by kendall .* but by difference"),
+        (comparison(test="trend", direction="stays", matters=0.1), "but by equivalence"),
+        (comparison(held=["seed"]), "both levels and an explanation"),
+        (comparison(test="diference"), "unknown test in a claim of .* did you mean 'difference'"),
+        (comparison(test=["trend"]), "unknown test in a claim of .*"),
+        (explanation(test="trend"), r"but by partial .* or kendall \(of an explanation"),
+        (explanation(test="kendall", given=["seed"]), "but by partial"),
+        (explanation(test="partial", held=["temperature.init"]), "but by kendall"),
+        (explanation(held=["temperature.init"], given=["seed"]), "both 'given' and 'held'"),
+        (explanation(held="temperature.init"), "held of a claim of .* must be a list of swept parameters"),
+        (explanation(held=["temperature.int"]), "swept parameter in held of .* did you mean 'temperature.init'"),
+        (explanation(held=["seed"]), "unknown swept parameter in held of .* 'seed'"),
+        (
+            explanation(explained_by={"over": "captions.attributes"}, held=["captions.attributes"]),
+            "unknown swept parameter in held of .* 'captions.attributes'",
+        ),
+        (comparison(seeds=2), "seeds of a claim of .* must be a whole number of at least 3, not 2"),
+        (comparison(seeds=4.5), "whole number of at least 3, not 4.5"),
+        (comparison(seeds=True), "whole number of at least 3, not True"),
+    ],
+)
+def test_evidence_that_does_not_fit_a_claim_is_told_in_one_line(own, change, told):
+    with pytest.raises(InputError, match=told) as error:
+        own(**change)
+    assert "\n" not in str(error.value)
+
+
+def hashes(own, change):
+    return [studies.claim_hash(claim) for claim in own(**change).claims]
+
+
+@pytest.mark.parametrize(
+    ("change", "spelt_out"),
+    [
+        (comparison(), {"matters": 0, "where": {}, "of": "", "test": "difference", "seeds": 3}),
+        (comparison(matters=1), {"matters": 1.0, "source": "elsewhere"}),
+        (
+            comparison(where={"seed": 0, "temperature.mode": "fixed"}),
+            {"where": {"temperature.mode": "fixed", "seed": 0}},
+        ),
+        (explanation(), {"explained_by": {"over": "seed"}, "given": [], "test": "partial"}),
+        (explanation(explained_by={"metric": "l2m"}), {"explained_by": {"of": "", "metric": "l2m"}}),
+    ],
+)
+def test_a_claim_s_hash_forgets_how_it_is_written_down(own, change, spelt_out):
+    (written,) = change["claims"]
+    backwards = dict(reversed((written | spelt_out).items()))
+    assert hashes(own, {"claims": [backwards]}) == hashes(own, change)
+    assert all(len(name) == 8 and int(name, 16) >= 0 for name in hashes(own, change))
+
+
+@pytest.mark.parametrize(
+    ("change", "edits"),
+    [
+        (
+            comparison(**THREE),
+            [
+                {"claim": "d"},
+                {"metric": "l2m"},
+                {"of": "image-text"},
+                {"direction": "rises"},
+                {"matters": 0.01},
+                {"over": "seed", "levels": [0, 1]},
+                {"levels": [0, 2, 1]},
+                {"levels": [1, 2]},
+                {"where": {"temperature.mode": "fixed"}},
+                {"seeds": 4},
+            ],
+        ),
+        (
+            explanation(),
+            [
+                {"explained_by": "captions.attributes"},
+                {"given": ["captions.attributes"]},
+                {"matched": {"metric": "moad", "within": 0.1}},
+                {"matched": {"metric": "moad", "within": 0.2}},
+                {"test": "kendall"},
+                {"held": ["captions.attributes"]},
+            ],
+        ),
+    ],
+)
+def test_whatever_decides_what_is_tested_changes_a_claim_s_hash(own, change, edits):
+    found = [hashes(own, {"claims": [change["claims"][0] | edit]})[0] for edit in ({}, *edits)]
+    assert len(set(found)) == len(found)
+
+
 GAP = {"metric": "l2m", "of": ["image-text", "audio-text"]}
 CURVES = {"title": "p", "curves": [{"metric": "v_measure", "of": "digit"}]}
 COURSE = [{"metric": "rmg_at", "label": "gap"}]

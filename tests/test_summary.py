@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import linregress, spearmanr, ttest_1samp
+from scipy.stats import kendalltau, linregress, spearmanr, ttest_1samp
 from sklearn.linear_model import LinearRegression
 
 from data_gen import InputError
@@ -607,3 +607,74 @@ def test_a_diagram_has_its_arrows_in_the_colour_of_their_sign(tmp_path):
     unsure = found.assign(low=-1.0, high=1.0)
     figures.diagram(unsure, TIERS, tmp_path / "paths.png", "What moves grouping?", "a footer")
     assert inked(picture(tmp_path / "paths.png"), figures.COLOURS[0]) == 0
+
+
+MODELS = [{"size": size, "data": data, "k": k} for size in (1, 2, 3) for data in (1, 2) for k in range(3)]
+
+
+def models(noise=0.01, cells=MODELS, seeds=SEEDS):
+    """Larger models have larger gaps and perform better; among those of a size and data, a larger gap performs worse."""
+    rng = np.random.default_rng(0)
+
+    def value(seed, size, data, k, **_):
+        gap = size + data + 0.2 * k + rng.normal(0, noise)
+        return {("l2m", ""): gap, ("v", ""): size + data - 0.2 * k + rng.normal(0, noise)}
+
+    return table(cells, value, seeds)
+
+
+def explained_by_gap(direction, **more):
+    return claim("v", "", direction, 0.1, explained_by=GAP, test="kendall", **more)
+
+
+def test_kendall_goes_over_all_cells_or_over_those_in_which_the_same_is_held():
+    claims = [explained_by_gap("rises"), explained_by_gap("falls", held=("size", "data"))]
+    runs = models()
+    judged = summary.verdicts(runs, study(claims))
+    wide = runs.pivot_table(index=["seed", "run_id"], columns="metric", values="value")
+    taus = [kendalltau(part.v, part.l2m).statistic for _, part in wide.groupby("seed")]
+    assert judged.effect[0] == pytest.approx(np.mean(taus)) and judged.effect[0] > 0.3
+    assert judged.effect[1] == pytest.approx(-1)
+    assert judged.verdict.tolist() == ["supported", "supported"] and judged.test.tolist() == ["kendall"] * 2
+    assert judged.p_floor.tolist() == [1 / 10_000, 1 / 10_000], "6 strata of 3 cells: 46,656 orders"
+    assert judged.hash.nunique() == 2
+
+
+def test_a_seed_that_lacks_a_cell_does_not_count_and_a_cell_that_all_lack_is_none():
+    runs, asked = models(), explained_by_gap("rises")
+    partial = runs[runs.run_id != "4-0"]
+    assert summary.verdicts(partial, study([asked])).seeds.tolist() == [3]
+    without = runs[~runs.run_id.str.startswith("4-")]
+    assert summary.verdicts(without, study([asked])).seeds.tolist() == [4]
+    scattered = runs[~runs.run_id.isin([f"{seed}-{seed}" for seed in SEEDS])]
+    assert summary.verdicts(scattered, study([asked])).empty
+
+
+def test_a_named_case_is_one_cell_whatever_it_sets():
+    """Two models of one name are one cell, of their mean; what is held tells even them apart."""
+    cells = [{"case": f"c{k}", "size": size, "data": 0, "k": k} for k in range(4) for size in (1, 2)]
+    runs, named = models(cells=cells), study([explained_by_gap("falls")], cells)
+    (row,) = summary.verdicts(runs, named).itertuples()
+    assert row.effect == pytest.approx(-1) and row.p_floor == 1 / 24
+    by_size = study([explained_by_gap("falls", held=("size",))], cells)
+    assert summary.verdicts(runs, by_size).p_floor[0] == 1 / 24**2
+    assert summary.verdicts(runs, study([explained_by_gap("falls")], [])).effect[0] > -0.5, "unnamed, all are cells"
+
+
+def test_what_a_sweep_does_not_vary_is_held_anyway():
+    runs = models(cells=[cell for cell in MODELS if cell["size"] == 2]).drop(columns="size")
+    judged = summary.verdicts(runs, study([explained_by_gap("falls", held=("size", "data"))]))
+    assert judged.effect[0] == pytest.approx(-1)
+
+
+def test_kendall_of_no_more_than_a_cell_is_not_judged():
+    runs, asked = models(cells=MODELS[:1]).drop(columns=["size", "data", "k"]), explained_by_gap("rises")
+    assert summary.verdicts(runs, study([asked])).empty
+    assert "unknown metric 'l2m'" in summary.unjudged(runs[runs.metric == "v"], asked)
+
+
+def test_a_claim_that_asks_for_more_seeds_than_there_are_says_so():
+    rises = claim("v_measure", "digit", "rises", **BOTH, seeds=12)
+    (row,) = summary.verdicts(closing(), study([rises], NAMED)).itertuples()
+    assert (row.verdict, row.seeds, row.fewest_seeds, row.seeds_needed) == ("undecided", 8, 12, 12)
+    assert row.test == "difference"
