@@ -143,10 +143,14 @@ def _distributed(world: World, config: dict, split: str) -> World:
     if s["test"] != "all" and not s["held_out"]:
         raise InputError(f"space.test={s['test']} needs space.held_out above 0: nothing is unseen")
     if s["held_out"]:
-        chance = generator(config["seeds"]["data"], "held out")
-        seen, unseen = space.hold_out(s["held_out"], chance, s["held_out_of"] or None)
+        seen, unseen = _parted(space, s["held_out"], tuple(s["held_out_of"]), config["seeds"]["data"])
         space = seen if split == "train" else {"all": space, "seen": seen, "unseen": unseen}[s["test"]]
     return replace(world, space=space, hidden=(*world.hidden, *s["hidden"]))
+
+
+@lru_cache
+def _parted(space: FactorSpace, share: float, of: tuple[str, ...], seed: int) -> tuple[FactorSpace, FactorSpace]:
+    return space.hold_out(share, generator(seed, "held out"), of or None)
 
 
 def object_of(config: dict, space: FactorSpace) -> str:
