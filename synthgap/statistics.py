@@ -135,6 +135,15 @@ def smallest_p(seeds: int, levels: int) -> float:
     return factorial(levels) ** -float(seeds)
 
 
+def fewest_seeds(levels: int, direction: Direction, alpha: float = 0.05) -> int:
+    """How many seeds can support a claim about so many levels at all: with fewer there is no verdict, or p's floor is in
+    the way. "stays" has a t test, and no floor."""
+    seeds = FEWEST_SEEDS
+    while direction != "stays" and smallest_p(seeds, levels) >= alpha:
+        seeds += 1
+    return seeds
+
+
 @dataclass(frozen=True)
 class Verdict:
     """effect: mean paired change from the first level to the last, with its interval (low, high). p: of the trend in the

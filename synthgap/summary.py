@@ -18,6 +18,7 @@ from synthgap.statistics import (
     within_seed_interval,
 )
 from synthgap.studies import CASE, METRIC, Claim, Study, as_text, told, x_of
+from synthgap.tables import COLUMNS
 
 IDEAL = "ideal critic"
 DOTS = ["panel", "kind", "curve", "arm", "label", "seed", "x", "value"]
@@ -25,7 +26,6 @@ LEVELS = ["panel", "curve", "arm", "label", "x", "seeds", "mean", "low", "high"]
 VERDICT_COLUMNS = ("study", "claim", "source", "verdict", "effect", "low", "high", "p", "p_floor", "seeds")
 THRESHOLD_COLUMNS = ["metric", "of", "share", "along", "arm", "x", "low", "high", "seeds_falling", "seeds"]
 PATH_COLUMNS = ["source", "target", "mean", "low", "high", "seeds"]
-OF_RUN = {"run_id", "seed", "metric", "of", "value"}  # all other columns of a table are swept
 
 
 def arms(table: pd.DataFrame, study: Study, over: str) -> pd.Series:
@@ -43,7 +43,7 @@ def _combinations(table: pd.DataFrame, but: Iterable[str] = ()) -> pd.Series:
 
     What a run's own loss (or other group) has no option for is not said of it.
     """
-    differing = [c for c in table.columns if c not in {*OF_RUN, *but} and table[c].nunique() > 1]
+    differing = [c for c in table.columns if c not in {*COLUMNS, *but} and table[c].nunique() > 1]
     if not differing:
         return pd.Series("", index=table.index)
     called = ["" if c == CASE else c.split(".")[-1] + " " for c in differing]
@@ -66,7 +66,7 @@ def of_runs(table: pd.DataFrame, variable: str | Mapping) -> pd.Series:
     variable = {"over": variable} if isinstance(variable, str) else variable
     if "over" in variable:
         if variable["over"] not in table:
-            raise unknown("swept parameter", variable["over"], [c for c in table.columns if c not in OF_RUN])
+            raise unknown("swept parameter", variable["over"], [c for c in table.columns if c not in COLUMNS])
         return _runs(table)[variable["over"]]
     metric, of = variable["metric"], variable.get("of", "")
     rows, names = table[table.metric == metric], [of] if isinstance(of, str) else of

@@ -17,6 +17,7 @@ cases:
 presets:
   quick: {}
   tiny: {grid: {seed: [0]}, set: {training.epochs: 1}}
+  whole: {grid: {seed: [0, 1, 2, 3, 4]}}
 """
 
 
@@ -151,16 +152,16 @@ def comparison(**changes):
 
 
 def test_a_claim_may_be_about_some_of_the_runs(own):
-    (claim,) = own(**comparison(where={"temperature.mode": "fixed", "seed": 1})).claims
-    assert claim.where == {"temperature.mode": "fixed", "seed": 1}
+    (claim,) = own(**comparison(where={"temperature.mode": "fixed", "captions.attributes": 1})).claims
+    assert claim.where == {"temperature.mode": "fixed", "captions.attributes": 1}
     assert own(**comparison()).claims[0].where == {}
-    assert own(**comparison(where={"seed": [0, 1]})).claims[0].where == {"seed": [0, 1]}
+    assert own(**comparison(where={"seed": [0, 1, 2, 3, 4]})).claims[0].where == {"seed": [0, 1, 2, 3, 4]}
 
 
 def test_a_claim_may_compare_metrics_of_the_same_runs(own):
-    (claim,) = own(**comparison(metric=None, over="metric", levels=["a", "b"], of=["digit", "size"])).claims
+    (claim,) = own(**comparison(metric=None, over="metric", levels=["zero_shot", "probe"], of=["digit", "size"])).claims
     both = ["digit", "size"]
-    assert claim.variables() == [{"metric": "a", "of": both}, {"metric": "b", "of": both}]
+    assert claim.variables() == [{"metric": "zero_shot", "of": both}, {"metric": "probe", "of": both}]
 
 
 @pytest.mark.parametrize(
@@ -249,12 +250,12 @@ def figure(**panel):
     "change",
     [
         figure(),
-        figure(ideal={"metric": "floor"}, x={"over": "captions.attributes", "label": "k"}),
+        figure(ideal={"metric": "floor_loss"}, x={"over": "captions.attributes", "label": "k"}),
         figure(kind="path", x=GAP),
         figure(kind="scatter", x=GAP, colour="temperature.init"),
-        figure(kind="cases", x={"over": "case"}, curves=[{"metric": "v", "published": {"warm": 0.7}}]),
+        figure(kind="cases", x={"over": "case"}, curves=[{"metric": "knn", "published": {"warm": 0.7}}]),
         {"figure": {"panels": [CURVES | {"kind": "cases"}], "thresholds": [GAP | {"share": 0.9, "x": GAP}]}},
-        {"figure": {"diagram": {"tiers": [[{"over": "seed"}, GAP], [{"metric": "v", "label": "V"}]]}}},
+        {"figure": {"diagram": {"tiers": [[{"over": "seed"}, GAP], [{"metric": "v_measure", "label": "V"}]]}}},
         staying(metric=["v_measure_centred", "v_measure"], of=["digit", "digit"]),
     ],
 )
@@ -302,6 +303,7 @@ def test_a_mistake_in_a_figure_or_a_variable_is_told_in_one_line(own, change, to
     assert "\n" not in str(error.value)
 
 
+MANY = {"grid": {"seed": [0, 1, 2, 3, 4]}}
 NAMED = {
     "warm": {"temperature.mode": "fixed", "temperature.init": 0.3},
     "cold": [
@@ -326,10 +328,10 @@ def test_unnamed_cases_are_called_by_what_they_set(own):
 
 
 def test_a_preset_s_cases_are_cases_too(own):
-    study = own(cases=NAMED, presets={"quick": {}, "one": {"cases": {"hard": {"loss": "modgap"}}}}, **staying())
+    study = own(cases=NAMED, presets={"quick": MANY, "one": {"cases": {"hard": {"loss": "modgap"}}}}, **staying())
     assert "loss" in study.of_cases
     assert {cell["case"] for cell in expand(study, "preset=one")[1]} == {"hard"}
-    assert own(cases=[], presets={"quick": {"cases": NAMED}}, **staying()).claims[0].levels == ("cold", "warm")
+    assert own(cases=[], presets={"quick": MANY | {"cases": NAMED}}, **staying()).claims[0].levels == ("cold", "warm")
 
 
 def test_numbers_name_cases_too(own):
