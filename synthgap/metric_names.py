@@ -130,15 +130,17 @@ def check(variable: Mapping, where: str, known: Mapping[str, Iterable[str] | Non
     metric, of = variable["metric"], variable.get("of", "")
     if metric not in known:
         raise InputError(f"unknown metric {metric!r} in {where}{_hint(metric, known)} ({listed})")
+    if "of" not in variable and metric in METRICS and METRICS[metric].of == SHARE:
+        return  # its whole course
     for name in [of] if isinstance(of, str) else of:
         if known[metric] is None:
             if METRICS[metric].of == SHARE and not _is_share(name):
-                raise InputError(f"{where}: {metric} is there of {KINDS[SHARE]}, not of {name!r}")
+                raise InputError(f"{where}: of of {metric} is {KINDS[SHARE]}, not {name!r}")
         elif name not in known[metric]:
             if not any(known[metric]):
                 raise InputError(f"{where}: {metric} is one number a run; leave out of: {name}")
             there = ", ".join(filter(None, known[metric]))
-            asked = f"not of {name!r}" if name else "so add of: to it"
+            asked = f"not of {name!r}" if name else "so it needs an 'of'"
             raise InputError(f"{where}: {metric} is there of {there}, {asked}{_hint(name, known[metric])}")
 
 

@@ -96,7 +96,7 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
 def _check_names(study: Study, overrides: Sequence[str], known: dict) -> None:
     """Raises InputError for what no run could be measured of, unless the overrides took the study to another world."""
     try:
-        studies.check_names(study, known, study.name, "`synthgap studies --metrics` lists all")
+        studies.check_names(study, known, f"{study.name}.yaml", "`synthgap studies --metrics` lists all")
     except InputError:
         own = {}
         with suppress(InputError):  # as written it may lack what the overrides give, a folder say

@@ -17,8 +17,10 @@ from synthgap.tables import CASE
 METRIC = "metric"  # what a claim ranges over that compares metrics of the same runs
 #: what people say → the direction that it is
 SAID = {
-    **dict.fromkeys(("increase", "increases", "up", "grow", "grows", "higher", "more"), "rises"),
-    **dict.fromkeys(("decrease", "decreases", "down", "drop", "drops", "shrinks", "lower", "less"), "falls"),
+    **dict.fromkeys(("increase", "increases", "increasing", "up", "grow", "grows", "higher", "more"), "rises"),
+    **dict.fromkeys(
+        ("decrease", "decreases", "decreasing", "down", "drop", "drops", "shrinks", "lower", "less"), "falls"
+    ),
     **dict.fromkeys(("same", "equal", "constant", "flat", "unchanged"), "stays"),
 }
 #: what YAML's parser complains of → what to do about it
@@ -194,7 +196,7 @@ def check_names(study: Study, known: Mapping[str, Iterable[str] | None], path: s
 def _variables(raw) -> Iterator[Mapping]:
     """Every {metric, of} that is anywhere in it."""
     if isinstance(raw, Mapping):
-        if "metric" in raw:
+        if isinstance(raw.get("metric"), str):
             yield raw
         raw = list(raw.values())
     for part in raw if isinstance(raw, list | tuple) else ():
@@ -204,7 +206,9 @@ def _variables(raw) -> Iterator[Mapping]:
 def seeds(claim: Claim, runs: Iterable[Mapping]) -> int:
     """How many seeds there are among the runs, swept parameter → value, that count for a claim."""
     where = {key: values if isinstance(values, list) else [values] for key, values in claim.where.items()}
-    return len({run.get("seed", 0) for run in runs if all(run.get(key) in values for key, values in where.items())})
+    return len(
+        {str(run.get("seed", 0)) for run in runs if all(run.get(key) in values for key, values in where.items())}
+    )
 
 
 def seeds_needed(claim: Claim) -> int:
@@ -280,7 +284,7 @@ def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
     if over != METRIC and str(over) not in swept:
         raise unknown(f"swept parameter in over of {where}", over, swept)
     if not isinstance(levels, list) or len(levels) < 2:
-        raise InputError(f"levels of {where} must be a list of two or more values of {over}")
+        raise InputError(f"levels of {where} must be a list of two or more values of {over}, not {levels!r}")
     if over != METRIC:
         levels = [_level(level, raw["over"], where, swept) for level in levels]
     _differ(levels, f"levels of {where}")
@@ -399,7 +403,7 @@ def _figure(raw, where: str, swept: Mapping) -> dict:
 
 def _panel(raw, figure: Mapping, where: str, swept: Mapping) -> None:
     kind = raw.get("kind", "levels") if isinstance(raw, dict) else "levels"
-    if kind not in PANELS:
+    if str(kind) not in PANELS:
         raise unknown(f"kind of {where}", kind, PANELS)
     _mapping(raw, where, required=("title", "curves"), optional=("kind", "x", "where", *PANELS[kind]))
     where = f"panel {raw['title']!r} of {where.split(' of ', 1)[1]}"
@@ -431,7 +435,7 @@ def _diagram(raw, where: str, swept: Mapping) -> None:
 
 def x_of(panel: Mapping, figure: Mapping, where: str = "") -> Mapping:
     """What a panel (or a threshold) has along x: its own, its figure's, or else the cases by their names."""
-    if "x" in panel or "x" in figure:
+    if panel.get("x") or figure.get("x"):
         return panel.get("x") or figure["x"]
     if panel.get("kind") == "cases":
         return {"over": CASE, "label": ""}

@@ -14,6 +14,7 @@ from synthgap.statistics import (
     difference_test,
     equivalence_test,
     falls_under,
+    fewest_seeds,
     judge,
     matched_concordance,
     paired_interval,
@@ -375,3 +376,14 @@ def test_a_fall_is_interpolated_in_whatever_order_runs_come(y, expected):
     shuffled = np.array([2, 0, 3, 1])
     assert falls_under(x, y, 0.9) == pytest.approx(expected, nan_ok=True)
     assert falls_under(x[shuffled], np.array(y)[shuffled], 0.9) == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4, 5])
+@pytest.mark.parametrize("direction", ["falls", "rises", "stays"])
+def test_the_fewest_seeds_support_a_perfect_claim_and_one_fewer_cannot(levels, direction):
+    """Seeds in perfect order, and changes so alike that only p's floor and the fewest seeds are in the way."""
+    step = {"falls": -1.0, "rises": 1.0, "stays": 0.0}[direction]
+    seeds = fewest_seeds(levels, direction)
+    table = step * np.arange(levels) + 1e-3 * np.random.default_rng(0).random((seeds, levels))
+    outcomes = [judge(table[:n], direction, 0.1, fewest_levels=2).verdict for n in (seeds, seeds - 1)]
+    assert outcomes == ["supported", "undecided"]
