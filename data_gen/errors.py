@@ -8,9 +8,9 @@ class InputError(ValueError):
     """A mistake in what the user gave (an option, a file, a claim), told in one line."""
 
 
-def unknown(what: str, name: object, allowed: Iterable[object]) -> InputError:
-    """An `InputError` for a name that is not among the allowed ones, with the nearest of them suggested."""
+def unknown(what: str, name: object, allowed: Iterable[object], meant: str | None = None) -> InputError:
+    """An `InputError` for a name that is not among the allowed ones, with the one that is meant, or the nearest, suggested."""
     names = [str(option) for option in allowed]
-    near = get_close_matches(str(name), names, n=1, cutoff=0.6)
+    near = [meant] if meant in names else get_close_matches(str(name), names, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InputError(f"unknown {what} {str(name)!r}{hint} (allowed: {', '.join(names)})")

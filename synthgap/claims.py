@@ -11,9 +11,10 @@ from data_gen import InputError
 from synthgap.studies import Study, claim_hash
 
 
-def stated_after(study: Study, folder: Path) -> dict[str, int]:
-    """How many runs were in the study's folder when each of its claims was first seen, by `claim_hash`.
+def stated_after(study: Study, folder: Path, runs: int = 0) -> dict[str, int | None]:
+    """How many runs were there when each of the study's claims was first seen, by `claim_hash`; None where nobody knows.
 
+    Those in its folder count, or those of the table that is judged, `runs`, if they are more.
     Claims that `claims.json` there does not know are appended to it, now; what it knows stays as it is. So a claim that is
     edited after its runs is a new one, and shows as one. Raises InputError if that file is damaged.
     """
@@ -21,7 +22,7 @@ def stated_after(study: Study, folder: Path) -> dict[str, int]:
     (folder / ".locks").mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".locks" / "claims"):  # another `synthgap run` may be starting
         known = _read(path)
-        now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": _runs_in(folder)}
+        now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": max(runs, _runs_in(folder))}
         stated = {claim_hash(claim): {"claim": claim.claim} | now for claim in study.claims}
         if not stated.keys() <= known.keys():
             beside = path.with_name(f".{path.name}-{os.getpid()}")
@@ -37,7 +38,7 @@ def _runs_in(folder: Path) -> int:
 def _read(path: Path) -> dict[str, dict]:
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(record["runs_done"], int) for record in known.values()):
+        if not all(isinstance(record["runs_done"], int | None) for record in known.values()):
             raise TypeError
     except FileNotFoundError:
         return {}

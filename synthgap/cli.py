@@ -104,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
                 "overrides": "name=value, see below",
             }[argument]
             command.add_argument(argument, help=help, nargs="*" if argument in ("studies", "overrides") else None)
+        if name == "studies":
+            command.add_argument(
+                "--metrics", action="store_true", help="instead, what can be claimed about: all metrics"
+            )
         if name == "make":
             sheet = "only draw some samples with captions and bits, and write their sounds as WAV files beside"
             command.add_argument("--sheet", action="store_true", help=sheet)
@@ -154,29 +158,39 @@ def _show_default(default) -> str:
 def _studies(asked) -> int:
     from synthgap import report, studies
 
+    if asked.metrics:
+        report.metrics()
+        return 0
     out = _out(asked.overrides)
     for name in studies.available():
-        report.introduce(studies.load(name), out)
+        report.introduce(studies.load(name, out), out)
     return 0
 
 
 def _run(asked) -> int:
-    from synthgap import claims, pool, report, runs, studies
+    from synthgap import claims, pool, report, runs
 
     overrides, workers = _workers(asked.overrides)
-    plan = runs.plan(studies.load(asked.study), overrides)
+    study = _study(asked.study, overrides)
+    if study.table:
+        return report.conclude_table(study, _only_out(study, overrides))
+    plan = runs.plan(study, overrides)
     runs.collect(plan)  # a damaged result is told before any work
     runs.prepare(plan)
     claims.stated_after(plan.study, plan.folder)  # and before any run of theirs, if they are new
+    report.forewarn(plan)
     did = pool.sweep(plan, workers)
     return report.conclude(plan, did)
 
 
 def _show(asked) -> int:
-    from synthgap import report, runs, studies
+    from synthgap import report, runs
 
     overrides, _ = _workers(asked.overrides)
-    return report.conclude(runs.plan(studies.load(asked.study), overrides), did=0, redraw=True)
+    study = _study(asked.study, overrides)
+    if study.table:
+        return report.conclude_table(study, _only_out(study, overrides))
+    return report.conclude(runs.plan(study, overrides), did=0, redraw=True)
 
 
 def _verdicts(asked) -> int:
@@ -271,6 +285,20 @@ def _workers(overrides: list[str]) -> tuple[list[str], int]:
         raise InputError(f"workers={given[-1]}: it must be a whole number of at least 1")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return [o for o in overrides if not o.startswith("workers=")], int(given[-1]) if given else cores
+
+
+def _study(name: str, overrides: list[str]):
+    """The study that is asked for; if it reads another's table, from where that one's runs are kept."""
+    from synthgap import studies
+
+    return studies.load(name, _out([o for o in overrides if o.startswith("out=")]))
+
+
+def _only_out(study, overrides: list[str]) -> Path:
+    try:
+        return _out(overrides)
+    except InputError as error:
+        raise InputError(f"{error}, as {study.name} reads a table and trains nothing") from error
 
 
 def _out(overrides: list[str]) -> Path:

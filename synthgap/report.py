@@ -13,7 +13,7 @@ from rich.table import Table
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import claims, runs, studies, summary
+from synthgap import claims, metric_names, runs, studies, summary, tables
 from synthgap.runs import Plan
 from synthgap.statistics import MOST_SEEDS, holm, seeds_below
 from synthgap.studies import Claim, Study, told, x_of
@@ -30,16 +30,50 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     if not done:
         _tell_missing(console, plan, failed)
         return 1
-    table, study = runs.collect(plan), plan.study
+    table, kept = runs.collect(plan), plan.folder / tables.FILE
+    same = _same(kept, table)
+    places = _conclude(table, plan.study, plan.folder, redraw or not same)
+    if not same:
+        _write(table, kept)  # last: while it differs from the runs, the others are known to be stale
+    seconds = table[table.metric == "seconds"].groupby("of").value.mean()
+    parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
+    console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
+    what = (
+        f"{did} of {len(plan.tasks)} runs were missing and are done"
+        if did
+        else f"all {done} runs were done: nothing to do"
+    )
+    if done == len(plan.tasks):
+        console.print(what if not redraw else f"{done} runs, redrawn")
+    _tell_places({"table": kept} | places)
+    _tell_missing(console, plan, failed)
+    return 0 if done == len(plan.tasks) else 1
+
+
+def conclude_table(study: Study, out: Path) -> int:
+    """Write and tell the verdicts and the figure of a study that reads a table; returns 0. Raises InputError."""
+    table, folder = tables.read(study.table), out / study.name
+    if (folder / tables.FILE).exists():
+        raise InputError(
+            f"{folder} holds a sweep, whose verdicts would be overwritten; call the YAML file something else"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    places = _conclude(table, study, folder, redraw=True)
+    _console().print(f"{_counted(table)} of a table that was there: nothing was trained")
+    _tell_places({"table": study.table} | places)
+    return 0
+
+
+def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> dict[str, Path]:
+    """Judge a table, draw it, write both where they are missing or to be redrawn, and tell the verdicts; returns what lies
+    where."""
+    console, places = _console(), _places(study, folder)
     judged, dots = summary.verdicts(table, study), summary.dots(table, study)
-    stated = claims.stated_after(study, plan.folder)
+    stated = claims.stated_after(study, folder, table.run_id.nunique())
     if len(judged):
         judged["stated_after"] = judged.hash.map(stated)
     points, fallen = summary.levels(dots), summary.thresholds(table, study)
-    places = _places(plan)
-    written = (("table", table), ("verdicts", judged))  # a claim may have been edited
-    there = all(path.exists() for path in places.values())
-    if redraw or not there or not all(_same(places[what], shown) for what, shown in written):
+    if redraw or not all(path.exists() for path in places.values()) or not _same(places["verdicts"], judged):
         _write(judged, places["verdicts"])
         _write(points, places["curves"])
         if "thresholds" in places:
@@ -58,7 +92,6 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
             )
             if len(paths):
                 figures.diagram(paths, spec["tiers"], places["diagram"], spec.get("title", study.question), footer)
-        _write(table, places["table"])  # last: while it differs from the runs, the others are known to be stale
 
     if points.size and (shown := _levels_table(study, points)):
         console.print(shown)
@@ -71,35 +104,51 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
             levels, cells = f"two of its levels of {claim.over}", "cells enough, in all seeds, that differ"
             why = summary.unjudged(table, claim) or f"no arm of this sweep has {levels if claim.over else cells}"
             console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
-    seconds = table[table.metric == "seconds"].groupby("of").value.mean()
-    parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
-    console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
-    what = (
-        f"{did} of {len(plan.tasks)} runs were missing and are done"
-        if did
-        else f"all {done} runs were done: nothing to do"
-    )
-    if done == len(plan.tasks):
-        console.print(what if not redraw else f"{done} runs, redrawn")
+    return places
+
+
+def _tell_places(places: dict[str, Path]) -> None:
     for what, path in places.items():
         if path.exists():
-            console.print(f"{what:11}{path}", soft_wrap=True)
-    _tell_missing(console, plan, failed)
-    return 0 if done == len(plan.tasks) else 1
+            _console().print(f"{what:11}{path}", soft_wrap=True)
 
 
-def _places(plan: Plan) -> dict[str, Path]:
-    """What is written of a study, and where."""
-    spec, name = plan.study.figure, plan.study.name
-    files = {
-        "figure": f"{name}.png",
-        "table": "results.parquet",
-        "curves": "levels.csv",
-        "verdicts": "verdicts.parquet",
-    }
+def _places(study: Study, folder: Path) -> dict[str, Path]:
+    """What is written of a study beside its table, and where."""
+    spec, name = study.figure, study.name
+    files = {"figure": f"{name}.png", "curves": "levels.csv", "verdicts": "verdicts.parquet"}
     files |= {"thresholds": "thresholds.csv"} if "thresholds" in spec else {}
     files |= {"diagram": f"{name}-paths.png", "paths": "paths.csv"} if "diagram" in spec else {}
-    return {what: plan.folder / file for what, file in files.items()}
+    return {what: folder / file for what, file in files.items()}
+
+
+def forewarn(plan: Plan) -> None:
+    """Tell, before a sweep, which claims its seeds are too few to support, and how many would do."""
+    sweep = [task.swept | {"seed": task.config["seed"]} for task in plan.tasks]
+    short = [
+        f"{claim.claim} ({has} seed{'s' * (has != 1)}, {needed} would do)"
+        for claim in plan.study.claims
+        if 0 < (has := studies.seeds(claim, sweep)) < (needed := studies.seeds_needed(claim))
+    ]
+    if short:
+        line = f"too few seeds to support {len(short)} of {len(plan.study.claims)} claims: {'; '.join(short)}"
+        _console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def metrics() -> None:
+    """Tell every metric that a run writes, and what it may be of."""
+    console, shown = _console(), Table(box=None, header_style="bold")
+    for name in ("metric", "of", "meaning"):
+        shown.add_column(name, no_wrap=name == "metric")
+    for name, metric in metric_names.METRICS.items():
+        shown.add_row(name, metric.of or "—", metric.meaning)
+    console.print(shown, highlight=False)
+    kinds = Table(box=None, header_style="bold")
+    for name in ("of", "is"):
+        kinds.add_column(name, no_wrap=name == "of")
+    for kind, meaning in metric_names.KINDS.items():
+        kinds.add_row(kind or "—", meaning)
+    console.print("", kinds, highlight=False)
 
 
 def _threshold(row) -> str:

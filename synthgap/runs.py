@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from data_gen import InputError, store
 from data_gen.seeds import generator
 from synthgap import config as configs
-from synthgap import studies
+from synthgap import metric_names, studies
 from synthgap.observations import (
     SPLITS,
     captions_of,
@@ -78,14 +78,16 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
     most: how many runs, the first ones, to plan; a large study takes seconds (all).
     """
     swept, cells, constant = studies.expand(study, overrides)
-    tasks = {}
+    tasks, known = {}, dict.fromkeys(metric_names.METRICS)
     for cell in cells[:most]:
-        resolved = configs.resolve(constant, {key: value for key, value in cell.items() if key != CASE})
+        resolved = _resolved(constant, cell)
         out = Path(resolved["out"])
         world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told
         resolved["captions"]["object"] = object_of(resolved, world.space)
         for shown in (resolved, configs.as_finetuned(resolved)):
             policy_of(shown, world.space)
+        for metric, of in metric_names.possible(world, resolved["captions"]["object"]).items():
+            known[metric] = dict.fromkeys([*(known[metric] or ()), *of])
         identity = world.identity if resolved["shift"]["name"] == "none" else world.identity | {"test": tested.identity}
         run_id = configs.run_id(resolved, identity)
         places = {key: cell[CASE] if key == CASE else _place(resolved, key) for key in swept}
@@ -96,7 +98,28 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
             trained = configs.as_trained(resolved)
             start = Task(configs.run_id(trained, world.identity), trained | {"study": study.name}, places)
         tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
+    if most is None:
+        _check_names(study, overrides, known)
     return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()))
+
+
+def _check_names(study: Study, overrides: Sequence[str], known: dict) -> None:
+    """Raises InputError for what no run could be measured of, unless the overrides took the study to another world."""
+    try:
+        studies.check_names(study, known, f"{study.name}.yaml", "`synthgap studies --metrics` lists all")
+    except InputError:
+        own = {}
+        with suppress(InputError):  # as written it may lack what the overrides give, a folder say
+            _, cells, constant = studies.expand(study, [o for o in overrides if o.startswith("preset=")])
+            resolved = _resolved(constant, cells[0])
+            world = world_of(resolved)
+            own = metric_names.possible(world, object_of(resolved, world.space))
+        if all(set(of) <= set(known[metric]) for metric, of in own.items()):
+            raise
+
+
+def _resolved(constant: Sequence[str], cell: dict) -> dict:
+    return configs.resolve(constant, {key: value for key, value in cell.items() if key != CASE})
 
 
 def _place(config: dict, key: str):

@@ -210,6 +210,15 @@ def holm(p) -> np.ndarray:
     return adjusted
 
 
+def fewest_seeds(levels: int, direction: Direction, alpha: float = 0.05) -> int:
+    """How many seeds can support a claim about so many levels at all: with fewer there is no verdict, or p's floor is in
+    the way. "stays" has a t test, and no floor."""
+    seeds = FEWEST_SEEDS
+    while direction != "stays" and smallest_p(seeds, levels) >= alpha:
+        seeds += 1
+    return seeds
+
+
 @dataclass(frozen=True)
 class Verdict:
     """effect: mean over seeds of the paired change from the first level to the last (or of tau), with its interval (low,

@@ -1,7 +1,7 @@
 """A study: a question, a grid of runs, claims and a figure, read from one YAML file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from importlib.resources import files
@@ -12,10 +12,10 @@ import yaml
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import config
-from synthgap.statistics import DIRECTIONS, FEWEST_LEVELS, FEWEST_SEEDS, TRENDS
+from synthgap import config, metric_names, tables
+from synthgap.statistics import DIRECTIONS, FEWEST_LEVELS, FEWEST_SEEDS, TRENDS, fewest_seeds, smallest_p
+from synthgap.tables import CASE
 
-CASE = "case"  # the swept parameter that holds the names of cases
 METRIC, OF = "metric", "of"  # what a claim ranges over that compares metrics of the same runs, or what one metric is of
 #: by what a claim is tested → what it then is about
 TESTS = {
@@ -26,6 +26,16 @@ TESTS = {
     "matched": "an explanation, among runs that are 'matched'",
     "kendall": "an explanation, what is 'held' being equal",
 }
+#: what people say → the direction that it is
+SAID = {
+    **dict.fromkeys(("increase", "increases", "increasing", "up", "grow", "grows", "higher", "more"), "rises"),
+    **dict.fromkeys(
+        ("decrease", "decreases", "decreasing", "down", "drop", "drops", "shrinks", "lower", "less"), "falls"
+    ),
+    **dict.fromkeys(("same", "equal", "constant", "flat", "unchanged"), "stays"),
+}
+#: what YAML's parser complains of → what to do about it
+MENDS = {"'\\t'": "indent by spaces, not tabs", "mapping values": "put a text that holds a colon in quotes"}
 #: kinds of a figure's panel → the keys that not all have
 PANELS = {
     "levels": ("ideal",),
@@ -122,7 +132,11 @@ def _canonical(value):
 @dataclass(frozen=True)
 class Study:
     """grid: override → values, all combined. cases: overrides that change together, an arm of the comparison each; those
-    that have a name have it under `case`."""
+    that have a name have it under `case`.
+
+    table: of a study that trains nothing, the table of runs that its claims are about; grid and cases are those of the
+    sweep that made it, and there are no presets.
+    """
 
     name: str
     question: str
@@ -132,6 +146,7 @@ class Study:
     presets: Mapping[str, Mapping]
     claims: Sequence[Claim]
     figure: Mapping
+    table: Path | None = None
 
     @property
     def of_cases(self) -> set[str]:
@@ -147,8 +162,11 @@ def available() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def load(name: str) -> Study:
-    """A study by its name, or from a user's own YAML file. Raises InputError that says what is missing or misspelt."""
+def load(name: str, out: Path = Path("runs")) -> Study:
+    """A study by its name, or from a user's own YAML file. Raises InputError that says what is missing or misspelt.
+
+    out: where the tables are of studies that have run.
+    """
     known = available()
     path = known.get(name, Path(name))
     if name not in known and path.suffix not in (".yaml", ".yml"):
@@ -158,10 +176,64 @@ def load(name: str) -> Study:
     except OSError as error:
         raise InputError(f"study {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"study {path} is not YAML: {' '.join(str(error).split())}") from error
-    raw = _mapping(
-        raw, f"study {path}", required=("question", "grid"), optional=("source", "cases", "presets", "claims", "figure")
+        raise InputError(f"study {path} is not YAML: {_damage(error)}") from error
+    if raw is None:
+        raise InputError(f"study {path} is empty; it needs a question, and a grid to train or a table to read")
+    table, metrics = None, dict.fromkeys(metric_names.METRICS)
+    listed = "`synthgap studies --metrics` lists all"
+    if isinstance(raw, dict) and "table" in raw:
+        for key in ("grid", "cases", "presets"):
+            if key in raw:
+                raise InputError(f"study {path} reads a table, and trains nothing; leave out {key!r}, or 'table'")
+        _mapping(raw, f"study {path}", required=("question", "table"), optional=("source", "claims", "figure"))
+        table = _table(raw["table"], path, out)
+        rows = tables.read(table)
+        metrics, (grid, cases), presets = tables.names(rows), tables.design(rows), {}
+        listed = f"{table} has {', '.join(metrics)}"
+    else:
+        grid, cases, presets = _sweep(raw, path)
+    swept = _swept(grid, cases, presets)
+    source = raw.get("source", "own question")
+    study = Study(
+        name=path.stem,
+        question=raw["question"],
+        source=source,
+        grid=grid,
+        cases=cases or [{}],
+        presets=presets,
+        claims=tuple(_claim(claim, path, source, swept) for claim in _list(raw, "claims", f"study {path}")),
+        figure=_figure(raw.get("figure") or {}, f"figure of {path}", swept),
+        table=table,
     )
+    check_names(study, metrics, path, listed)
+    cells = [expand(study, [f"preset={preset}"])[1] for preset in presets]
+    _enough_seeds(study, [rows.drop_duplicates("run_id").to_dict("records")] if table else cells, path)
+    return study
+
+
+def _damage(error: Exception) -> str:
+    """What is wrong with a file that is no YAML, and what would mend it."""
+    if not isinstance(error, yaml.MarkedYAMLError) or not error.problem_mark:
+        return " ".join(str(error).split())
+    mend = next((f"; {mend}" for said, mend in MENDS.items() if said in error.problem), "")
+    return f"line {error.problem_mark.line + 1}: {error.problem}{mend}"
+
+
+def _table(name, path: Path, out: Path) -> Path:
+    if not isinstance(name, str):
+        raise InputError(f"table of {path} must be a file or a study's name, not {name!r}")
+    try:
+        return tables.find(name, path.parent, out)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _sweep(raw, path: Path) -> tuple[dict, list[dict], dict]:
+    """What a study trains: grid, cases and presets."""
+    if isinstance(raw, dict) and "grid" not in raw:
+        raise InputError(f"study {path} has no 'grid' of what to train, nor a 'table' of what was trained")
+    more = ("source", "cases", "presets", "claims", "figure")
+    _mapping(raw, f"study {path}", required=("question", "grid"), optional=more)
     _grid(raw["grid"], f"grid of {path}")
     cases, presets = _cases(raw.get("cases"), f"cases of {path}"), {}
     for name, changes in _mapping(raw.get("presets") or {"quick": {}}, f"presets of {path}").items():
@@ -170,19 +242,58 @@ def load(name: str) -> Study:
         _mapping(changes.get("set", {}), f"set of preset {name} of {path}")
         own = {"cases": _cases(changes["cases"], f"cases of preset {name} of {path}")} if "cases" in changes else {}
         presets[name] = {**changes, **own}
-    swept = _swept(raw["grid"], cases, presets)
     _names_hold(raw["grid"], cases, presets, path)
-    source = raw.get("source", "own question")
-    return Study(
-        name=path.stem,
-        question=raw["question"],
-        source=source,
-        grid=raw["grid"],
-        cases=cases or [{}],
-        presets=presets,
-        claims=tuple(_claim(claim, path, source, swept) for claim in raw.get("claims") or []),
-        figure=_figure(raw.get("figure") or {}, f"figure of {path}", swept),
+    return raw["grid"], cases, presets
+
+
+def check_names(study: Study, known: Mapping[str, Iterable[str] | None], path: str | Path, listed: str) -> None:
+    """Raises InputError if a claim or the figure is about a metric, or of something, that is not `known`: metric → all that
+    it is of, None if that is not known. listed: where the reader finds the names."""
+    for claim in study.claims:
+        compared = claim.variables() or {"metric": claim.metric, "of": claim.of}
+        for variable in _variables([compared, claim.explained_by, claim.given, claim.matched]):
+            metric_names.check(variable, f"a claim of {path}", known, listed)
+    for variable in _variables(study.figure):
+        metric_names.check(variable, f"figure of {path}", known, listed)
+
+
+def _variables(raw) -> Iterator[Mapping]:
+    """Every {metric, of} that is anywhere in it."""
+    if isinstance(raw, Mapping):
+        if isinstance(raw.get("metric"), str):
+            yield raw
+        raw = list(raw.values())
+    for part in raw if isinstance(raw, list | tuple) else ():
+        yield from _variables(part)
+
+
+def seeds(claim: Claim, runs: Iterable[Mapping]) -> int:
+    """How many seeds there are among the runs, swept parameter → value, that count for a claim."""
+    where = {key: values if isinstance(values, list) else [values] for key, values in claim.where.items()}
+    return len(
+        {str(run.get("seed", 0)) for run in runs if all(run.get(key) in values for key, values in where.items())}
     )
+
+
+def seeds_needed(claim: Claim) -> int:
+    """How many seeds can support a claim at all: what it asks for, and where p's floor is low enough (Kendall's is set by
+    the cells)."""
+    by_floor = FEWEST_SEEDS if claim.test == "kendall" else fewest_seeds(len(claim.levels) or 2, claim.direction)
+    return max(claim.seeds, by_floor)
+
+
+def _enough_seeds(study: Study, sweeps: Sequence[Sequence[Mapping]], path: Path) -> None:
+    for claim in study.claims:
+        most, needed = max(seeds(claim, runs) for runs in sweeps), seeds_needed(claim)
+        if most >= needed:
+            continue
+        levels = len(claim.levels)
+        what = "is an explanation" if not levels else f"compares {'two' if levels == 2 else levels} levels"
+        over = f"{most} seed{'s' * (most != 1)}"
+        floor = f"its p cannot fall under {smallest_p(most, levels or 2):g}"
+        why = floor if most >= claim.seeds else f"nothing is decided by fewer than {claim.seeds}"
+        mend = f"{study.table} would need" if study.table else "sweep"
+        raise InputError(f"a claim of {path} {what} over {over}: {why}; {mend} seed: {list(range(needed))} or more")
 
 
 def _swept(grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> dict[str, list]:
@@ -228,8 +339,11 @@ def _claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
     )
     raw = {"of": "", "matters": 0.0, "source": source} | _mapping(raw, where, required=required, optional=optional)
     _where(raw, where, swept)
-    if raw["direction"] not in (allowed := TRENDS if explains else DIRECTIONS):
-        raise unknown(f"direction in {where}" + " of explanation" * explains, raw["direction"], allowed)
+    if not isinstance(raw[METRIC], str | list):
+        raise InputError(f"metric of {where} must be a name, not {raw[METRIC]!r}")
+    if (said := raw["direction"]) not in (allowed := TRENDS if explains else DIRECTIONS):
+        meant = SAID.get(str(said).lower())
+        raise unknown(f"direction in {where}" + " of explanation" * explains, said, allowed, meant)
     _number(raw, "matters", where)
     if raw["direction"] == "stays" and raw["matters"] == 0:
         raise InputError(
@@ -252,14 +366,14 @@ def _evidence(raw: Mapping, where: str) -> None:
 
 
 def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
-    levels = raw["levels"]
-    if isinstance(levels, list) and raw["over"] == CASE:
-        levels = [str(level) for level in levels]  # as are the names
+    over, levels = raw["over"], raw["levels"]
+    if over not in (METRIC, OF) and str(over) not in swept:
+        raise unknown(f"swept parameter in over of {where}", over, swept)
     if not isinstance(levels, list) or len(levels) < 2:
-        raise InputError(f"levels of {where} must be a list of two or more values of {raw['over']}")
-    for level in levels if raw["over"] == CASE else ():
-        if level not in swept.get(CASE, ()):
-            raise unknown(f"case in {where}", level, dict.fromkeys(swept.get(CASE, ())))
+        raise InputError(f"levels of {where} must be a list of two or more values of {over}, not {levels!r}")
+    if over not in (METRIC, OF):
+        levels = [_level(level, raw["over"], where, swept) for level in levels]
+    _differ(levels, f"levels of {where}")
     for key in ("metric", "of") if isinstance(raw["metric"], list) else ():
         if isinstance(raw[key], list) and len(raw[key]) != len(levels) and raw["over"] != METRIC:
             raise InputError(
@@ -269,6 +383,14 @@ def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
     for variable in claim.variables():
         _variable(variable, f"metric of {where}", swept)
     return claim
+
+
+def _level(level, over: str, where: str, swept: Mapping):
+    """The value of `over` that a level names, as the table holds it."""
+    values = {str(value): str(value) if isinstance(value, list | dict) else value for value in swept[over]}
+    if str(level) not in values and level not in values.values():  # 1 and 1.0 are one
+        raise unknown(f"case in {where}" if over == CASE else f"level of {over} in {where}", level, values)
+    return values.get(str(level), level)
 
 
 def _explanation(raw: dict, where: str, swept: Mapping) -> Claim:
@@ -315,10 +437,10 @@ def _variable(raw, where: str, swept: Mapping, *, also: Sequence[str] = (), text
     of = raw.get("of", "")
     named = isinstance(of, str) or (isinstance(of, list) and of and all(isinstance(name, str) for name in of))
     if not isinstance(raw.get("metric", ""), str) or not named:
-        raise InputError(f"{where}: metric must be a name, and of a name or a list of names")
+        raise InputError(f"{where}: metric must be a name, and of a name or a list of names (put numbers in quotes)")
     if "over" not in raw:
         return
-    if raw["over"] not in swept:
+    if str(raw["over"]) not in swept:
         raise unknown(f"swept parameter in {where}", raw["over"], swept)
     if not text and not all(map(_is_number, swept[raw["over"]])):
         raise InputError(f"{where}: {raw['over']} has values that are no numbers")
@@ -374,7 +496,7 @@ def _figure(raw, where: str, swept: Mapping) -> dict:
 
 def _panel(raw, figure: Mapping, where: str, swept: Mapping) -> None:
     kind = raw.get("kind", "levels") if isinstance(raw, dict) else "levels"
-    if kind not in PANELS:
+    if str(kind) not in PANELS:
         raise unknown(f"kind of {where}", kind, PANELS)
     required = ("title", "curves", *(("over", "levels") if kind == "forest" else ()))
     _mapping(raw, where, required=required, optional=("kind", "x", "where", *PANELS[kind]))
@@ -448,7 +570,7 @@ def x_of(panel: Mapping, figure: Mapping, where: str = "") -> Mapping:
     if panel.get("kind") == "forest":
         over = "" if panel["over"] == CASE else f"{panel['over']} "
         return {"label": f"change from {over}{panel['levels'][0]} to {panel['levels'][-1]}"} | panel.get("x", {})
-    if "x" in panel or "x" in figure:
+    if panel.get("x") or figure.get("x"):
         return panel.get("x") or figure["x"]
     if panel.get("kind") == "cases":
         return {"over": CASE, "label": ""}
@@ -524,7 +646,7 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
     groups = [o for o in plain if o.partition("=")[0] in config.GROUPS]  # they decide which other keys there are
     of_some = {key: value for o in plain for key, value in _of_some_cells(o, groups, [grid, *cases]).items()}
     plain = [o for o in plain if o.partition("=")[0] not in of_some]
-    for override in config.parse(plain):
+    for override in config.parse(plain) if plain else ():
         key = override.key_or_group
         if override.is_sweep_override():
             grid[key] = [

@@ -20,7 +20,8 @@ from synthgap.statistics import (
     path_coefficients,
     within_seed_interval,
 )
-from synthgap.studies import CASE, METRIC, OF, Claim, Study, as_text, claim_hash, told, x_of
+from synthgap.studies import METRIC, OF, Claim, Study, as_text, claim_hash, told, x_of
+from synthgap.tables import CASE, COLUMNS
 
 IDEAL = "ideal critic"
 FIT, FIT_ALL = "least squares", "least squares, all"  # labels of what is no cell, but a line through some
@@ -42,7 +43,6 @@ VERDICT_COLUMNS = (
 )
 THRESHOLD_COLUMNS = ["metric", "of", "share", "along", "arm", "x", "low", "high", "seeds_falling", "seeds"]
 PATH_COLUMNS = ["source", "target", "mean", "low", "high", "seeds"]
-OF_RUN = {"run_id", "seed", "metric", "of", "value"}  # all other columns of a table are swept
 
 
 def arms(table: pd.DataFrame, study: Study, over: str) -> pd.Series:
@@ -60,7 +60,7 @@ def _combinations(table: pd.DataFrame, but: Iterable[str] = ()) -> pd.Series:
 
     What a run's own loss (or other group) has no option for is not said of it.
     """
-    differing = [c for c in table.columns if c not in {*OF_RUN, *but} and table[c].nunique() > 1]
+    differing = [c for c in table.columns if c not in {*COLUMNS, *but} and table[c].nunique() > 1]
     if not differing:
         return pd.Series("", index=table.index)
     called = ["" if c == CASE else c.split(".")[-1] + " " for c in differing]
@@ -83,7 +83,7 @@ def of_runs(table: pd.DataFrame, variable: str | Mapping) -> pd.Series:
     variable = {"over": variable} if isinstance(variable, str) else variable
     if "over" in variable:
         if variable["over"] not in table:
-            raise unknown("swept parameter", variable["over"], [c for c in table.columns if c not in OF_RUN])
+            raise unknown("swept parameter", variable["over"], [c for c in table.columns if c not in COLUMNS])
         return _runs(table)[variable["over"]]
     metric, of = variable["metric"], variable.get("of", "")
     rows, names = table[table.metric == metric], [of] if isinstance(of, str) else of
@@ -345,7 +345,7 @@ def _cells(table: pd.DataFrame, study: Study, claim: Claim) -> tuple[np.ndarray,
     others have do not count, as cells change places in all seeds at once.
     """
     runs, of_cases = _runs(table), study.of_cases - {CASE, *claim.held} if CASE in table else set()
-    told_apart = [column for column in runs if column not in {*OF_RUN, *of_cases}]
+    told_apart = [column for column in runs if column not in {*COLUMNS, *of_cases}]
     cell = runs.groupby([pd.Series(0, runs.index), *told_apart], dropna=False, sort=False).ngroup()
     y, x = (
         of_runs(table, variable).astype(float).groupby([runs.seed, cell]).mean().unstack()

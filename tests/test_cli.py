@@ -9,9 +9,10 @@ from time import monotonic, sleep
 
 import pandas as pd
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 
 from synthgap import cli, config, pool, report, runs, studies
+from synthgap.metric_names import KINDS, METRICS
 
 FIGURES = Path(__file__).parents[1] / "figures"
 LONG = "training.epochs=40"  # a run long enough to be killed in
@@ -185,6 +186,85 @@ def test_a_mistake_looks_the_same_from_outside(synthgap, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+CLAIM = """\
+question: Does the gap fall?
+{source}
+claims:
+  - claim: the gap falls
+    metric: rmg
+    of: image-text
+    over: captions.attributes
+    levels: [1, 2, 3, 4, 5]
+    direction: falls
+"""
+GRID = "grid: {captions.attributes: [1, 2, 3, 4, 5], seed: [0, 1, 2]}"
+READS = f"table: {ROOT / 'figures' / 'imbalance' / 'results.parquet'}"
+
+
+@pytest.mark.parametrize("source", [GRID, READS], ids=["grid", "table"])
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("metric: rmg", "metric: rgm", "unknown metric 'rgm' in a claim of own.yaml; did you mean 'rmg'?"),
+        ("of: image-text", "of: images", "rmg is there of image-text, not of 'images'; did you mean 'image-text'?"),
+        ("direction: falls", "direction: fall", "did you mean 'falls'?"),
+        ("direction: falls", "direction: down", "did you mean 'falls'?"),
+        ("4, 5]\n    dir", "4, 9]\n    dir", "unknown level of captions.attributes in a claim of own.yaml '9'"),
+        ("over: captions", "over: caption", "did you mean 'captions.attributes'?"),
+        ("    levels: [1, 2, 3, 4, 5]", "    levels: [1, 2]\n    where: {seed: [0, 1]}", "two levels over 2 seeds"),
+        ("    metric", "\tmetric", "indent by spaces, not tabs"),
+    ],
+)
+def test_a_student_s_mistake_looks_the_same_from_outside(source, right, wrong, told, synthgap, tmp_path):
+    (tmp_path / "own.yaml").write_text(CLAIM.format(source=source).replace(right, wrong))
+    done = synthgap("run", "own.yaml")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("synthgap: error: ") and told in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["own.yaml"]
+
+
+def test_a_claim_on_a_table_is_judged_without_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    figure = (
+        "figure: {x: {over: captions.attributes}, panels: [{title: gap, curves: [{metric: rmg, of: image-text}]}]}\n"
+    )
+    Path("own.yaml").write_text(CLAIM.format(source=READS) + figure)
+    assert cli.main(["run", "own.yaml"]) == 0
+    told = capsys.readouterr().out
+    assert "supported" in told and "192 runs, 8 seeds of a table that was there" in told
+    assert str(ROOT / "figures" / "imbalance" / "results.parquet") in told
+    assert {path.name for path in Path("runs/own").iterdir()} == {"own.png", "levels.csv", "verdicts.parquet"}
+    assert cli.main(["show", "own.yaml", "out=else"]) == 0
+    assert capsys.readouterr().out == told.replace("runs/", "else/")
+    assert cli.main(["verdicts"]) == 0 and "the gap falls" in capsys.readouterr().out
+    for wrong in ("seed=0", "preset=full"):
+        assert cli.main(["run", "own.yaml", wrong]) == 2
+        assert "only out=DIR is understood here, as own reads a table and trains nothing" in capsys.readouterr().err
+
+
+def test_a_claim_on_a_table_is_not_written_over_the_sweep_that_made_it(undisturbed, tmp_path, capsys):
+    before = numbers(undisturbed)
+    own = tmp_path / "imbalance.yaml"
+    own.write_text(CLAIM.format(source="table: imbalance").replace("[1, 2, 3, 4, 5]", "[1, 3, 5]"))
+    assert cli.main(["run", str(own), f"out={undisturbed}"]) == 2
+    assert "holds a sweep, whose verdicts would be overwritten" in capsys.readouterr().err
+    assert numbers(undisturbed).equals(before)
+    own = own.rename(tmp_path / "own.yaml")
+    assert cli.main(["run", str(own), f"out={tmp_path}"]) == 2
+    assert "'imbalance': no such file, and no study has a table in" in capsys.readouterr().err
+
+
+def test_claims_that_seeds_are_too_few_for_are_told_before_the_sweep(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(pool, "sweep", lambda plan, workers: 0)
+    assert cli.main(["run", "imbalance", *TINY, *SMALL, f"out={tmp_path}"]) == 1
+    told = capsys.readouterr().out.splitlines()[0]
+    assert told.startswith(
+        "too few seeds to support 4 of 4 claims: the modality gap falls as captions tell more (2 seeds, 3"
+    )
+    cli.main(["run", "imbalance", *TINY, *SWEEP, f"out={tmp_path}"])
+    assert "too few" not in capsys.readouterr().out
+
+
 def test_a_truncated_idx_file_is_told_by_its_name(mnist, tmp_path, capsys):
     for path in mnist.iterdir():
         (tmp_path / path.name).symlink_to(path)
@@ -280,6 +360,16 @@ def test_studies_says_what_is_asked_claimed_and_done(tmp_path, capsys):
         assert name in told and study.question in told and all(claim.claim in told for claim in study.claims)
     assert "preset=quick: 0 of " in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_studies_lists_every_metric_with_what_it_is_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["studies", "--metrics"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for name, metric in METRICS.items():
+        assert f"{name} {metric.of or '—'} {metric.meaning}" in told
+    for kind, meaning in KINDS.items():
+        assert f"{kind or '—'} {meaning}" in told
 
 
 def test_show_of_nothing_says_what_is_missing_and_writes_nothing(tmp_path, capsys):

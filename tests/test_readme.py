@@ -6,7 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TINY
 
 from synthgap import config, studies, summary
 
@@ -327,3 +327,25 @@ def test_readme_s_python_runs_as_printed(capsys):
     code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "ideal_critic" in block)
     exec(compile(code, "README.md", "exec"), {})
     assert "Information(image=10.7" in capsys.readouterr().out
+
+
+def own_claims() -> dict[str, str]:
+    """The YAML files that README's section shows: file's name → text."""
+    section = README.split("## Test your own claim\n", 1)[1].split("\n## ")[0]
+    return dict(re.findall(r"`(\w+\.yaml)`:\n\n```yaml\n(.*?)```", section, re.S))
+
+
+def test_readme_s_own_claims_run_as_printed(synthgap, tmp_path):
+    (tmp_path / "figures").symlink_to(ROOT / "figures")
+    own = own_claims()
+    assert set(own) == {"batch.yaml", "probe.yaml"}
+    for name, text in own.items():
+        (tmp_path / name).write_text(text)
+    trained = synthgap("run", "batch.yaml", *(o for o in TINY if "batch" not in o), "workers=1")
+    assert trained.returncode == 0, trained.stderr
+    assert "15 of 15 runs were missing and are done" in trained.stdout
+    read = synthgap("run", "probe.yaml")
+    assert read.returncode == 0, read.stderr
+    assert "supported" in read.stdout and "192 runs, 8 seeds" in read.stdout
+    told = " ".join(synthgap("verdicts").stdout.split())
+    assert "batch" in told and "probe" in told

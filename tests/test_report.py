@@ -108,6 +108,9 @@ cases:
     - {temperature.mode: fixed, temperature.init: 0.05}
     - {temperature.mode: fixed, temperature.init: 0.1}
   warm: {temperature.mode: fixed, temperature.init: 0.5}
+presets:
+  quick: {}
+  full: {grid: {seed: [0, 1, 2, 3, 4]}}
 claims:
   - {claim: warmth leaves the gap, metric: l2m, of: image-text, over: case, levels: [cold, warm], direction: stays, matters: 9}
   - claim: warmth groups

@@ -15,6 +15,7 @@ from synthgap.statistics import (
     difference_test,
     equivalence_test,
     falls_under,
+    fewest_seeds,
     holm,
     judge,
     judge_order,
@@ -608,3 +609,14 @@ def test_after_holm_any_false_support_at_all_is_rare():
     p = rng.uniform(size=(2000, 6))
     assert np.mean([holm(row).min() < 0.05 for row in p]) <= by_chance(0.05, 2000)
     assert (p.min(axis=1) < 0.05).mean() > 0.2
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4, 5])
+@pytest.mark.parametrize("direction", ["falls", "rises", "stays"])
+def test_the_fewest_seeds_support_a_perfect_claim_and_one_fewer_cannot(levels, direction):
+    """Seeds in perfect order, and changes so alike that only p's floor and the fewest seeds are in the way."""
+    step = {"falls": -1.0, "rises": 1.0, "stays": 0.0}[direction]
+    seeds = fewest_seeds(levels, direction)
+    table = step * np.arange(levels) + 1e-3 * np.random.default_rng(0).random((seeds, levels))
+    outcomes = [judge(table[:n], direction, 0.1, fewest_levels=2).verdict for n in (seeds, seeds - 1)]
+    assert outcomes == ["supported", "undecided"]

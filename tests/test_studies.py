@@ -1,7 +1,10 @@
 """A study's YAML file: what ships is sound, a user's own is checked, and overrides take the place of what is swept."""
 
+import copy
+
 import pytest
 import yaml
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +20,7 @@ cases:
 presets:
   quick: {}
   tiny: {grid: {seed: [0]}, set: {training.epochs: 1}}
+  whole: {grid: {seed: [0, 1, 2, 3, 4]}}
 """
 
 
@@ -151,16 +155,16 @@ def comparison(**changes):
 
 
 def test_a_claim_may_be_about_some_of_the_runs(own):
-    (claim,) = own(**comparison(where={"temperature.mode": "fixed", "seed": 1})).claims
-    assert claim.where == {"temperature.mode": "fixed", "seed": 1}
+    (claim,) = own(**comparison(where={"temperature.mode": "fixed", "captions.attributes": 1})).claims
+    assert claim.where == {"temperature.mode": "fixed", "captions.attributes": 1}
     assert own(**comparison()).claims[0].where == {}
-    assert own(**comparison(where={"seed": [0, 1]})).claims[0].where == {"seed": [0, 1]}
+    assert own(**comparison(where={"seed": [0, 1, 2, 3, 4]})).claims[0].where == {"seed": [0, 1, 2, 3, 4]}
 
 
 def test_a_claim_may_compare_metrics_of_the_same_runs(own):
-    (claim,) = own(**comparison(metric=None, over="metric", levels=["a", "b"], of=["digit", "size"])).claims
+    (claim,) = own(**comparison(metric=None, over="metric", levels=["zero_shot", "probe"], of=["digit", "size"])).claims
     both = ["digit", "size"]
-    assert claim.variables() == [{"metric": "a", "of": both}, {"metric": "b", "of": both}]
+    assert claim.variables() == [{"metric": "zero_shot", "of": both}, {"metric": "probe", "of": both}]
 
 
 @pytest.mark.parametrize(
@@ -367,16 +371,16 @@ def figure(**panel):
     "change",
     [
         figure(),
-        figure(ideal={"metric": "floor"}, x={"over": "captions.attributes", "label": "k"}),
+        figure(ideal={"metric": "floor_loss"}, x={"over": "captions.attributes", "label": "k"}),
         figure(kind="path", x=GAP),
         figure(kind="scatter", x=GAP, colour="temperature.init", fits=True),
         figure(kind="course", curves=COURSE, colour="temperature.init", marks={0.5: "switch", 1: "end"}),
         {"figure": {"panels": [{"title": "p", "kind": "course", "curves": COURSE, "x": {"label": "t"}}]}},
         {"figure": {"panels": [CURVES | FOREST | {"matters": 0.05}]}},
         figure(kind="forest", over="case", levels=["cold", "warm"]),
-        figure(kind="cases", x={"over": "case"}, curves=[{"metric": "v", "published": {"warm": 0.7}}]),
+        figure(kind="cases", x={"over": "case"}, curves=[{"metric": "knn", "published": {"warm": 0.7}}]),
         {"figure": {"panels": [CURVES | {"kind": "cases"}], "thresholds": [GAP | {"share": 0.9, "x": GAP}]}},
-        {"figure": {"diagram": {"tiers": [[{"over": "seed"}, GAP], [{"metric": "v", "label": "V"}]]}}},
+        {"figure": {"diagram": {"tiers": [[{"over": "seed"}, GAP], [{"metric": "v_measure", "label": "V"}]]}}},
         staying(metric=["v_measure_centred", "v_measure"], of=["digit", "digit"]),
     ],
 )
@@ -441,6 +445,9 @@ def test_a_mistake_in_a_figure_or_a_variable_is_told_in_one_line(own, change, to
     assert "\n" not in str(error.value)
 
 
+TABLE = ROOT / "figures" / "imbalance" / "results.parquet"
+MANY_BUT_ONE = {"quick": {"grid": {"seed": [0, 1, 2, 3]}}}
+MANY = {"grid": {"seed": [0, 1, 2, 3, 4]}}
 NAMED = {
     "warm": {"temperature.mode": "fixed", "temperature.init": 0.3},
     "cold": [
@@ -465,10 +472,10 @@ def test_unnamed_cases_are_called_by_what_they_set(own):
 
 
 def test_a_preset_s_cases_are_cases_too(own):
-    study = own(cases=NAMED, presets={"quick": {}, "one": {"cases": {"hard": {"loss": "modgap"}}}}, **staying())
+    study = own(cases=NAMED, presets={"quick": MANY, "one": {"cases": {"hard": {"loss": "modgap"}}}}, **staying())
     assert "loss" in study.of_cases
     assert {cell["case"] for cell in expand(study, "preset=one")[1]} == {"hard"}
-    assert own(cases=[], presets={"quick": {"cases": NAMED}}, **staying()).claims[0].levels == ("cold", "warm")
+    assert own(cases=[], presets={"quick": MANY | {"cases": NAMED}}, **staying()).claims[0].levels == ("cold", "warm")
 
 
 def test_numbers_name_cases_too(own):
@@ -512,3 +519,177 @@ def test_a_study_that_is_not_there_is_told(tmp_path):
         studies.load("imbalanc")
     with pytest.raises(InputError, match="No such file"):
         studies.load(str(tmp_path / "none.yaml"))
+
+
+# --- a claim of one's own: names that are not there, seeds that are too few, a table that is read
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (comparison(metric="rgm"), "unknown metric 'rgm' in a claim of .*; did you mean 'rmg'. .`synthgap studies --metrics`"),
+        (comparison(metric=3), "metric of a claim of .* must be a name, not 3"),
+        (comparison(metric=3, direction="stays"), "metric of a claim of .* must be a name, not 3"),
+        (comparison(metric="rmg_at", of="late"), "of of rmg_at is how much of training .* not 'late'"),
+        (comparison(metric="rmg_at", of=0.5), "put numbers in quotes"),
+        (explanation(explained_by={"metric": "l2n"}), "unknown metric 'l2n' in a claim"),
+        (explanation(given=[{"metric": "l2n"}]), "unknown metric 'l2n' in a claim"),
+        (explanation(matched={"metric": "l2n", "within": 1}), "unknown metric 'l2n' in a claim"),
+        (figure(curves=[{"metric": "rgm"}]), "unknown metric 'rgm' in figure of .*; did you mean 'rmg'"),
+        (figure(x={"metric": "imbalance"}), "unknown metric 'imbalance' in figure"),
+        ({"figure": {"thresholds": [GAP | {"metric": "l2n", "share": 0.9, "x": GAP}]}}, "unknown metric 'l2n' in figure"),
+        ({"figure": {"diagram": {"tiers": [[GAP], [{"metric": "l2n"}]]}}}, "unknown metric 'l2n' in figure"),
+        (comparison(direction="increase"), "direction in a claim of .* 'increase'; did you mean 'rises'"),
+        (comparison(direction="down"), "direction in a claim of .* 'down'; did you mean 'falls'"),
+        (comparison(direction="fall"), "direction in a claim of .* 'fall'; did you mean 'falls'"),
+        (comparison(direction="same"), "direction in a claim of .* 'same'; did you mean 'stays'"),
+        (comparison(direction=None), "has no 'direction'"),
+        (comparison(levels=[0, 3]), "unknown level of captions.attributes in a claim of .* '3' .allowed: 0, 1, 2"),
+        (comparison(levels=[0, 0]), "levels of a claim of .*: 0 is there twice"),
+        (comparison(levels=2), "a list of two or more values of captions.attributes, not 2"),
+        (comparison(over="attributes"), "swept parameter in over of a claim of .* 'attributes'"),
+        (comparison(over=["seed"]), "swept parameter in over of a claim of .* did you mean 'seed'"),
+        (comparison(levls=[0, 1]), "did you mean 'levels'"),
+        (comparison() | {"presets": {}}, r"compares two levels over 2 seeds: .* fewer than 3; sweep seed: \[0, 1, 2, 3, 4\]"),
+        (
+            comparison() | {"presets": {"quick": {"grid": {"seed": [0, 1, 2, 3]}}}},
+            r"over 4 seeds: its p cannot fall under 0.0625; sweep seed: \[0, 1, 2, 3, 4\] or more",
+        ),
+        (comparison() | {"grid": {"captions.attributes": [0, 2]}, "presets": {}}, "over 1 seed: "),
+        (comparison(where={"seed": [0, 1, 2, 3]}), "over 4 seeds: its p cannot fall under 0.0625"),
+        (comparison(levels=[0, 1, 2]) | {"presets": {}}, r"compares 3 levels over 2 seeds: .* sweep seed: \[0, 1, 2\] or more"),
+        (explanation() | {"presets": MANY_BUT_ONE}, "is an explanation over 4 seeds: its p cannot fall under 0.0625"),
+        ({"claims": {"claim": "c"}}, "claims of study .* must be a list"),
+        ({"table": "imbalance"}, "reads a table, and trains nothing; leave out 'grid', or 'table'"),
+    ],
+)  # fmt: skip
+def test_a_student_s_mistake_is_told_in_one_line(own, change, told):
+    with pytest.raises(InputError, match=told) as error:
+        own(**change)
+    assert "\n" not in str(error.value)
+
+
+def test_levels_may_be_written_in_quotes(own):
+    assert own(**comparison(levels=["0", 2.0])).claims[0].levels == (0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is empty; it needs a question"),
+        ("# nothing yet\n", "is empty; it needs a question"),
+        ("- question\n- grid\n", "must be a mapping with question, grid"),
+        ("question: q\ngrid:\n\tseed: [0]\n", "is not YAML: line 3: .*; indent by spaces, not tabs"),
+        ("question: is it: so\n", "is not YAML: line 1: .*; put a text that holds a colon in quotes"),
+        ("question: q\n", "has no 'grid' of what to train, nor a 'table' of what was trained"),
+        ("question: q\ntable: 3\n", "table of .* must be a file or a study's name, not 3"),
+        ("question: q\ntable: none.parquet\n", "no table 'none.parquet'"),
+    ],
+)
+def test_a_file_that_is_not_yet_a_study_says_what_it_needs(text, told, tmp_path):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(InputError, match=told) as error:
+        studies.load(str(tmp_path / "own.yaml"), tmp_path / "runs")
+    assert "\n" not in str(error.value)
+
+
+def on_table(folder, **changes):
+    """A study of the committed table, changed."""
+    known = {"question": "?", "table": str(TABLE)} | comparison(levels=[0, 1, 2], of="image-text") | changes
+    (folder / "own.yaml").write_text(yaml.safe_dump(known))
+    return studies.load(str(folder / "own.yaml"))
+
+
+def test_a_study_of_a_table_sweeps_nothing_and_knows_what_the_table_s_sweep_varied(tmp_path):
+    study = on_table(tmp_path)
+    assert study.table == TABLE and study.presets == {}
+    assert study.grid["captions.attributes"] == [0, 1, 2, 3, 4, 5] and len(study.grid["seed"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (comparison(metric="rgm"), "unknown metric 'rgm' .*; did you mean 'rmg'. .*results.parquet has alignment, "),
+        (comparison(metric="rmg_at"), "unknown metric 'rmg_at'"),
+        (comparison(of="images"), "rmg is there of image-text, not of 'images'; did you mean 'image-text'"),
+        (comparison(over="training.lr"), "swept parameter in over .* 'training.lr' .*captions.attributes"),
+        (comparison(levels=[0, 9]), "level of captions.attributes .* '9' .allowed: 0, 1, 2, 3, 4, 5"),
+        (comparison(of="image-text", where={"seed": [0, 1]}), "compares two levels over 2 seeds: .*results.parquet would need"),
+        ({"presets": {}}, "reads a table, and trains nothing; leave out 'presets'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_about_a_table_is_told_with_what_the_table_holds(tmp_path, change, told):
+    with pytest.raises(InputError, match=told) as error:
+        on_table(tmp_path, **change)
+    assert "\n" not in str(error.value)
+
+
+def test_what_no_planned_run_is_of_is_told_before_any_of_them(own, tmp_path):
+    study = own(cases=[], **comparison(of="images"))
+    with pytest.raises(InputError, match=r"a claim of own\.yaml: rmg is there of image-text, not of 'images'"):
+        runs.plan(study, ["images=symbolic", f"out={tmp_path}"])
+    audio = own(cases=[], **comparison(of="image-audio"))
+    with pytest.raises(InputError, match="rmg is there of image-text, not of 'image-audio'"):
+        runs.plan(audio, [f"out={tmp_path}"])
+    assert runs.plan(audio, ["world=avmnist", "images=symbolic", "captions.attributes=1", f"out={tmp_path}"]).tasks
+
+
+def test_an_override_may_take_a_study_to_a_world_that_its_figure_is_not_about(own, tmp_path):
+    (tmp_path / "coin.py").write_text(
+        "from data_gen import Factor, FactorSpace, World\n"
+        "world = World(FactorSpace([Factor('side', ['head', 'tail', 'edge']), Factor('metal', ['gold', 'tin'])]))\n"
+    )
+    study = own(cases=[], **figure(x={"over": "captions.attributes"}))  # of the digit
+    asked = [f"world={tmp_path / 'coin.py'}", "images=symbolic", "captions.attributes=0,1", f"out={tmp_path}"]
+    assert len(runs.plan(study, asked).tasks) == 4
+    wrong = own(cases=[], **figure(x={"over": "captions.attributes"}, curves=[{"metric": "probe", "of": "side"}]))
+    assert runs.plan(wrong, asked).tasks
+    with pytest.raises(InputError, match=r"figure of own\.yaml: probe is there of digit, .* not of 'side'"):
+        runs.plan(wrong, [f"out={tmp_path}"])
+
+
+SHIPPED = [yaml.safe_load(studies.available()[name].read_text()) for name in ("imbalance", "what-moves-grouping")]
+ODD = [
+    None,
+    3,
+    -1.5,
+    True,
+    "",
+    "x",
+    "case",
+    "metric",
+    "seed",
+    [],
+    {},
+    [1],
+    [[1]],
+    [None] * 2,
+    {"a": 1},
+    {"metric": "rmg"},
+]
+
+
+def places(node, at=()):
+    """The way to every node under this one."""
+    for key in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
+        yield (*at, key)
+        yield from places(node[key], (*at, key))
+
+
+@settings(max_examples=100, deadline=None)
+@given(study=st.sampled_from(SHIPPED), odd=st.sampled_from(ODD), data=st.data())
+def test_whatever_stands_anywhere_in_a_study_is_read_or_told_in_one_line(study, odd, data, tmp_path_factory):
+    changed = copy.deepcopy(study)
+    *way, last = data.draw(st.sampled_from(list(places(study))))
+    node = changed
+    for key in way:
+        node = node[key]
+    node[last] = odd
+    path = tmp_path_factory.getbasetemp() / "odd.yaml"
+    path.write_text(yaml.safe_dump(changed))
+    told = ""
+    try:
+        studies.load(str(path))
+    except InputError as error:
+        told = str(error)
+    assert "\n" not in told
