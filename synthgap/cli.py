@@ -89,7 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     for name, do, what, arguments in (
         ("studies", _studies, "the studies, their claims, and what is done", ["overrides"]),
         ("run", _run, "sweep (resuming), then table, figure and verdicts", ["study", "overrides"]),
-        ("show", _show, "the same from what is on disk, no training", ["study", "overrides"]),
+        (
+            "show",
+            _show,
+            "the same from the table on disk; with overrides, from the runs they ask for",
+            ["study", "overrides"],
+        ),
         ("verdicts", _verdicts, "the verdicts of all studies that have run, in one table", ["studies"]),
         ("make", _make, "generate or reuse a dataset, and print its folder", ["world", "overrides"]),
     ):
@@ -107,6 +112,10 @@ def _parser() -> argparse.ArgumentParser:
         if name == "studies":
             command.add_argument(
                 "--metrics", action="store_true", help="instead, what can be claimed about: all metrics"
+            )
+        if name == "verdicts":
+            command.add_argument(
+                "--markdown", action="store_true", help="for a paper: a row a claim, with its source and minutes"
             )
         if name == "make":
             sheet = "only draw some samples with captions and bits, and write their sounds as WAV files beside"
@@ -184,12 +193,16 @@ def _run(asked) -> int:
 
 
 def _show(asked) -> int:
-    from synthgap import report, runs
+    from synthgap import report, runs, tables
 
     overrides, _ = _workers(asked.overrides)
     study = _study(asked.study, overrides)
     if study.table:
         return report.conclude_table(study, _only_out(study, overrides))
+    if all(override.startswith("out=") for override in overrides):
+        folder = _out(overrides) / study.name
+        if (folder / tables.FILE).exists():
+            return report.redraw(study, folder)
     return report.conclude(runs.plan(study, overrides), did=0, redraw=True)
 
 
@@ -197,7 +210,7 @@ def _verdicts(asked) -> int:
     from synthgap import report
 
     names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in asked.studies if "=" not in name]
-    report.all_verdicts(names, _out([override for override in asked.studies if "=" in override]))
+    report.all_verdicts(names, _out([override for override in asked.studies if "=" in override]), asked.markdown)
     return 0
 
 

@@ -2,9 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from math import isinf
 from pathlib import Path
-from textwrap import fill
 
 import pandas as pd
 from rich.console import Console
@@ -12,20 +10,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_gen import InputError
-from data_gen.errors import unknown
-from synthgap import claims, metric_names, runs, studies, summary, tables
+from synthgap import claims, metric_names, runs, studies, summary, tables, verdicts
 from synthgap.runs import Plan
-from synthgap.statistics import MOST_SEEDS, holm, seeds_below
 from synthgap.studies import Claim, Study, told, x_of
 
-ALPHA = 0.05  # as of each verdict, so of all together
-COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
+UNFINISHED = 10  # runs of those missing that are named, if none failed
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
 
 
 def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     """Write and tell the table, the verdicts and the figure of what is done; returns 1 if a run is missing, else 0."""
-    console, failed = _console(), runs.failures(plan)
+    console, failed = terminal(), runs.failures(plan)
     done = sum(plan.done(task) for task in plan.tasks)
     if not done:
         _tell_missing(console, plan, failed)
@@ -59,15 +54,24 @@ def conclude_table(study: Study, out: Path) -> int:
         )
     folder.mkdir(parents=True, exist_ok=True)
     places = _conclude(table, study, folder, redraw=True)
-    _console().print(f"{_counted(table)} of a table that was there: nothing was trained")
+    terminal().print(f"{_counted(table)} of a table that was there: nothing was trained")
     _tell_places({"table": study.table} | places)
+    return 0
+
+
+def redraw(study: Study, folder: Path) -> int:
+    """Judge and draw a sweep's table anew, as it lies in the study's folder, whatever became of its runs; returns 0."""
+    table = tables.read(folder / tables.FILE)
+    places = _conclude(table, study, folder, redraw=True)
+    terminal().print(f"{_counted(table)} of the table, redrawn")
+    _tell_places({"table": folder / tables.FILE} | places)
     return 0
 
 
 def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> dict[str, Path]:
     """Judge a table, draw it, write both where they are missing or to be redrawn, and tell the verdicts; returns what lies
     where."""
-    console, places = _console(), _places(study, folder)
+    console, places = terminal(), _places(study, folder)
     judged, dots = summary.verdicts(table, study), summary.dots(table, study)
     stated = claims.stated_after(study, folder, table.run_id.nunique())
     if len(judged):
@@ -96,7 +100,7 @@ def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> 
     if points.size and (shown := _levels_table(study, points)):
         console.print(shown)
     if judged.size:
-        console.print(_verdicts_table(judged))
+        console.print(verdicts.shown(judged))
     for row in fallen.itertuples():
         console.print(_threshold(row), highlight=False, markup=False)
     for claim in study.claims:
@@ -110,7 +114,7 @@ def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> 
 def _tell_places(places: dict[str, Path]) -> None:
     for what, path in places.items():
         if path.exists():
-            _console().print(f"{what:11}{path}", soft_wrap=True)
+            terminal().print(f"{what:11}{path}", soft_wrap=True)
 
 
 def _places(study: Study, folder: Path) -> dict[str, Path]:
@@ -132,12 +136,12 @@ def forewarn(plan: Plan) -> None:
     ]
     if short:
         line = f"too few seeds to support {len(short)} of {len(plan.study.claims)} claims: {'; '.join(short)}"
-        _console().print(line, highlight=False, markup=False, soft_wrap=True)
+        terminal().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def metrics() -> None:
     """Tell every metric that a run writes, and what it may be of."""
-    console, shown = _console(), Table(box=None, header_style="bold")
+    console, shown = terminal(), Table(box=None, header_style="bold")
     for name in ("metric", "of", "meaning"):
         shown.add_column(name, no_wrap=name == "metric")
     for name, metric in metric_names.METRICS.items():
@@ -161,7 +165,7 @@ def _threshold(row) -> str:
 
 def introduce(study: Study, out: Path) -> None:
     """Tell a study's question, its claims and how many of its runs are on disk."""
-    console = _console()
+    console = terminal()
     console.print(f"[bold]{study.name}[/]  {study.question}  [dim]({study.source})[/]")
     for claim in study.claims:
         console.print(f"  claim: {escape(claim.claim)} [dim]({escape(_tested(claim))})[/]")
@@ -194,26 +198,6 @@ def _compared(claim: Claim) -> str:
     return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "") + where
 
 
-def all_verdicts(names: Sequence[str], out: Path) -> None:
-    """Tell the verdicts of the studies named, or of every one under `out`, in one table: with p corrected for them all."""
-    places = {path.parent.name: path for path in sorted(out.glob("*/verdicts.parquet"))}
-    if not places:
-        known = ", ".join(studies.available())
-        raise InputError(f"no verdicts in {out} yet; `synthgap run STUDY` makes them (studies: {known})")
-    for name in names:
-        if name not in places:
-            raise unknown(f"study with verdicts in {out}", name, places)
-    shown = [_read(places[name]).assign(study=name) for name in dict.fromkeys(names or places)]
-    shown = [judged for judged in shown if len(judged)]
-    if not shown:
-        raise InputError(f"no claim of {', '.join(names or places)} in {out} is judged")
-    judged = pd.concat(shown, ignore_index=True)
-    judged["p_holm"] = holm(judged.p)
-    console = _console()
-    console.print(_verdicts_table(judged))
-    console.print(_counted_verdicts(judged), highlight=False, markup=False)
-
-
 def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
     """The panels that share their x with the first of them, of levels or of cases; clouds and paths are for looking."""
     panels = [p for p in study.figure["panels"] if p.get("kind", "levels") in ("levels", "cases")]
@@ -240,60 +224,15 @@ def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
     return shown
 
 
-def _verdicts_table(judged: pd.DataFrame) -> Table:
-    """A row a verdict; of several studies, where p is corrected for all, with study and corrected p (`p_holm`)."""
-    of_all = "p_holm" in judged
-    shown = Table(box=None, header_style="bold")
-    if of_all:
-        shown.add_column("study", no_wrap=True)
-    shown.add_column("claim", overflow="fold", min_width=20)
-    for name in ["test", "verdict", r"effect \[95 %]", "p (floor)"] + (["p (Holm)"] if of_all else []) + ["seeds"]:
-        shown.add_column(name, no_wrap=True)
-    before, counted = "", judged.p.notna().sum()
-    for row in judged.itertuples():
-        claim = escape(row.claim) + (f" [dim]{row.hash}[/]" if pd.notna(getattr(row, "hash", None)) else "")
-        if getattr(row, "stated_after", 0) > 0:
-            claim += f"\n[yellow](stated after {row.stated_after:.0f} runs)[/]"
-        verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
-        verdict += "".join(f"\n({note})" for note in (_needed(row), _corrected(row, counted) if of_all else "") if note)
-        effect = f"{row.effect:+.3f}\n\\[{row.low:+.3f}, {row.high:+.3f}]"
-        p = _p(row.p) + (f"\n({row.p_floor:.0e})" if row.p_floor > 0 else "")  # t tests have no floor
-        test = getattr(row, "test", "")
-        cells = [claim, test if pd.notna(test) else "", verdict, effect, p, *([_p(row.p_holm)] if of_all else [])]
-        shown.add_row(*([fill(row.study, 14) if row.study != before else ""] if of_all else []), *cells, str(row.seeds))
-        before = row.study
-    return shown
-
-
-def _p(p: float) -> str:
-    return "–" if pd.isna(p) else f"{p:.1e}"
-
-
-def _needed(row) -> str:
-    if row.verdict != "undecided" or pd.isna(row.seeds_needed):
-        return ""
-    seeds = f"over {MOST_SEEDS}" if isinf(row.seeds_needed) else f"about {row.seeds_needed:.0f}"
-    return f"{seeds} seeds\nwould tell"
-
-
-def _corrected(row, counted: int) -> str:
-    """What keeps a supported claim from standing among so many: its p, or that there are too few seeds for a smaller one."""
-    if row.verdict != "supported" or row.p_holm < ALPHA:
-        return ""
-    if row.p_floor * counted < ALPHA or getattr(row, "test", "") == "kendall":  # the floor of which is one of cells
-        return "not after Holm"
-    return f"{seeds_below(ALPHA / counted, row.seeds, row.p_floor)} seeds\nfor Holm"
-
-
-def _counted_verdicts(judged: pd.DataFrame) -> str:
-    count = judged.verdict.value_counts()
-    said = ", ".join(f"{count.get(verdict, 0)} {verdict}" for verdict in COLOURS)
-    stand = ((judged.verdict == "supported") & (judged.p_holm < ALPHA)).sum()
-    return (
-        f"{len(judged)} claims: {said}; {stand} of the {count.get('supported', 0)} supported stand after Holm's correction "
-        "for all that are shown. No p is under its floor (of two levels at 8 seeds, 1/256), so where many claims are shown, "
-        "only more seeds can tell."
-    )
+def all_verdicts(names: Sequence[str], out: Path, markdown: bool = False) -> None:
+    """Tell the verdicts of the studies named, or of every one under `out`, in one table: with p corrected for them all."""
+    judged = verdicts.of_all(names, out)
+    if markdown:
+        print(verdicts.markdown(judged))
+        return
+    console = terminal()
+    console.print(verdicts.shown(judged))
+    console.print(verdicts.counted(judged), highlight=False, markup=False)
 
 
 def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None:
@@ -302,7 +241,7 @@ def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None
         console.print(
             f"[red]{len(missing)} of {len(plan.tasks)} runs are missing[/]; the same command tries them again"
         )
-    for task in missing:
+    for task in [task for task in missing if task.run_id in failed] or missing[:UNFINISHED]:
         reason = (
             failed[task.run_id]["reason"]
             if task.run_id in failed
@@ -330,16 +269,9 @@ def _counted(table: pd.DataFrame) -> str:
 
 def _same(path: Path, table: pd.DataFrame) -> bool:
     try:
-        return _read(path).equals(table)
+        return verdicts.read(path).equals(table)
     except InputError:
         return False
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged; `synthgap show {path.parent.name}` writes it anew") from error
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
@@ -348,6 +280,6 @@ def _write(table: pd.DataFrame, path: Path) -> None:
     beside.replace(path)
 
 
-def _console() -> Console:
+def terminal() -> Console:
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH)

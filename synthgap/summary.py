@@ -251,7 +251,7 @@ def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:
     for claim in study.claims:
         for arm, values in compared(table, study, claim).items():
             text = f"{claim.claim} ({arm})" if arm else claim.claim
-            known = {"study": study.name, "claim": text, "source": claim.source}
+            known = {"study": study.name, "claim": text, "arm": arm, "source": claim.source}
             known |= {"metric": as_text(claim.metric), "of": as_text(claim.of), "hash": claim_hash(claim)}
             known |= {"test": claim.test, "fewest_seeds": claim.seeds}
             rows.append(known | asdict(_judged(values, table, study, claim)))

@@ -53,7 +53,7 @@ def test_a_damaged_record_is_told_and_kept(tmp_path, damage):
 
 OWN = """\
 question: Does the gap fall?
-grid: {captions.attributes: [1, 5], seed: [0, 1, 2]}
+grid: {captions.attributes: [1, 5], seed: [0, 1, 2, 3, 4]}
 claims:
   - {claim: it falls, metric: rmg, of: image-text, over: captions.attributes, levels: [1, 5], direction: falls, matters: 0}
 figure:
@@ -76,8 +76,8 @@ def test_a_claim_that_is_edited_after_its_runs_shows_in_every_table(tmp_path, mo
     assert "stated after" not in told("run", str(path), *TINY) + told("verdicts")
     path.write_text(OWN.replace("matters: 0", "matters: 0.5"))
     assert "stated after" not in told("verdicts"), "it reads what was judged"
-    assert "(stated after 6 runs)" in told("run", str(path), *TINY)  # though no run is missing
-    assert "(stated after 6 runs)" in told("show", str(path), *TINY)
-    assert "(stated after 6 runs)" in told("verdicts", str(path))
+    assert "(stated after 10 runs)" in told("run", str(path), *TINY)  # though no run is missing
+    assert "(stated after 10 runs)" in told("show", str(path), *TINY)
+    assert "(stated after 10 runs)" in told("verdicts", str(path))
     path.write_text(OWN)
     assert "stated after" not in told("run", str(path), *TINY), "the first claim was there before its runs"
