@@ -75,7 +75,7 @@ def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> 
     judged, dots = summary.verdicts(table, study), summary.dots(table, study)
     stated = claims.stated_after(study, folder, table.run_id.nunique())
     if len(judged):
-        judged["stated_after"] = judged.hash.map(stated)
+        judged["stated_after"] = judged.hash.map(stated).astype(float)  # nan: nobody knows
     points, fallen = summary.levels(dots), summary.thresholds(table, study)
     if redraw or not all(path.exists() for path in places.values()) or not _same(places["verdicts"], judged):
         _write(judged, places["verdicts"])

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import factorial, floor, inf, isfinite, log, nan, prod, sqrt
 from typing import Literal
 
 import numpy as np
-from scipy.stats import page_trend_test, permutation_test, rankdata, t
+from scipy.stats import norm, page_trend_test, permutation_test, rankdata, t
 
 from data_gen.errors import unknown
 
@@ -226,7 +227,7 @@ class Verdict:
 
     seeds_needed: how many would decide it; nan if it is decided or no number would, inf if more than 1,000. A promise about
     the interval, which is what seeds make narrow: were changes spread about this mean as they were here, at least about
-    half of all studies with so many seeds would have one that decides, and their p floor is under alpha.
+    half of all studies with so many seeds would have one that decides, and so would the p of more seeds like these.
     """
 
     verdict: Literal["supported", "contradicted", "undecided"]
@@ -274,9 +275,8 @@ def judge(
     if direction == "stays":
         return _equivalence((table[:, 1:] - table[:, :1]).T, matters, alpha, level)
     p = {towards: _test(table, towards) for towards in TRENDS}
-    return _decide(
-        change, p, smallest_p(seeds, levels), lambda n: smallest_p(n, levels), direction, matters, alpha, level
-    )
+    within_reach = partial(_p_of_more, p[direction], seeds, levels)
+    return _decide(change, p, smallest_p(seeds, levels), within_reach, direction, matters, alpha, level)
 
 
 def judge_order(
@@ -305,6 +305,13 @@ def judge_order(
     p = _kendall_p(y, x, strata)
     reach = p[direction]  # it is cells that are few, if it is not small enough
     return _decide(tau, p, smallest_kendall_p(x, strata), lambda _: reach, direction, matters, alpha, level)
+
+
+def _p_of_more(p: float, seeds: int, levels: int, n: int) -> float:
+    """What n seeds like these would have: the floor, if these are at theirs; else a normal score grows with √n."""
+    if p <= smallest_p(seeds, levels) * (1 + 1e-9):
+        return smallest_p(n, levels)
+    return max(smallest_p(n, levels), norm.sf(norm.isf(p) * sqrt(n / seeds)))
 
 
 def _too_few(change: np.ndarray, level: float, needed: float) -> Verdict:

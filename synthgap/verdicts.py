@@ -126,7 +126,8 @@ def markdown(judged: pd.DataFrame) -> str:
         floor = f" ({first.p_floor:.0e})" if first.p_floor > 0 else ""
         p, corrected = (_range(arms[name].dropna(), ".0e") for name in ("p", "p_holm"))
         told = _arms(arms) if len(arms) > FEW else "<br>".join(map(_arm, arms.itertuples()))
-        cells = [claim, f"{study}<br>{first.source}", told, p + floor, corrected, seeds, f"{first.minutes:.0f}"]
+        minutes = f"{first.minutes:.0f}" if first.minutes >= 0 else "–"
+        cells = [claim, f"{study}<br>{first.source}", told, p + floor, corrected, seeds, minutes]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 

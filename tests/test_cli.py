@@ -1,6 +1,7 @@
 """The command as an impatient user, a flaky cluster and a hostile disk meet it. Slow things, so few of them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -233,7 +234,8 @@ def test_a_claim_on_a_table_is_judged_without_training(tmp_path, monkeypatch, ca
     told = capsys.readouterr().out
     assert "supported" in told and "192 runs, 8 seeds of a table that was there" in told
     assert str(ROOT / "figures" / "imbalance" / "results.parquet") in told
-    assert {path.name for path in Path("runs/own").iterdir()} == {"own.png", "levels.csv", "verdicts.parquet"}
+    written = {"own.png", "levels.csv", "verdicts.parquet", "claims.json", ".locks"}
+    assert {path.name for path in Path("runs/own").iterdir()} == written
     assert cli.main(["show", "own.yaml", "out=else"]) == 0
     assert capsys.readouterr().out == told.replace("runs/", "else/")
     assert cli.main(["verdicts"]) == 0 and "the gap falls" in capsys.readouterr().out
@@ -370,6 +372,27 @@ def test_studies_lists_every_metric_with_what_it_is_of(tmp_path, monkeypatch, ca
         assert f"{name} {metric.of or '—'} {metric.meaning}" in told
     for kind, meaning in KINDS.items():
         assert f"{kind or '—'} {meaning}" in told
+
+
+def test_show_draws_a_table_whose_runs_are_gone(tmp_path, capsys):
+    """As figures/ holds it: picture, levels and verdicts follow from the table alone, and the claims' record is kept."""
+    shutil.copytree(ROOT / "figures" / "translation", tmp_path / "translation")
+    kept = {
+        name: (tmp_path / "translation" / name).read_bytes()
+        for name in ("levels.csv", "claims.json", "results.parquet")
+    }
+    before = pd.read_parquet(tmp_path / "translation" / "verdicts.parquet")
+    for name in ("translation.png", "levels.csv", "verdicts.parquet"):
+        (tmp_path / "translation" / name).unlink()
+    assert cli.main(["show", "translation", f"out={tmp_path}"]) == 0
+    assert "96 runs, 8 seeds of the table, redrawn" in capsys.readouterr().out
+    assert (tmp_path / "translation" / "translation.png").stat().st_size > 10_000
+    for name, expected in kept.items():
+        assert (tmp_path / "translation" / name).read_bytes() == expected, name
+    after = pd.read_parquet(tmp_path / "translation" / "verdicts.parquet")
+    pd.testing.assert_frame_equal(before, after, check_dtype=False)  # a count that nobody knows is None, and was nan
+    assert cli.main(["verdicts", "translation", "--markdown", f"out={tmp_path}"]) == 0
+    assert "closing the gap raises the cosine of true pairs | translation<br>Schrodi" in capsys.readouterr().out
 
 
 def test_show_of_nothing_says_what_is_missing_and_writes_nothing(tmp_path, capsys):

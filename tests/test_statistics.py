@@ -565,6 +565,20 @@ def test_verdicts_by_cells(slope, noise, matters, verdict):
     assert (judged.low, judged.high) == pytest.approx(paired_interval(taus))
 
 
+def test_a_sure_change_without_a_trend_needs_as_many_seeds_as_its_trend_does():
+    """The last level lies far below the first, and those between go up: more seeds make that no clearer trend."""
+    rng = np.random.default_rng(0)
+    table = np.array([0.11, 0.12, 0.15, 0.14, 0.01]) + rng.normal(0, 0.003, (8, 5))
+    judged = judge(table, "falls", 0.05)
+    assert judged.verdict == "undecided" and judged.high < -0.05 and judged.p > 0.1
+    n = int(judged.seeds_needed)
+    more = judge(np.tile(table, (n // 8 + 1, 1))[:n], "falls", 0.05)
+    fewer = judge(np.tile(table, (n // 16 + 1, 1))[: n // 2], "falls", 0.05)
+    assert (more.verdict, fewer.verdict) == ("supported", "undecided")
+    rising = np.array([0.11, 0.13, 0.15, 0.17, 0.05]) + rng.normal(0, 0.003, (8, 5))
+    assert np.isnan(judge(rising, "falls", 0.05).seeds_needed), "no number of seeds makes a trend of it"
+
+
 def test_seeds_that_tell_no_tau_do_not_count():
     y = np.stack([np.arange(6.0)] * 4)
     x = y.copy()
