@@ -54,10 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a → is no reason to crash where the terminal is not UTF-8
     parser = _parser()
     asked, more = parser.parse_known_args(arguments)  # overrides behind an option, which argparse takes for strangers
-    if any(argument.startswith("-") for argument in more) or (more and not hasattr(asked, "overrides")):
+    many = next((name for name in ("overrides", "studies") if hasattr(asked, name)), None)
+    if any(argument.startswith("-") for argument in more) or (more and not many):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     if more:
-        asked.overrides += more
+        setattr(asked, many, getattr(asked, many) + more)
     return guarded(lambda: asked.do(asked))
 
 
