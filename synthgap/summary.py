@@ -30,6 +30,7 @@ LEVELS = ["panel", "curve", "arm", "label", "x", "seeds", "mean", "low", "high"]
 VERDICT_COLUMNS = (
     "study",
     "claim",
+    "arm",
     "source",
     "test",
     "verdict",
