@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -491,9 +491,20 @@ def _check_key(key: str, chosen: dict[str, str]) -> None:
         for name in options:
             if key in keys({**chosen, group: name}):
                 raise InputError(f"{key} belongs to {group}={name}; add {group}={name} to use it")
+    raise _unknown_option(key, names)
+
+
+def check_option(key: str, where: str) -> None:
+    """Raises InputError for an option that no choice of groups has."""
+    every = {name for group, options in GROUPS.items() for option in options for name in keys({group: option})}
+    if key not in every and key not in GROUPS and not key.startswith(tuple(f"{name}." for name in FREE)):
+        raise _unknown_option(key, every, where)
+
+
+def _unknown_option(key: str, names: Iterable[str], where: str = "") -> InputError:
     near = get_close_matches(key, [*names, *GROUPS], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"unknown option {key!r}{hint} (`synthgap run --help` lists all)")
+    return InputError(f"unknown option {key!r}{where}{hint} (`synthgap run --help` lists all)")
 
 
 def keys(chosen: dict[str, str] | None = None) -> dict[str, tuple[Any, str]]:

@@ -145,8 +145,9 @@ def check(variable: Mapping, where: str, known: Mapping[str, Iterable[str] | Non
 
 
 def _hint(name: str, names: Iterable[str]) -> str:
-    near = get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    by_lower = {known.lower(): known for known in names}  # RMG is how papers write it
+    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def _is_share(name: str) -> bool:

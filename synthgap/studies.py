@@ -35,7 +35,11 @@ SAID = {
     **dict.fromkeys(("same", "equal", "constant", "flat", "unchanged"), "stays"),
 }
 #: what YAML's parser complains of → what to do about it
-MENDS = {"'\\t'": "indent by spaces, not tabs", "mapping values": "put a text that holds a colon in quotes"}
+MENDS = {
+    "'\\t'": "indent by spaces, not tabs",
+    "mapping values": "put a text that holds a colon in quotes",
+    "expected <block end>": "its indentation is not that of its neighbours",
+}
 #: kinds of a figure's panel → the keys that not all have
 PANELS = {
     "levels": ("ideal",),
@@ -242,6 +246,9 @@ def _sweep(raw, path: Path) -> tuple[dict, list[dict], dict]:
         _mapping(changes.get("set", {}), f"set of preset {name} of {path}")
         own = {"cases": _cases(changes["cases"], f"cases of preset {name} of {path}")} if "cases" in changes else {}
         presets[name] = {**changes, **own}
+    for key in _swept(raw["grid"], cases, presets):
+        if key != CASE:
+            config.check_option(key, f" in {path}")
     _names_hold(raw["grid"], cases, presets, path)
     return raw["grid"], cases, presets
 

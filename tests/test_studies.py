@@ -200,6 +200,29 @@ def test_a_mistake_in_what_a_claim_compares_is_told_in_one_line(own, changes, to
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"grid": {"training.batchs": [128, 256]}},
+            r"unknown option 'training.batchs' in .*; did you mean 'training.batch'",
+        ),
+        ({"cases": {"a": {"los": "clip"}, "b": {}}}, "unknown option 'los' in .*; did you mean 'loss'"),
+        ({"presets": {"quick": {"grid": {"sed": [1]}}}}, "unknown option 'sed' in .*; did you mean 'seed'"),
+        (comparison(metric="RMG"), "unknown metric 'RMG' .* did you mean 'rmg'"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_told_with_the_right_one(own, change, told):
+    with pytest.raises(InputError, match=told) as error:
+        own(**change)
+    assert "\n" not in str(error.value)
+
+
+def test_options_of_any_group_and_free_keys_may_be_swept(own):
+    study = own(grid={"loss.bias": [-10, -5], "captions.probability.digit": [0.5, 1], "seed": [0, 1]})
+    assert list(study.grid) == ["loss.bias", "captions.probability.digit", "seed"]
+
+
 def test_a_claim_may_compare_what_one_metric_is_of(own):
     (claim,) = own(**comparison(metric="moad", over="of", levels=["text", "image"])).claims
     assert claim.variables() == [{"metric": "moad", "of": "text"}, {"metric": "moad", "of": "image"}]
