@@ -71,7 +71,7 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
         axis.grid(alpha=0.25, lw=0.6)
         low, top = axis.get_ylim()
         far = kind == "cases" and low > 1.5 * (top - low)  # marks, not bars: from 0 they would look alike
-        bottom = low if far else min(0, low)
+        bottom = low if far or panel.get("fits") else min(0, low)
         if kind != "forest":
             axis.set_ylim(bottom, top + 0.03 * (top - bottom))
         handles, names = axis.get_legend_handles_labels()

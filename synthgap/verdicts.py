@@ -122,6 +122,8 @@ def markdown(judged: pd.DataFrame) -> str:
     for (study, _), arms in judged.groupby(["study", "hash"], sort=False):
         first = arms.iloc[0]
         claim = first.claim.removesuffix(f" ({first.arm})") if first.arm else first.claim
+        after = getattr(first, "stated_after", 0)
+        claim += f" (stated after {after:.0f} runs)" if after > 0 else ""
         seeds = " to ".join(dict.fromkeys(str(n) for n in (arms.seeds.min(), arms.seeds.max())))
         floor = f" ({first.p_floor:.0e})" if first.p_floor > 0 else ""
         p, corrected = (_range(arms[name].dropna(), ".0e") for name in ("p", "p_holm"))

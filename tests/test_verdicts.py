@@ -46,6 +46,12 @@ def test_arms_of_a_claim_share_a_row_and_claims_do_not(cells_of):
     assert one[2] == "**supported** +0.500 [+0.400, +0.600]" and one[3:] == ["4e-03 (4e-03)", "1e-02", "8", "–"]
 
 
+def test_a_claim_that_was_stated_after_its_runs_says_so(cells_of):
+    rows = [row(stated_after=24.0), row(hash="ffff0000", stated_after=0.0), row(hash="eeee0000", stated_after=np.nan)]
+    claims = [claim for claim, *_ in cells_of(own=rows)]
+    assert claims == ["it rises (stated after 24 runs)", "it rises", "it rises"]
+
+
 def test_of_many_arms_those_that_agree_share_a_range(cells_of):
     rows = [row(f"arm {i}", effect=i / 10) for i in range(1, 8)] + [row("odd", "undecided", p=np.nan, p_floor=np.nan)]
     ((_, _, told, *_),) = cells_of(own=rows)
