@@ -732,9 +732,11 @@ def as_trained(config: dict) -> dict:
 
 def as_finetuned(config: dict) -> dict:
     """The same config with the captions that a model sees last, and is tested on."""
-    policy = {"policy" if name == "name" else name: x for name, x in config["finetune"].items()}
-    kept = {name: config["captions"][name] for name in ("object", "shuffled")}
-    return config | {"captions": policy | kept} if policy["policy"] != "none" else config
+    finetune = config.get("finetune", {"name": "none"})  # older runs' configs have none
+    if finetune["name"] == "none":
+        return config
+    policy = {"policy" if name == "name" else name: x for name, x in finetune.items()}
+    return config | {"captions": policy | {name: config["captions"][name] for name in ("object", "shuffled")}}
 
 
 def run_id(config: dict, identity: dict) -> str:

@@ -10,6 +10,7 @@ from safetensors.torch import load_model
 from torch import Tensor
 
 from data_gen import InputError, World
+from synthgap.config import as_finetuned
 from synthgap.encoders import Encoders, build
 from synthgap.observations import observe, world_of
 
@@ -39,7 +40,7 @@ def load_run(folder: str | Path, datasets: str | Path | None = None) -> Run:
             f"{folder} is no folder of a run with its model: {error.strerror} ({error.filename})"
         ) from error
     world = world_of(config, "test")
-    shown, codes = observe(Path(datasets or folder.parents[1] / "datasets"), config, "test")(0)
+    shown, codes = observe(Path(datasets or folder.parents[1] / "datasets"), as_finetuned(config), "test")(0)
     inputs = {name: torch.from_numpy(x) for name, x in shown.items()}
     model = build(inputs, config["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
     load_model(model, folder / "model.safetensors")

@@ -12,30 +12,16 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
 
 import pandas as pd
-import yaml
 from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
 from data_gen import InputError, store
-from data_gen.seeds import generator
 from synthgap import config as configs
 from synthgap import metric_names, studies
-from synthgap.observations import (
-    SPLITS,
-    captions_of,
-    dataset_of,
-    known_of,
-    object_of,
-    observe,
-    policy_of,
-    world_of,
-)
+from synthgap.observations import SPLITS, dataset_of, object_of, policy_of, world_of
 from synthgap.studies import CASE, Study
 
 
@@ -193,11 +179,13 @@ def work(p: Plan) -> None:
 
 
 def _run_or_record(p: Plan, task: Task) -> None:
+    from synthgap.execution import execute  # brings torch, which planning does without
+
     partial = p.folder / f"{task.run_id}.partial"
     try:
         shutil.rmtree(partial, ignore_errors=True)  # a killed worker's; we hold the lock, so nobody writes it
         partial.mkdir()
-        _run(p, task, partial)
+        execute(p, task, partial)
         shutil.rmtree(p.folder / task.run_id, ignore_errors=True)  # without its done mark, it is a deletion's rest
         os.replace(partial, p.folder / task.run_id)
     except Exception as error:
@@ -207,131 +195,6 @@ def _run_or_record(p: Plan, task: Task) -> None:
         _write_beside(p.failure(task), json.dumps(record, indent=1))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _run(p: Plan, task: Task, folder: Path) -> None:
-    # torch costs two seconds to import, so only workers do
-    import numpy as np
-    import torch
-    from safetensors.torch import load_model, save_model
-
-    from synthgap.encoders import build, initialise, set_apart
-    from synthgap.evaluation import QUERIES, evaluate, floors, within
-    from synthgap.losses import LEARNT, LOSSES
-    from synthgap.posthoc import HEADS, POSTHOC, SEARCHES, heads
-    from synthgap.training import Finetuning, settings_at, train
-
-    c, clock = task.config, [perf_counter()]
-    loss, settings, batch = LOSSES[c["loss"]["name"]], _settings(c["loss"]), c["training"]["batch"]
-    world, tested, device, object = world_of(c), world_of(c, "test"), c["training"]["device"], c["captions"]["object"]
-
-    def on_device(arrays: dict) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(x).to(device) for name, x in arrays.items()}
-
-    def seen_in(epoch: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-        shown, codes = seen(epoch)
-        return on_device(shown), on_device(known_of(world.space, object, codes, shown["text"]))
-
-    told = configs.as_finetuned(c)
-    shown, codes = observe(p.datasets, told, "test")(0)
-    test = on_device(shown)
-    if task.start is None:  # a model that is taken needs no training data
-        seen = observe(p.datasets, c, "train")
-        first, known = seen_in(0)
-        then = None
-        if told is not c:
-            other, f = captions_of(told, seen(0)[1], "train"), c["finetune"]
-            again = first | on_device({"text": other}), on_device(known_of(world.space, object, seen(0)[1], other))
-            then = Finetuning(*again, epochs=f["epochs"], lr=f["lr"], frozen=f["temperature"] == "frozen")
-    clock.append(perf_counter())
-
-    model = build(test, c["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
-    chance = torch.Generator().manual_seed(c["seeds"]["init"])
-    model = initialise(model, chance)
-    model = model.to(device, memory_format=torch.channels_last)
-    if task.start is None:
-        if c["encoder"]["apart"]:
-            set_apart(model, {name: x[:500] for name, x in first.items()}, c["encoder"]["apart"], chance)
-        trained = train(
-            model,
-            first,
-            loss,
-            temperature=c["temperature"],
-            training=c["training"],
-            settings=settings,
-            order=generator(c["seeds"]["order"], "order"),
-            watched={name: x[:500] for name, x in test.items()},
-            known=known,
-            anew=None if world.look is None else seen_in,
-            then=then,
-        )
-        scale, settings = trained.scale, trained.settings
-        save_model(model, folder / "model.safetensors")
-        trained.trajectory.to_parquet(folder / "trajectory.parquet")
-        course = _course(trained.trajectory)
-    else:
-        place, course = p.folder / task.start.run_id, []
-        if not p.done(task.start):
-            raise RuntimeError(f"the run whose model it takes failed: {_failure(p.failure(task.start))['reason']}")
-        load_model(model, place / "model.safetensors", device=device)
-        measured = pd.read_parquet(place / "metrics.parquet")
-        learnt = measured[measured.of == ""].set_index("metric").value
-        scale = learnt["logit_scale"]
-        settings = settings_at(settings, 1.0) | {name: learnt[f"logit_{name}"] for name in LEARNT if name in settings}
-    clock.append(perf_counter())
-
-    method, done = c["posthoc"]["name"], _settings(c["posthoc"])
-    if method in SEARCHES:  # not a space of all modalities, so there is nothing else to measure
-        gallery, asked = SEARCHES[method](model, test, queries=QUERIES, **done)
-        rows = within(gallery, codes, tested, asked)
-    else:
-        if method in HEADS:
-            done["heads"] = heads(model)
-        rows = evaluate(
-            model,
-            test,
-            codes,
-            tested,
-            object=object,
-            loss=partial(loss, **settings),
-            scale=scale,
-            batch=batch,
-            posthoc=partial(POSTHOC[method], **done) if method in POSTHOC else None,
-        )
-        rows += [(f"logit_{name}", "", x) for name, x in settings.items() if name in LEARNT]
-        rows += course
-    if task.start:
-        before = measured[measured.metric == "map"].set_index("of").value
-        rows += [("map_gain", of, value - before[of]) for metric, of, value in rows if metric == "map"]
-    rows += floors(world, tested, policy_of(told, world.space), codes, shown["text"], batch, c["loss"]["anchor"])
-    clock.append(perf_counter())
-    parts = np.diff(clock)
-    rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
-    rows += [("seconds", "", float(parts.sum()))]
-
-    (folder / "config.yaml").write_text(yaml.safe_dump(c, sort_keys=False))
-    pd.DataFrame(rows, columns=["metric", "of", "value"]).to_parquet(folder / "metrics.parquet")
-    versions = {"synthgap": version("synthgap"), "torch": torch.__version__, "numpy": np.__version__}
-    about = {"versions": versions, "device": device, "threads": torch.get_num_threads(), "seconds": float(parts.sum())}
-    if task.start:
-        about["model"] = task.start.run_id
-    about["checksums"] = {path.name: store.checksum(path) for path in sorted(folder.iterdir())}
-    (folder / "done.json").write_text(json.dumps(about, indent=1))
-
-
-def _settings(chosen: dict) -> dict:
-    return {name: x for name, x in chosen.items() if name != "name"}
-
-
-def _course(trajectory: pd.DataFrame) -> list[tuple[str, str, float]]:
-    """What was watched, at each twentieth of the steps."""
-    steps, shares = trajectory.step, [i / 20 for i in range(21)]
-    at = [(steps - share * steps.iloc[-1]).abs().idxmin() for share in shares]
-    return [
-        (f"{name}_at", f"{share:g}", float(trajectory[name][i]))
-        for name in ("loss", "logit_scale", "rmg", "l2m", "entropy")
-        for share, i in zip(shares, at, strict=True)
-    ]
 
 
 def collect(p: Plan) -> pd.DataFrame:
@@ -362,10 +225,11 @@ def collect(p: Plan) -> pd.DataFrame:
 
 def failures(p: Plan) -> dict[str, dict]:
     """run_id → {reason, swept, …} of the runs that failed."""
-    return {task.run_id: _failure(p.failure(task)) for task in p.tasks if p.failure(task).exists()}
+    return {task.run_id: failure_in(p.failure(task)) for task in p.tasks if p.failure(task).exists()}
 
 
-def _failure(path: Path) -> dict:
+def failure_in(path: Path) -> dict:
+    """The record of a run that failed: its reason, at least."""
     try:
         return {"reason": "unknown"} | json.loads(path.read_text())
     except (OSError, ValueError, TypeError):

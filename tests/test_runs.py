@@ -13,7 +13,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from data_gen import InputError
-from synthgap import cli, pool, report, runs, studies
+from synthgap import cli, execution, pool, report, runs, studies
 
 CELLS = ("captions.attributes=1,5", "seed=0,1")
 FACTORS = {"digit", "thickness", "swelling", "fracture", "size", "colour"}
@@ -177,6 +177,30 @@ def test_a_learnable_temperature_learns_and_its_course_is_in_the_table(tmp_path)
     assert set(table[table.metric.str.startswith("logit_scale")].value.round(4)) == {round(1 / 0.07, 4)}
 
 
+def test_a_finetuned_model_is_tested_on_the_captions_that_come_last(tmp_path):
+    asked = ["seed=0", "captions.attributes=5", "finetune=contiguous", "finetune.fraction=0.34", "finetune.epochs=2"]
+    plan = finish(planned(tmp_path, *asked, "finetune.temperature=learnable,frozen"))
+    assert not runs.failures(plan)
+    table = runs.collect(plan).set_index(["finetune.temperature", "metric", "of"]).value
+    free, frozen = table["learnable"], table["frozen"]
+    straight = planned(tmp_path, "seed=0", "captions=contiguous", "captions.fraction=0.34", "~captions.attributes")
+    there = runs.collect(finish(straight)).set_index(["metric", "of"]).value
+    for metric in ("shared_bits", "floor_recall@1", "unshared_bits"):
+        assert free[metric, "image-text"] == frozen[metric, "image-text"] == there[metric, "image-text"], metric
+    shares = [f"{i / 20:g}" for i in range(21)]
+    scale = np.array([[arm["logit_scale_at", share] for share in shares] for arm in (free, frozen)])
+    third = 7  # of the steps are training, so is a third of the shares; then one is free
+    assert (scale[0, :third] == scale[1, :third]).all() and scale[0, -1] != scale[1, -1]
+    assert len(set(scale[1, third:])) == 1 and scale[1, -1] == pytest.approx(frozen["logit_scale", ""])
+
+
+def test_encoders_set_apart_begin_with_a_larger_gap(tmp_path):
+    plan = finish(planned(tmp_path, "seed=0", "captions.attributes=5", "encoder.apart=0,3"))
+    table = runs.collect(plan)
+    drawn, apart = table[(table.metric == "rmg_at") & (table["of"] == "0")].sort_values("encoder.apart").value
+    assert apart > 0.95 > drawn
+
+
 def test_weights_of_a_loss_are_swept_and_may_have_a_course(tmp_path):
     asked = ["captions.attributes=5", "seed=0", "loss=modgap", "loss.align=0,[[0.5,1],[1,2]]", "loss.uniform=0"]
     plan = finish(planned(tmp_path, *asked))
@@ -295,7 +319,7 @@ def test_a_full_disk_in_the_middle_of_a_run_is_a_failure_with_a_reason(tmp_path,
         raise OSError(28, "No space left on device")
 
     plan = planned(tmp_path, "captions.attributes=1", "seed=0")
-    monkeypatch.setattr(runs, "_run", full)
+    monkeypatch.setattr(execution, "execute", full)
     finish(plan)
     assert [failure["reason"] for failure in runs.failures(plan).values()] == [
         "OSError: [Errno 28] No space left on device"
@@ -341,7 +365,7 @@ def test_a_run_that_another_worker_holds_is_left_to_it(tmp_path, monkeypatch):
             lock.release()  # the other worker was killed meanwhile
         (folder / "done.json").touch()
 
-    monkeypatch.setattr(runs, "_run", run)
+    monkeypatch.setattr(execution, "execute", run)
     lock = FileLock(plan.folder / ".locks" / held.run_id)
     lock.acquire()
     runs.work(plan)

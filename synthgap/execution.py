@@ -1,0 +1,177 @@
+"""One run: what is seen, the model that learns from it, what is measured, and the folder that keeps it all.
+
+Only workers come here: torch costs two seconds to import.
+"""
+
+import json
+from collections.abc import Iterable
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from safetensors.torch import load_model, save_model
+from torch import Tensor
+
+from data_gen import store
+from data_gen.seeds import generator
+from synthgap import config as configs
+from synthgap.encoders import Encoders, build, initialise, set_apart
+from synthgap.evaluation import QUERIES, Row, evaluate, floors, within
+from synthgap.losses import LEARNT, LOSSES
+from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
+from synthgap.posthoc import HEADS, POSTHOC, SEARCHES, heads
+from synthgap.runs import Plan, Task, failure_in
+from synthgap.training import Finetuning, Trained, settings_at, train
+
+WATCHED = 500  # test samples on which gap and entropy are followed through training
+
+
+def execute(p: Plan, task: Task, folder: Path) -> None:
+    """Do a run and write into `folder`: config, metrics, what was trained, and, last, done.json with their checksums.
+
+    Its model is trained, or taken from the run `task.start`. Raises RuntimeError if that failed.
+    """
+    c, clock = task.config, [perf_counter()]
+    shown, codes = observe(p.datasets, configs.as_finetuned(c), "test")(0)
+    test = _on_device(shown, c)
+    learning = _to_learn_from(p, c) if task.start is None else {}
+    clock.append(perf_counter())
+
+    chance = torch.Generator().manual_seed(c["seeds"]["init"])
+    space, device = world_of(c).space, c["training"]["device"]
+    model = build(test, c["encoder"], vocabulary=len(space.words), longest=len(space))
+    model = initialise(model, chance).to(device, memory_format=torch.channels_last)
+    if task.start is None:
+        trained = _train(model, c, learning, test, chance)
+        save_model(model, folder / "model.safetensors")
+        trained.trajectory.to_parquet(folder / "trajectory.parquet")
+        scale, settings, before = trained.scale, trained.settings, None
+    else:
+        place = p.folder / task.start.run_id
+        if not p.done(task.start):
+            raise RuntimeError(f"the run whose model it takes failed: {failure_in(p.failure(task.start))['reason']}")
+        load_model(model, place / "model.safetensors", device=device)
+        before = pd.read_parquet(place / "metrics.parquet")
+        scale, settings = _learnt(before, _settings(c["loss"]))
+    clock.append(perf_counter())
+
+    rows = _measure(model, c, test, codes, scale, settings)
+    if before is None:
+        rows += _course(trained.trajectory)
+    else:
+        found = before[before.metric == "map"].set_index("of").value
+        rows += [("map_gain", of, value - found[of]) for metric, of, value in rows if metric == "map"]
+    rows += _floors(c, codes, shown["text"])
+    clock.append(perf_counter())
+    parts = np.diff(clock)
+    rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
+    _write(folder, task, [*rows, ("seconds", "", float(parts.sum()))])
+
+
+def _to_learn_from(p: Plan, c: dict) -> dict:
+    """Inputs and what is known of them, of the first epoch and of later ones where those differ; and of finetuning."""
+    world, seen, device_of = world_of(c), observe(p.datasets, c, "train"), partial(_on_device, c=c)
+    object = c["captions"]["object"]
+
+    def seen_in(epoch: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        shown, codes = seen(epoch)
+        return device_of(shown), device_of(known_of(world.space, object, codes, shown["text"]))
+
+    inputs, known = seen_in(0)
+    found = {"inputs": inputs, "known": known, "anew": None if world.look is None else seen_in, "then": None}
+    told, codes = configs.as_finetuned(c), seen(0)[1]
+    if told is not c:
+        text, f = captions_of(told, codes, "train"), c["finetune"]
+        again = inputs | device_of({"text": text}), device_of(known_of(world.space, object, codes, text))
+        found["then"] = Finetuning(*again, epochs=f["epochs"], lr=f["lr"], frozen=f["temperature"] == "frozen")
+    return found
+
+
+def _train(model: Encoders, c: dict, learning: dict, test: dict[str, Tensor], chance: torch.Generator) -> Trained:
+    if c["encoder"]["apart"]:
+        set_apart(model, {name: x[:500] for name, x in learning["inputs"].items()}, c["encoder"]["apart"], chance)
+    return train(
+        model,
+        loss=LOSSES[c["loss"]["name"]],
+        temperature=c["temperature"],
+        training=c["training"],
+        settings=_settings(c["loss"]),
+        order=generator(c["seeds"]["order"], "order"),
+        watched={name: x[:WATCHED] for name, x in test.items()},
+        **learning,
+    )
+
+
+def _learnt(measured: pd.DataFrame, settings: dict) -> tuple[float, dict]:
+    """Logit scale and the loss's settings that a run ended with, from its metrics."""
+    of_run = measured[measured.of == ""].set_index("metric").value
+    learnt = {name: of_run[f"logit_{name}"] for name in LEARNT if name in settings}
+    return of_run["logit_scale"], settings_at(settings, 1.0) | learnt
+
+
+def _measure(
+    model: Encoders, c: dict, test: dict[str, Tensor], codes: np.ndarray, scale: float, settings: dict
+) -> list[Row]:
+    tested, method, done = world_of(c, "test"), c["posthoc"]["name"], _settings(c["posthoc"])
+    if method in SEARCHES:  # not a space of all modalities, so there is nothing else to measure
+        gallery, asked = SEARCHES[method](model, test, queries=QUERIES, **done)
+        return within(gallery, codes, tested, asked)
+    if method in HEADS:
+        done["heads"] = heads(model)
+    rows = evaluate(
+        model,
+        test,
+        codes,
+        tested,
+        object=c["captions"]["object"],
+        loss=partial(LOSSES[c["loss"]["name"]], **settings),
+        scale=scale,
+        batch=c["training"]["batch"],
+        posthoc=partial(POSTHOC[method], **done) if method in POSTHOC else None,
+    )
+    return rows + [(f"logit_{name}", "", x) for name, x in settings.items() if name in LEARNT]
+
+
+def _course(trajectory: pd.DataFrame) -> list[Row]:
+    """What was watched, at each twentieth of the steps."""
+    steps, shares = trajectory.step, [i / 20 for i in range(21)]
+    at = [(steps - share * steps.iloc[-1]).abs().idxmin() for share in shares]
+    return [
+        (f"{name}_at", f"{share:g}", float(trajectory[name][i]))
+        for name in ("loss", "logit_scale", "rmg", "l2m", "entropy")
+        for share, i in zip(shares, at, strict=True)
+    ]
+
+
+def _floors(c: dict, codes: np.ndarray, tokens: np.ndarray) -> list[Row]:
+    world, policy = world_of(c), policy_of(configs.as_finetuned(c), world_of(c).space)
+    return floors(world, world_of(c, "test"), policy, codes, tokens, c["training"]["batch"], c["loss"]["anchor"])
+
+
+def _write(folder: Path, task: Task, rows: Iterable[Row]) -> None:
+    rows = list(rows)
+    (folder / "config.yaml").write_text(yaml.safe_dump(task.config, sort_keys=False))
+    pd.DataFrame(rows, columns=["metric", "of", "value"]).to_parquet(folder / "metrics.parquet")
+    about = {
+        "versions": {"synthgap": version("synthgap"), "torch": torch.__version__, "numpy": np.__version__},
+        "device": task.config["training"]["device"],
+        "threads": torch.get_num_threads(),
+        "seconds": rows[-1][-1],
+    }
+    if task.start:
+        about["model"] = task.start.run_id
+    about["checksums"] = {path.name: store.checksum(path) for path in sorted(folder.iterdir())}
+    (folder / "done.json").write_text(json.dumps(about, indent=1))
+
+
+def _settings(chosen: dict) -> dict:
+    return {name: x for name, x in chosen.items() if name != "name"}
+
+
+def _on_device(arrays: dict[str, np.ndarray], c: dict) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(x).to(c["training"]["device"]) for name, x in arrays.items()}
