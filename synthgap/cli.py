@@ -183,7 +183,7 @@ def _run(asked) -> int:
     overrides, workers = _workers(asked.overrides)
     study = _study(asked.study, overrides)
     if study.table:
-        return report.conclude_table(study, _only_out(study, overrides))
+        return report.conclude_table(study, study.table, _only_out(study, overrides) / study.name)
     plan = runs.plan(study, overrides)
     runs.collect(plan)  # a damaged result is told before any work
     runs.prepare(plan)
@@ -199,11 +199,11 @@ def _show(asked) -> int:
     overrides, _ = _workers(asked.overrides)
     study = _study(asked.study, overrides)
     if study.table:
-        return report.conclude_table(study, _only_out(study, overrides))
+        return report.conclude_table(study, study.table, _only_out(study, overrides) / study.name)
     if all(override.startswith("out=") for override in overrides):
         folder = _out(overrides) / study.name
         if (folder / tables.FILE).exists():
-            return report.redraw(study, folder)
+            return report.conclude_table(study, folder / tables.FILE, folder)
     return report.conclude(runs.plan(study, overrides), did=0, redraw=True)
 
 

@@ -673,8 +673,6 @@ def _check_finetuning(config: dict) -> None:
         raise InputError(f"finetune.epochs={finetune['epochs']}: it must be at least 1")
     if not 0 < finetune.get("lr", 1) < float("inf"):
         raise InputError(f"finetune.lr={finetune['lr']}: it must be above 0")
-    if finetune["name"] != "none" and config["mad"]["variant"] == "published":
-        raise InputError(f"finetune={finetune['name']} keeps the images, and mad.variant=published never does")
 
 
 def _check_loss(loss: dict) -> None:

@@ -45,26 +45,18 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     return 0 if done == len(plan.tasks) else 1
 
 
-def conclude_table(study: Study, out: Path) -> int:
-    """Write and tell the verdicts and the figure of a study that reads a table; returns 0. Raises InputError."""
-    table, folder = tables.read(study.table), out / study.name
-    if (folder / tables.FILE).exists():
+def conclude_table(study: Study, path: Path, folder: Path) -> int:
+    """Write into `folder` and tell the verdicts and the figure of a study on the table in `path`, its own or another's,
+    whatever became of the runs; returns 0. Raises InputError."""
+    table = tables.read(path)
+    if study.table and (folder / tables.FILE).exists():
         raise InputError(
             f"{folder} holds a sweep, whose verdicts would be overwritten; call the YAML file something else"
         )
     folder.mkdir(parents=True, exist_ok=True)
     places = _conclude(table, study, folder, redraw=True)
     terminal().print(f"{_counted(table)} of a table that was there: nothing was trained")
-    _tell_places({"table": study.table} | places)
-    return 0
-
-
-def redraw(study: Study, folder: Path) -> int:
-    """Judge and draw a sweep's table anew, as it lies in the study's folder, whatever became of its runs; returns 0."""
-    table = tables.read(folder / tables.FILE)
-    places = _conclude(table, study, folder, redraw=True)
-    terminal().print(f"{_counted(table)} of the table, redrawn")
-    _tell_places({"table": folder / tables.FILE} | places)
+    _tell_places({"table": path} | places)
     return 0
 
 
@@ -228,7 +220,7 @@ def all_verdicts(names: Sequence[str], out: Path, markdown: bool = False) -> Non
     """Tell the verdicts of the studies named, or of every one under `out`, in one table: with p corrected for them all."""
     judged = verdicts.of_all(names, out)
     if markdown:
-        print(verdicts.markdown(judged))
+        print(verdicts.markdown(judged, out))
         return
     console = terminal()
     console.print(verdicts.shown(judged))

@@ -70,6 +70,9 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
         out = Path(resolved["out"])
         world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told
         resolved["captions"]["object"] = object_of(resolved, world.space)
+        if resolved["finetune"]["name"] != "none" and world.look:
+            kept = f"finetune={resolved['finetune']['name']} keeps the images"
+            raise InputError(f"{kept}, and this world (mad.variant=published, or your own) shows others in each epoch")
         for shown in (resolved, configs.as_finetuned(resolved)):
             policy_of(shown, world.space)
         for metric, of in metric_names.possible(world, resolved["captions"]["object"]).items():

@@ -21,7 +21,7 @@ FEW = 6  # arms of a claim that Markdown tells one by one
 
 def of_all(names: Sequence[str], out: Path) -> pd.DataFrame:
     """The verdicts of the studies named, or of every one under `out`, a row each; `p_holm`: p after Holm's correction for
-    all of them; `minutes`: what their study's runs took on one core. Raises InputError."""
+    all of them. Raises InputError."""
     places = {path.parent.name: path for path in sorted(out.glob("*/verdicts.parquet"))}
     if not places:
         known = ", ".join(studies.available())
@@ -35,7 +35,6 @@ def of_all(names: Sequence[str], out: Path) -> pd.DataFrame:
         raise InputError(f"no claim of {', '.join(names or places)} in {out} is judged")
     judged = pd.concat(found, ignore_index=True)
     judged["p_holm"] = holm(judged.p)
-    judged["minutes"] = judged.study.map({name: _minutes(out / name / tables.FILE) for name in judged.study.unique()})
     return judged
 
 
@@ -47,12 +46,12 @@ def read(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is damaged; `synthgap show {path.parent.name}` writes it anew") from error
 
 
-def _minutes(path: Path) -> float:
-    """nan of a claim on another's table, which trained nothing."""
+def _minutes(path: Path) -> str:
+    """What all runs of a table took on one core; a claim on another's table trained nothing."""
     if not path.exists():
-        return float("nan")
-    table = read(path)
-    return table[(table.metric == "seconds") & (table["of"] == "")].value.sum() / 60
+        return "–"
+    table = pd.read_parquet(path, columns=["metric", "of", "value"])
+    return f"{table[(table.metric == 'seconds') & (table['of'] == '')].value.sum() / 60:.0f}"
 
 
 def shown(judged: pd.DataFrame) -> Table:
@@ -111,12 +110,16 @@ def counted(judged: pd.DataFrame) -> str:
     )
 
 
-def markdown(judged: pd.DataFrame) -> str:
+def markdown(judged: pd.DataFrame, out: Path) -> str:
     """`of_all` as a Markdown table, a row a claim: its arms share the cells, and where they are many, only those that differ
-    from most are named. Raises InputError for verdicts that were written before claims had hashes."""
+    from most are named. With the minutes of the studies' runs, whose tables are in `out`.
+
+    Raises InputError for verdicts that were written before claims had hashes.
+    """
     for study, arms in judged.groupby("study", sort=False):
         if "hash" not in arms or arms.hash.isna().any():
             raise InputError(f"the verdicts of {study} do not tell their claims apart; `synthgap show {study}` does")
+    minutes = {study: _minutes(out / study / tables.FILE) for study in judged.study.unique()}
     rows = ["| Claim | study and source | verdict, effect [95 %] | p (floor) | p after Holm | seeds | minutes |"]
     rows += ["| --- | --- | --- | --- | --- | --- | --- |"]
     for (study, _), arms in judged.groupby(["study", "hash"], sort=False):
@@ -128,8 +131,7 @@ def markdown(judged: pd.DataFrame) -> str:
         floor = f" ({first.p_floor:.0e})" if first.p_floor > 0 else ""
         p, corrected = (_range(arms[name].dropna(), ".0e") for name in ("p", "p_holm"))
         told = _arms(arms) if len(arms) > FEW else "<br>".join(map(_arm, arms.itertuples()))
-        minutes = f"{first.minutes:.0f}" if first.minutes >= 0 else "–"
-        cells = [claim, f"{study}<br>{first.source}", told, p + floor, corrected, seeds, minutes]
+        cells = [claim, f"{study}<br>{first.source}", told, p + floor, corrected, seeds, minutes[study]]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 

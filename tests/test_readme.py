@@ -110,7 +110,7 @@ def paper_rows() -> list[str]:
 
 def claim_rows() -> list[str]:
     """README's table of all verdicts, a line a claim."""
-    return verdicts.markdown(verdicts.of_all([], ROOT / "figures")).splitlines()
+    return verdicts.markdown(verdicts.of_all([], ROOT / "figures"), ROOT / "figures").splitlines()
 
 
 def threshold_rows() -> list[str]:
@@ -285,6 +285,7 @@ def trigger_sentences() -> list[str]:
     rmg, found, loss, floor = cut("rmg"), cut("recall@1_instance"), cut("loss", "", 2), cut("floor_loss", "", 2)
     entropy, gap, l2m, scale = tuned("entropy", digits=2), tuned("rmg"), tuned("l2m"), tuned("logit_scale", "", 0)
     crowded = tuned("uniformity", "image", 2)
+    assert float(fixed("moad", "image", 1.0, k=5)) < 0
     models = pd.read_parquet(ROOT / "figures/gap-vs-performance/verdicts.parquet")
     tau = [f"{effect:+.2f}" for effect in models.effect]
     assert models.stated_after[8] == 162 and not models.stated_after[:8].any()
@@ -323,7 +324,8 @@ def trigger_sentences() -> list[str]:
         f"(a uniformity of images of {crowded[1]} instead of {crowded[0]})",
         f"at one attribute an RMG of {fixed('rmg', 'image-text', 0.01)} at τ = 0.01 and {fixed('rmg', 'image-text', 1.0)} at "
         "τ = 1",
-        f"from {fixed('moad', 'image', 0.01)} to {fixed('moad', 'image', 1.0)} at one attribute",
+        f"from {fixed('moad', 'image', 0.01)} to {fixed('moad', 'image', 1.0)}; where captions name everything it ends "
+        "below zero",
     ]
 
 

@@ -194,6 +194,15 @@ def test_a_finetuned_model_is_tested_on_the_captions_that_come_last(tmp_path):
     assert len(set(scale[1, third:])) == 1 and scale[1, -1] == pytest.approx(frozen["logit_scale", ""])
 
 
+def test_a_world_that_looks_anew_in_each_epoch_cannot_be_finetuned_on(tmp_path):
+    published = ["seed=0", "images=pixels", "mad.variant=published", "captions.attributes=5", f"out={tmp_path}"]
+    assert len(runs.plan(studies.load("imbalance"), published).tasks) == 1
+    with pytest.raises(
+        InputError, match=r"finetune=attributes keeps the images, and this world .* others in each epoch"
+    ):
+        runs.plan(studies.load("imbalance"), [*published, "finetune=attributes"])
+
+
 def test_encoders_set_apart_begin_with_a_larger_gap(tmp_path):
     plan = finish(planned(tmp_path, "seed=0", "captions.attributes=5", "encoder.apart=0,3"))
     table = runs.collect(plan)

@@ -24,7 +24,7 @@ def cells_of(tmp_path):
             pd.DataFrame(rows).to_parquet(tmp_path / name / "verdicts.parquet")
             if runs is not None:
                 runs.to_parquet(tmp_path / name / "results.parquet")
-        lines = verdicts.markdown(verdicts.of_all([], tmp_path)).splitlines()
+        lines = verdicts.markdown(verdicts.of_all([], tmp_path), tmp_path).splitlines()
         cells = [line.strip("| ").split(" | ") for line in lines if not line.startswith("| ---")]
         assert {len(row) for row in cells} == {7}
         return cells[1:]
