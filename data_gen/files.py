@@ -1,0 +1,100 @@
+"""The one way to write a file or a folder: beside its place, then renamed, so that it is whole or not there at all.
+
+What is written beside has a new name of its own, so that no other process and no planted link is in the way, and the mode
+that the umask gives. A killed command leaves it behind; whoever next holds the lock of the place sweeps it up.
+"""
+
+import errno
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import file_digest
+from pathlib import Path
+from secrets import token_hex
+
+from filelock import FileLock
+
+from data_gen.errors import InputError
+
+_LEFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.partial(\.[^.]+)?")  # what `_beside` names
+#: what a file system says that has no locks, or whose locks do not work
+_NO_LOCKS = {getattr(errno, name) for name in ("ENOLCK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS") if hasattr(errno, name)}
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A path beside `path`, of an empty file with its ending, to write to; in its place once the block ends, else gone."""
+    path = Path(path)
+    beside = _beside(path, path.suffix)
+    os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    mode = stat.S_IMODE(beside.stat().st_mode)
+    try:
+        yield beside
+        if stat.S_IMODE(beside.stat().st_mode) != mode:  # some writers make a new file, readable by its owner alone
+            beside.chmod(mode)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """An empty folder beside `path` to fill; in its place once the block ends, else gone. Nothing, or an empty folder, may be
+    in that place."""
+    beside = _beside(Path(path))
+    beside.mkdir()
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
+    """Holds the lock file at `path`, which other commands and machines respect; its folder is made if need be.
+
+    Raises filelock.Timeout if another holds it and `wait` is false, and InputError on a file system without locks.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        raise InputError(
+            f"{path} cannot be locked: this file system has no file locks ({error}); use a folder on another, by out=DIR"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sweep_up(folder: str | Path, name: str | None = None) -> None:
+    """Removes what killed commands left in `folder` beside the place `name`, or beside any.
+
+    Call it only while you hold the lock under which these places are written: what is there then has no owner.
+    """
+    for path in Path(folder).glob(".*.partial*"):
+        left = _LEFT.fullmatch(path.name)
+        if left and name in (None, left["name"]):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def checksum(path: str | Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with Path(path).open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _beside(path: Path, ending: str = "") -> Path:
+    return path.with_name(f".{path.name.removesuffix(ending)}.{token_hex(4)}.partial{ending}")
