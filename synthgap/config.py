@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import lru_cache, reduce
 from hashlib import sha256
 from math import isfinite
-from operator import getitem, lt
+from operator import lt
 from pickle import dumps, loads
 from typing import Any
 
@@ -128,6 +128,7 @@ class Siglip(Anchored):
 @dataclass
 class Modgap(Anchored):
     name: str = "modgap"
+    contrast: Any = option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone")
     align: Any = option(1.0, "weight of align-true-pairs, or its course [[share done,weight],…]; code: [[0.5,1],[1,2]]")
     uniform: Any = option(1.0, "weight of centroid uniformity, or its course; the published code has [[0.2,1],[0.7,0]]")
     normalised: bool = option(False, "bring centroids to length 1: in the published code, not in the paper")
@@ -149,6 +150,7 @@ class Unicl(Anchored):
 @dataclass
 class Alignclip(Anchored):
     name: str = "alignclip"
+    contrast: Any = option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone")
     weight: float = option(0.5, "of the separation within modalities (IMSep)")
     distance: str = option(
         "factors", "how far apart two are to be: by factors, object, ones (all alike), shuffled (placebo)"
@@ -218,11 +220,15 @@ class IsoClip:
     name: str = "isoclip"
     top: int = option(1, "singular directions of the inter-modal operator that are dropped, strongest first")
     bottom: int = option(0, "and weakest first")
+    published: bool = option(False, "count directions from the features' dimensions, not the space's, as the code does")
 
 
 @dataclass
 class IsoClipMlp(IsoClip):
     name: str = "isoclip_mlp"
+    published: bool = option(
+        False, "the same; and linearise at 0, GELU as half its input, in place of the head, as the code does"
+    )
 
 
 @dataclass
@@ -234,7 +240,8 @@ class Features:
 @dataclass
 class Inversion:
     name: str = "inversion"
-    steps: int = option(150, "of AdamW")
+    steps: int = option(150, "of AdamW, where images and sounds ask (OTI; as published)")
+    text_steps: int = option(150, "where texts ask (OVI; 1,000 in the published code, at seven times the cost)")
     lr: float = option(0.02, "AdamW's, of the word vector, or of the image's values in [-1, 1]")
 
 
@@ -341,6 +348,7 @@ class Encoder:
 @dataclass
 class Training:
     epochs: int = option(4, "passes over the training images")
+    steps: int | None = option(None, "of the optimiser, in place of epochs: the same number whatever the batch")
     batch: int = option(512, "pairs a step; a larger one holds more equal captions")
     lr: float = option(0.008, "AdamW's peak, after warmup and before the cosine; high, as the schedule is short")
     weight_decay: float = option(0.05, "AdamW's, on matrices only")
@@ -447,7 +455,14 @@ FREE = ("captions.probability", "digits.style")
 #: Where things are kept, not what they are: left out of a run's identity.
 PLACES = ("out", "digits.root", "speech.root", "shift.root")
 #: What came later, and what it is where it does nothing: then it is left out of a run's identity, too.
-LATER = {"finetune": {"name": "none"}, "encoder.apart": 0.0}
+LATER = {
+    "finetune": {"name": "none"},
+    "encoder.apart": 0.0,
+    "training.steps": None,
+    "loss.contrast": 1.0,
+    "posthoc.published": False,
+    "posthoc.text_steps": 150,
+}
 #: What no run reads: left out of its identity too.
 UNREAD = ("avmnist.validation_images",)
 #: Sections that only avmnist reads.
@@ -584,6 +599,8 @@ def check(config: dict) -> None:
         raise InputError(f"training.warmup={config['training']['warmup']}: it must lie in [0, 1)")
     if not 0 <= config["training"]["weight_decay"] < float("inf"):
         raise InputError(f"training.weight_decay={config['training']['weight_decay']}: it must be at least 0")
+    if config["training"]["steps"] is not None and config["training"]["steps"] < 1:
+        raise InputError(f"training.steps={config['training']['steps']}: it must be at least 1, or null for epochs")
     size = size_of(config, "train")
     images = get(config, size)
     if not 2 <= config["training"]["batch"] <= images:
@@ -640,8 +657,9 @@ def _check_afterwards(config: dict) -> None:
         ("dimensions", 0, size - 1, "a whole number "),
         ("components", 1, size, "a whole number "),
         ("top", 0, size - 1, "a whole number "),
-        ("bottom", 0, size - 1 - posthoc.get("top", 0), "a whole number "),
+        ("bottom", 0, _directions(config) - 1 - posthoc.get("top", 0), "a whole number "),
         ("steps", 1, 10**6, "a whole number "),
+        ("text_steps", 1, 10**6, "a whole number "),
         ("seed", 0, 2**63 - 1, "a whole number "),
     ):
         if name in posthoc and not low <= posthoc[name] <= high:
@@ -667,6 +685,16 @@ def _check_afterwards(config: dict) -> None:
         raise InputError("shift=unseen needs space.held_out above 0: nothing is unseen")
 
 
+def _directions(config: dict) -> int:
+    """Of how many singular directions IsoCLIP drops some: as many as the space has dimensions; as published, as the text's
+    features have (with their 1 for the bias), if those are more."""
+    encoder, done = config["encoder"], config["posthoc"]
+    if not done.get("published"):
+        return encoder["embedding"]
+    read = 2 * encoder["width"] if encoder["text"] == "bag" and done["name"] == "isoclip" else encoder["width"]
+    return max(encoder["embedding"], read + 1)
+
+
 def _check_finetuning(config: dict) -> None:
     finetune = config["finetune"]
     if finetune.get("epochs", 1) < 1:
@@ -686,12 +714,21 @@ def _check_loss(loss: dict) -> None:
         raise InputError(f"loss.smoothing={loss['smoothing']}: it must lie in [0, 1)")
     if not isfinite(loss.get("bias", 0)):
         raise InputError(f"loss.bias={loss['bias']}: it must be a number")
-    for name in ("align", "uniform"):
+    for name in ("contrast", "align", "uniform"):
         if not _is_course(loss.get(name, 0)):
             raise InputError(
                 f"loss.{name}={loss[name]}: it must be a weight of at least 0, or [[share,weight],…] with rising shares "
                 "in [0, 1]"
             )
+
+    terms = [loss[name] for name in ("contrast", "align", "uniform", "weight") if name in loss]
+    if "contrast" in loss and not any(_ever(weight) for weight in terms):
+        raise InputError(f"loss={loss['name']} with all its weights 0: nothing would be learnt")
+
+
+def _ever(weight: Any) -> bool:
+    """Whether a weight, or its course, is ever above 0."""
+    return any(y > 0 for _, y in weight) if isinstance(weight, list) else weight > 0
 
 
 def _is_course(value: Any) -> bool:
@@ -740,7 +777,7 @@ def as_finetuned(config: dict) -> dict:
 def run_id(config: dict, identity: dict) -> str:
     """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
     kept = deepcopy(config)
-    idle = [key for key, value in LATER.items() if reduce(getitem, key.split("."), kept) == value]
+    idle = [key for key, value in LATER.items() if _value(kept, key) == value]
     for key in (*PLACES, *UNREAD, *idle):
         section, _, name = key.rpartition(".")
         (kept[section] if section else kept).pop(name, None)
@@ -755,6 +792,11 @@ def run_id(config: dict, identity: dict) -> str:
         kept["world"] = None  # its identity says what is in the file, wherever that lies
     text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:12]
+
+
+def _value(config: Mapping, key: str) -> Any:
+    """What stands there, a mapping too; of an option that the chosen one of its group lacks, the key."""
+    return reduce(lambda part, name: part.get(name, key), key.split("."), config)
 
 
 def _explain(error: Exception) -> str:
