@@ -35,7 +35,11 @@ def mean_average_precision(
             right = factor[order] == factor[itself, None]
             precision = right.cumsum(1) / places
             of_factor.append((precision * right).sum(1, dtype=torch.float64) / right.sum(1))  # nan where none is right
-    each = [float(torch.cat(of_factor).nanmean()) for of_factor in found]
+    one_value = [bool((factor == factor[:1]).all()) for factor in factors]  # every ranking would be right
+    each = [
+        float("nan") if one else float(torch.cat(of_factor).nanmean())
+        for one, of_factor in zip(one_value, found, strict=True)
+    ]
     return each if codes.ndim > 1 else each[0]
 
 
@@ -43,12 +47,14 @@ def nearest_class_mean(x: Tensor, codes: np.ndarray | Tensor, fitted: int) -> fl
     """Accuracy in [0, 1], on the rows from `fitted` on, of the class whose mean over the rows before is nearest by cosine.
 
     x: unit-norm [N, D]; codes: value index a row, [N]; fitted: 1 to N − 1, or InputError. A class without a row before is
-    never predicted.
+    never predicted. nan where the rows before are of one class.
     """
     if not 0 < fitted < len(x):
         raise InputError(f"fitted={fitted}: of {len(x)} rows, 1 to {len(x) - 1} can be fitted on, to test on the rest")
     codes = torch.as_tensor(codes, device=x.device)
     classes, of_row = codes[:fitted].unique(return_inverse=True)
+    if len(classes) < 2:
+        return float("nan")
     # the mean's length does not matter, so the sum will do
     means = normalize(x.new_zeros(len(classes), x.shape[1]).index_add_(0, of_row, x[:fitted]), dim=1)
     return float((classes[(x[fitted:] @ means.T).argmax(1)] == codes[fitted:]).double().mean())
