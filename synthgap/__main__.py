@@ -1,7 +1,6 @@
 """The `synthgap` command, which is `python -m synthgap` too: it answers signals before it loads what takes time."""
 
 import sys
-from contextlib import suppress
 
 from synthgap import interrupts
 
@@ -12,8 +11,7 @@ def main() -> int:
     from synthgap import cli
 
     code = cli.main()
-    with suppress(OSError):  # whoever read it is gone
-        sys.stdout.flush()  # a signal from here on ends the process at once
+    interrupts.ignore()
     return code
 
 

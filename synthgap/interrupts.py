@@ -34,12 +34,18 @@ def line(number: int, kept: str = KEPT) -> str:
 
 
 def leave_at_once() -> None:
-    """From now on a signal ends the process, with its line: for while modules load, and while Python shuts down.
+    """From now on a signal ends the process, with its line: for while modules load.
 
-    There is nothing to clean up then; and an exception from the midst of a module that loads may be swallowed there, or come
+    There is nothing to clean up then, and an exception from the midst of a module that loads may be swallowed there, or come
     out as another.
     """
     _answer(_leave)
+
+
+def ignore() -> None:
+    """From now on signals do nothing: for while Python shuts down, when all is done and told."""
+    for number in TOLD:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class Metric(NamedTuple):
 #: where metrics that rest on the samples' values are undefined
 BIAS = "a factor has one value among the samples, or no two samples share one"
 HALF = "the half of the samples that is fitted has one value"
-FOUND = "all samples have one value, or no two share one"
+FOUND = "no two samples share a value"
 ONE = "all samples have one value"
 THREE = "images show fewer than three of the values"
 

@@ -262,7 +262,7 @@ def undefined(world, codes, z):
         for f in shown:
             if len(set(codes[: n // 2, f])) < 2:
                 found |= {("ncm", of[f])} | ({("probe", of[f])} if name != "text" else set())
-            if len(values[f]) < 2 or not shared[f]:
+            if not shared[f]:
                 found.add(("map", of[f]))
         if (x == x[0]).all():
             found.add(("effective_rank", name))

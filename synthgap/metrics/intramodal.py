@@ -35,11 +35,7 @@ def mean_average_precision(
             right = factor[order] == factor[itself, None]
             precision = right.cumsum(1) / places
             of_factor.append((precision * right).sum(1, dtype=torch.float64) / right.sum(1))  # nan where none is right
-    one_value = [bool((factor == factor[:1]).all()) for factor in factors]  # every ranking would be right
-    each = [
-        float("nan") if one else float(torch.cat(of_factor).nanmean())
-        for one, of_factor in zip(one_value, found, strict=True)
-    ]
+    each = [float(torch.cat(of_factor).nanmean()) for of_factor in found]
     return each if codes.ndim > 1 else each[0]
 
 
