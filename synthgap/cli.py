@@ -2,11 +2,15 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from data_gen import InputError
+from synthgap import interrupts
 from synthgap.measure import legend
 
 OVERRIDES = """\
@@ -47,8 +51,14 @@ name studies to see only theirs; out=DIR looks into another folder than runs
 """
 
 
+CODES = """\
+exit codes: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted (Ctrl-C), 143 ended by SIGTERM,
+129 by SIGHUP
+"""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted."""
+    """Run the command; returns the exit code, as `CODES` has it."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a notebook's has not
             stream.reconfigure(errors="replace")  # a → is no reason to crash where the terminal is not UTF-8
@@ -59,23 +69,30 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     if more:
         setattr(asked, many, getattr(asked, many) + more)
-    return guarded(lambda: asked.do(asked))
+    return guarded(lambda: asked.do(asked), kept=getattr(asked, "kept", interrupts.KEPT))
 
 
-def guarded(do: Callable[[], int]) -> int:
-    """The exit code of `do()`; what a user can mend is told in a line."""
+def guarded(do: Callable[[], int], kept: str = interrupts.KEPT) -> int:
+    """The exit code of `do()`; what a user can mend is told in a line, and so is a signal that ended it, with what is kept."""
+    heard: list[int] = []
     try:
-        return do()
-    except InputError as error:
-        return _complain(str(error))
-    except OSError as error:
-        if error.errno is None:
-            raise
-        where = f": {error.filename}" if error.filename else ""
-        return _complain(f"{error.strerror}{where} (is the output folder writable and roomy enough?)")
-    except KeyboardInterrupt:
-        print("interrupted; what is done is kept, and the same command goes on from there", file=sys.stderr)
-        return 130
+        with interrupts.raised(heard):
+            return do()
+    except BaseException as error:
+        if heard or isinstance(error, KeyboardInterrupt):  # or what a library made of it
+            number = heard[0] if heard else signal.SIGINT
+            with suppress(OSError):  # the terminal is gone
+                print(interrupts.line(number, kept), file=sys.stderr, flush=True)
+            return interrupts.exit_code(number)
+        if isinstance(error, InputError):
+            return _complain(str(error))
+        if isinstance(error, BrokenExecutor):
+            _complain("a worker process was killed, as systems do that are out of memory; workers=1 needs the least")
+            return 1
+        if isinstance(error, OSError) and error.errno is not None:
+            where = f": {error.filename}" if error.filename else ""
+            return _complain(f"{error.strerror}{where} (is the output folder writable and roomy enough?)")
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="synthgap",
         description="Controlled synthetic data for the science of the modality gap: factors in, evidence out.",
-        epilog="start with: synthgap run imbalance preset=quick",
+        epilog=f"start with: synthgap run imbalance preset=quick\n\n{CODES}",
         formatter_class=raw,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -144,7 +161,7 @@ def _measure_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--sample", metavar="N", type=int, default=5000, help="rows compared with rows (5000)")
     command.add_argument("--seed", type=int, default=0, help="of the sample and of random ablation (0)")
-    command.set_defaults(do=_measure)
+    command.set_defaults(do=_measure, kept="nothing is written")
 
 
 def _all_options() -> str:
@@ -263,11 +280,7 @@ def _measure(asked) -> int:
     from synthgap.measure import measures
 
     options = {name: getattr(asked, name) for name in ("labels", "names", "object", "scale", "sample", "seed")}
-    try:
-        return measures.run((asked.X, asked.Y), asked.out, **options)
-    except KeyboardInterrupt:
-        print("interrupted; nothing is written", file=sys.stderr)
-        return 130
+    return measures.run((asked.X, asked.Y), asked.out, **options)
 
 
 def _sheet(c: dict, world, root: Path) -> list[Path]:

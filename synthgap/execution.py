@@ -21,7 +21,7 @@ from data_gen import store
 from data_gen.seeds import generator
 from synthgap import config as configs
 from synthgap.encoders import Encoders, build, initialise, set_apart
-from synthgap.evaluation import QUERIES, Row, evaluate, floors, within
+from synthgap.evaluation import QUERIES, Row, check, evaluate, finite, floors, within
 from synthgap.losses import LEARNT, LOSSES
 from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
 from synthgap.posthoc import HEADS, POSTHOC, SEARCHES, heads
@@ -34,7 +34,8 @@ WATCHED = 500  # test samples on which gap and entropy are followed through trai
 def execute(p: Plan, task: Task, folder: Path) -> None:
     """Do a run and write into `folder`: config, metrics, what was trained, and, last, done.json with their checksums.
 
-    Its model is trained, or taken from the run `task.start`. Raises RuntimeError if that failed.
+    Its model is trained, or taken from the run `task.start`. Raises RuntimeError if that failed, and FloatingPointError if
+    the loss, the embeddings or what is measured of them are not finite.
     """
     c, clock = task.config, [perf_counter()]
     shown, codes = observe(p.datasets, configs.as_finetuned(c), "test")(0)
@@ -66,7 +67,7 @@ def execute(p: Plan, task: Task, folder: Path) -> None:
     else:
         found = before[before.metric == "map"].set_index("of").value
         rows += [("map_gain", of, value - found[of]) for metric, of, value in rows if metric == "map"]
-    rows += _floors(c, codes, shown["text"])
+    rows = check([*rows, *_floors(c, codes, shown["text"])])
     clock.append(perf_counter())
     parts = np.diff(clock)
     rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
@@ -120,7 +121,7 @@ def _measure(
     tested, method, done = world_of(c, "test"), c["posthoc"]["name"], _settings(c["posthoc"])
     if method in SEARCHES:  # not a space of all modalities, so there is nothing else to measure
         gallery, asked = SEARCHES[method](model, test, queries=QUERIES, **done)
-        return within(gallery, codes, tested, asked)
+        return within(finite(gallery), codes, tested, finite(asked))
     if method in HEADS:
         done["heads"] = heads(model)
     rows = evaluate(

@@ -40,6 +40,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     )
     if done == len(plan.tasks):
         console.print(what if not redraw else f"{done} runs, redrawn")
+    _tell_undefined(console, table)
     _tell_places({"table": kept} | places)
     _tell_missing(console, plan, failed)
     return 0 if done == len(plan.tasks) else 1
@@ -103,6 +104,16 @@ def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> 
     return places
 
 
+def _tell_undefined(console: Console, table: pd.DataFrame) -> None:
+    """Tell which metrics the samples left undefined, a line a reason."""
+    lines: dict[tuple[str, int], list[str]] = {}
+    for name, reason in summary.undefined(table).items():
+        lines.setdefault(reason, []).append(name)
+    for (why, runs_of), names in lines.items():
+        line = f"undefined in {runs_of} of {table.run_id.nunique()} runs, and nan{why}: {', '.join(names)}"
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
 def _tell_places(places: dict[str, Path]) -> None:
     for what, path in places.items():
         if path.exists():
@@ -137,7 +148,8 @@ def metrics() -> None:
     for name in ("metric", "of", "meaning"):
         shown.add_column(name, no_wrap=name == "metric")
     for name, metric in metric_names.METRICS.items():
-        shown.add_row(name, metric.of or "—", metric.meaning)
+        undefined = f"; undefined where {metric.undefined}" if metric.undefined else ""
+        shown.add_row(name, metric.of or "—", metric.meaning + undefined)
     console.print(shown, highlight=False)
     kinds = Table(box=None, header_style="bold")
     for name in ("of", "is"):

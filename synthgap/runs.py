@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +164,11 @@ def missing_datasets(p: Plan) -> dict[Path, tuple]:
     }
 
 
-def work(p: Plan) -> None:
-    """Do what is left of a plan, beside any other workers: first the datasets, then the runs. Failures are recorded."""
+def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
+    """Do what is left of a plan, beside any other workers: first the datasets, then the runs. Failures are recorded.
+
+    begins: told of each run before it begins.
+    """
     limit_threads()
     for wanted in missing_datasets(p).values():
         with suppress(Exception):  # the runs that need it fail with the same reason, and record it
@@ -178,6 +181,7 @@ def work(p: Plan) -> None:
                 continue  # somebody is training its model
             with suppress(Timeout), FileLock(locks / task.run_id, timeout=patience):
                 if not p.settled(task):
+                    begins(task)
                     _run_or_record(p, task)
 
 
@@ -193,11 +197,15 @@ def _run_or_record(p: Plan, task: Task) -> None:
         os.replace(partial, p.folder / task.run_id)
     except Exception as error:
         shutil.rmtree(partial, ignore_errors=True)  # first: on a full disk it makes room for the reason
-        reason = f"{type(error).__name__}: {error}"
-        record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": traceback.format_exc()}
-        _write_beside(p.failure(task), json.dumps(record, indent=1))
+        record_failure(p, task, f"{type(error).__name__}: {error}", traceback.format_exc())
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def record_failure(p: Plan, task: Task, reason: str, trace: str = "") -> None:
+    """Keep why a run failed, beside where its folder would be."""
+    record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": trace}
+    _write_beside(p.failure(task), json.dumps(record, indent=1))
 
 
 def collect(p: Plan) -> pd.DataFrame:

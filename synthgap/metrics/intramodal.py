@@ -46,12 +46,14 @@ def nearest_class_mean(x: Tensor, codes: np.ndarray | Tensor, fitted: int) -> fl
     """Accuracy in [0, 1], on the rows from `fitted` on, of the class whose mean over the rows before is nearest by cosine.
 
     x: unit-norm [N, D]; codes: value index a row, [N]; fitted: 1 to N − 1, or InputError. A class without a row before is
-    never predicted.
+    never predicted. nan where the rows before are of one class.
     """
     if not 0 < fitted < len(x):
         raise InputError(f"fitted={fitted}: of {len(x)} rows, 1 to {len(x) - 1} can be fitted on, to test on the rest")
     codes = torch.as_tensor(codes, device=x.device)
     classes, of_row = codes[:fitted].unique(return_inverse=True)
+    if len(classes) < 2:
+        return float("nan")
     # the mean's length does not matter, so the sum will do
     means = normalize(x.new_zeros(len(classes), x.shape[1]).index_add_(0, of_row, x[:fitted]), dim=1)
     return float((classes[(x[fitted:] @ means.T).argmax(1)] == codes[fitted:]).double().mean())
