@@ -24,12 +24,14 @@ from synthgap.posthoc.isoclip import spectrum
 def spectra(study: Path, by: str) -> pd.DataFrame:
     """A row a run and direction: the swept value, the seed, the direction from 1 on, and its singular value."""
     rows = []
-    for weights in sorted(study.glob("*/model.safetensors")):
-        run = load_run(weights.parent)
+    for folder in sorted(done.parent for done in study.glob("[!.]*/done.json")):
+        if not (folder / "model.safetensors").exists():
+            continue  # it took another's
+        run = load_run(folder)
         try:
             level = config.get(run.config, by)
         except KeyError as error:
-            raise InputError(f"--by {by}: the run in {weights.parent} has no such option") from error
+            raise InputError(f"--by {by}: the run in {folder} has no such option") from error
         head = heads(run.model)
         values = spectrum(head["image"], head["text"]).tolist()
         rows += [(level, run.config["seed"], i + 1, value) for i, value in enumerate(values)]

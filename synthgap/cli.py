@@ -203,7 +203,10 @@ def _show(asked) -> int:
     if all(override.startswith("out=") for override in overrides):
         folder = _out(overrides) / study.name
         if (folder / tables.FILE).exists():
-            return report.conclude_table(study, folder / tables.FILE, folder)
+            try:
+                return report.conclude_table(study, folder / tables.FILE, folder)
+            except tables.DamagedError as error:
+                print(f"synthgap: {error}; its runs are read instead", file=sys.stderr)
     return report.conclude(runs.plan(study, overrides), did=0, redraw=True)
 
 

@@ -1,6 +1,5 @@
 """Table in, figure out; no computing here."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Outline
 
+from data_gen import files
 from synthgap.studies import told, x_of
 from synthgap.summary import FIT, FIT_ALL, IDEAL
 
@@ -323,6 +323,5 @@ def _curve(corners: Sequence[tuple]) -> Outline:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    figure.savefig(beside, format=path.suffix[1:])
-    beside.replace(path)
+    with files.whole(path) as beside:
+        figure.savefig(beside, format=path.suffix[1:])
