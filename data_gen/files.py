@@ -64,7 +64,7 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, mode=stat.S_IMODE(path.parent.stat().st_mode) & 0o666)
+        lock = FileLock(path, mode=path.parent.stat().st_mode & 0o666 | 0o600)
         lock.acquire(timeout=-1 if wait else 0)
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno in _FORBIDDEN:

@@ -14,8 +14,8 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from data_gen import InputError
-from synthgap import cli, config
+from data_gen import InputError, files
+from synthgap import cli, config, figures
 from synthgap.loading import load_run
 from synthgap.posthoc import heads
 from synthgap.posthoc.isoclip import spectrum
@@ -55,7 +55,7 @@ def draw(table: pd.DataFrame, by: str, path: Path) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.25, lw=0.6)
     axis.legend(frameon=False, fontsize=8.5)
-    figure.savefig(path)
+    figures.save(figure, path)
 
 
 def main() -> int:
@@ -66,7 +66,8 @@ def main() -> int:
     asked = parser.parse_args()
     table = spectra(asked.study, asked.by)
     asked.out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(asked.out / "spectrum.csv", index=False, float_format="%.6g")
+    with files.whole(asked.out / "spectrum.csv") as beside:
+        table.to_csv(beside, index=False, float_format="%.6g")
     draw(table, asked.by, asked.out / "spectrum.png")
     print(asked.out / "spectrum.csv", asked.out / "spectrum.png", sep="\n")
     return 0

@@ -72,7 +72,8 @@ def guarded(do: Callable[[], int]) -> int:
         if error.errno is None:
             raise
         where = f": {error.filename}" if error.filename else ""
-        return _complain(f"{error.strerror}{where} (is the output folder writable and roomy enough?)")
+        hint = "ask its owner" if isinstance(error, PermissionError) else "is the output folder roomy enough?"
+        return _complain(f"{error.strerror}{where} ({hint})")
     except KeyboardInterrupt:
         print("interrupted; what is done is kept, and the same command goes on from there", file=sys.stderr)
         return 130

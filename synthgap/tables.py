@@ -6,6 +6,7 @@ or by another tool.
 """
 
 import re
+from collections.abc import Sequence
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -80,19 +81,19 @@ def find(name: str, beside: Path, out: Path) -> Path:
     raise unknown(f"table (no such file, nor a study that has one in {out})", name, there)
 
 
-def read(path: Path) -> pd.DataFrame:
-    """run_id, seed, the swept parameters, metric, of, value; a row a number. Raises DamagedError if it is not that."""
+def read(path: Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """run_id, seed, the swept parameters, metric, of, value; a row a number. Raises DamagedError if it lacks any of these
+    `columns`, or holds something else in them."""
     table = load(path)
-    if lacking := [column for column in COLUMNS if column not in table]:
+    if lacking := [column for column in columns if column not in table]:
         raise DamagedError(f"{path} is no table of runs: it has no column {', '.join(lacking)}")
     if table.empty:
         raise DamagedError(f"{path} holds no runs")
-    for column, what in (("seed", "seeds"), ("value", "values")):
-        if not pd.api.types.is_numeric_dtype(table[column]):
-            raise DamagedError(f"{path} is no table of runs: its {what} are no numbers")
-    for column in ("run_id", "metric", "of"):
-        if not pd.api.types.is_string_dtype(table[column]):
-            raise DamagedError(f"{path} is no table of runs: its column {column} is no text")
+    for column in columns:
+        number = column in ("seed", "value")
+        fits = pd.api.types.is_numeric_dtype if number else pd.api.types.is_string_dtype
+        if not fits(table[column]):
+            raise DamagedError(f"{path} is no table of runs: its column {column} holds no {'numbers' if number else 'text'}")
     return table
 
 

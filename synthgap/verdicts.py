@@ -70,8 +70,8 @@ def _minutes(path: Path) -> str:
     if not path.exists():
         return "–"
     try:
-        table = tables.load(path)[["metric", "of", "value"]]
-    except (tables.DamagedError, KeyError):  # what it says beside verdicts; whoever reads the table is told
+        table = tables.read(path, ("metric", "of", "value"))
+    except tables.DamagedError:  # what it says beside verdicts; whoever reads the table is told
         return "?"
     return f"{table[(table.metric == 'seconds') & (table['of'] == '')].value.sum() / 60:.0f}"
 
