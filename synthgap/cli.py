@@ -91,7 +91,8 @@ def guarded(do: Callable[[], int], kept: str = interrupts.KEPT) -> int:
             return 1
         if isinstance(error, OSError) and error.errno is not None:
             where = f": {error.filename}" if error.filename else ""
-            return _complain(f"{error.strerror}{where} (is the output folder writable and roomy enough?)")
+            hint = "ask its owner" if isinstance(error, PermissionError) else "is the output folder roomy enough?"
+            return _complain(f"{error.strerror}{where} ({hint})")
         raise
 
 
@@ -220,7 +221,10 @@ def _show(asked) -> int:
     if all(override.startswith("out=") for override in overrides):
         folder = _out(overrides) / study.name
         if (folder / tables.FILE).exists():
-            return report.conclude_table(study, folder / tables.FILE, folder)
+            try:
+                return report.conclude_table(study, folder / tables.FILE, folder)
+            except tables.DamagedError as error:
+                print(f"synthgap: {error}; its runs are read instead", file=sys.stderr)
     return report.conclude(runs.plan(study, overrides), did=0, redraw=True)
 
 

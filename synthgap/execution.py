@@ -17,7 +17,7 @@ import yaml
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from data_gen import store
+from data_gen import files
 from data_gen.seeds import generator
 from synthgap import config as configs
 from synthgap.encoders import Encoders, build, initialise, set_apart
@@ -25,7 +25,7 @@ from synthgap.evaluation import QUERIES, Row, check, evaluate, finite, floors, w
 from synthgap.losses import LEARNT, LOSSES
 from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
 from synthgap.posthoc import HEADS, POSTHOC, SEARCHES, heads
-from synthgap.runs import Plan, Task, failure_in
+from synthgap.runs import Plan, Task, failure_in, verify
 from synthgap.training import Finetuning, Trained, settings_at, train
 
 WATCHED = 500  # test samples on which gap and entropy are followed through training
@@ -49,13 +49,15 @@ def execute(p: Plan, task: Task, folder: Path) -> None:
     model = initialise(model, chance).to(device, memory_format=torch.channels_last)
     if task.start is None:
         trained = _train(model, c, learning, test, chance)
-        save_model(model, folder / "model.safetensors")
+        with files.whole(folder / "model.safetensors") as beside:  # which the library makes readable by its owner alone
+            save_model(model, beside)
         trained.trajectory.to_parquet(folder / "trajectory.parquet")
         scale, settings, before = trained.scale, trained.settings, None
     else:
         place = p.folder / task.start.run_id
         if not p.done(task.start):
             raise RuntimeError(f"the run whose model it takes failed: {failure_in(p.failure(task.start))['reason']}")
+        verify(place, task.start.run_id)
         load_model(model, place / "model.safetensors", device=device)
         before = pd.read_parquet(place / "metrics.parquet")
         scale, settings = _learnt(before, _settings(c["loss"]))
@@ -160,13 +162,14 @@ def _write(folder: Path, task: Task, rows: Iterable[Row]) -> None:
     pd.DataFrame(rows, columns=["metric", "of", "value"]).to_parquet(folder / "metrics.parquet")
     about = {
         "versions": {"synthgap": version("synthgap"), "torch": torch.__version__, "numpy": np.__version__},
+        "run_id": task.run_id,
         "device": task.config["training"]["device"],
         "threads": torch.get_num_threads(),
         "seconds": rows[-1][-1],
     }
     if task.start:
         about["model"] = task.start.run_id
-    about["checksums"] = {path.name: store.checksum(path) for path in sorted(folder.iterdir())}
+    about["checksums"] = {path.name: files.checksum(path) for path in sorted(folder.iterdir())}
     (folder / "done.json").write_text(json.dumps(about, indent=1))
 
 

@@ -1,6 +1,5 @@
 """Table in, figure out; no computing here."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Outline
 
+from data_gen import files
 from synthgap.studies import told, x_of
 from synthgap.summary import FIT, FIT_ALL, IDEAL
 
@@ -90,7 +90,7 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
         figure.legend(handles, list(look), loc=f"outside right {where}", frameon=False, fontsize=9.5)
     figure.suptitle(spec.get("title", ""), fontsize=13)
     figure.supxlabel(f"{_label(spec['x']) if shared else ''}\n{fill(footer, int(13 * size[0]))}".strip(), fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _label(x: Mapping) -> str:
@@ -264,7 +264,7 @@ def diagram(paths: pd.DataFrame, tiers: Sequence[Sequence[Mapping]], path: Path,
         axis.text(x, y, fill(name, 16), ha="center", va="center", size=10.5, zorder=5)
     figure.suptitle(title, fontsize=13)
     figure.supxlabel(footer, fontsize=9.5)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _layout(paths: pd.DataFrame, tiers: Sequence[Sequence[str]]) -> tuple[dict, dict, dict]:
@@ -322,7 +322,7 @@ def _curve(corners: Sequence[tuple]) -> Outline:
     return Outline(points, codes)
 
 
-def _save(figure: Figure, path: Path) -> None:
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    figure.savefig(beside, format=path.suffix[1:])
-    beside.replace(path)
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure whole, in the format of its ending."""
+    with files.whole(path) as beside:
+        figure.savefig(beside, format=path.suffix[1:])

@@ -1,7 +1,7 @@
 """What a sweep came to: table, verdicts and figure on disk, and the same told on the terminal."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from data_gen import InputError
+from data_gen import InputError, files
 from synthgap import claims, metric_names, runs, studies, summary, tables, verdicts
 from synthgap.runs import Plan
 from synthgap.studies import Claim, Study, told, x_of
@@ -26,10 +26,11 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
         _tell_missing(console, plan, failed)
         return 1
     table, kept = runs.collect(plan), plan.folder / tables.FILE
-    same = _same(kept, table)
-    places = _conclude(table, plan.study, plan.folder, redraw or not same)
-    if not same:
-        _write(table, kept)  # last: while it differs from the runs, the others are known to be stale
+    with _writing(plan.study, plan.folder) as writes:
+        same = _same(kept, table)
+        places = _conclude(table, plan.study, plan.folder, redraw or not same, writes)
+        if writes and not same:
+            tables.write(table, kept)  # last: while it differs from the runs, the others are known to be stale
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
@@ -54,27 +55,47 @@ def conclude_table(study: Study, path: Path, folder: Path) -> int:
         raise InputError(
             f"{folder} holds a sweep, whose verdicts would be overwritten; call the YAML file something else"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    places = _conclude(table, study, folder, redraw=True)
+    with _writing(study, folder) as writes:
+        if runs.running(folder):
+            terminal().print("a sweep is running on this folder; this is the table that was there before")
+        places = _conclude(table, study, folder, redraw=True, writes=writes)
     terminal().print(f"{_counted(table)} of a table that was there: nothing was trained")
     _tell_places({"table": path} | places)
     return 0
 
 
-def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> dict[str, Path]:
-    """Judge a table, draw it, write both where they are missing or to be redrawn, and tell the verdicts; returns what lies
-    where."""
+@contextmanager
+def _writing(study: Study, folder: Path) -> Iterator[bool]:
+    """Holds the lock of what a study comes to, and sweeps up what killed commands left of it; yields whether any of it can be
+    written, and tells if not."""
+    if not files.may_write(folder):
+        terminal().print(f"nothing is written: {folder} may not be written by you", soft_wrap=True, markup=False)
+        yield False
+        return
+    with files.locked(folder / ".locks" / "conclude"):
+        for path in (folder / tables.FILE, *_places(study, folder).values()):
+            files.sweep_up(folder, path.stem)
+        yield True
+
+
+def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool, writes: bool) -> dict[str, Path]:
+    """Judge a table, draw it, write both where they are missing or to be redrawn, if you may write, and tell the verdicts;
+    returns what lies where."""
     console, places = terminal(), _places(study, folder)
     judged, dots = summary.verdicts(table, study), summary.dots(table, study)
     stated = claims.stated_after(study, folder, table.run_id.nunique())
     if len(judged):
         judged["stated_after"] = judged.hash.map(stated).astype(float)  # nan: nobody knows
     points, fallen = summary.levels(dots), summary.thresholds(table, study)
-    if redraw or not all(path.exists() for path in places.values()) or not _same(places["verdicts"], judged):
-        _write(judged, places["verdicts"])
-        _write(points, places["curves"])
+    same = _same(places["verdicts"], judged)
+    if same and not redraw and not _same(places["curves"], points):
+        console.print(f"{places['curves']} is not what the runs give; it is made anew", soft_wrap=True, markup=False)
+        same = False
+    if writes and (redraw or not same or not all(path.exists() for path in places.values())):
+        tables.write(judged, places["verdicts"])
+        tables.write(points, places["curves"])
         if "thresholds" in places:
-            _write(fallen, places["thresholds"])
+            tables.write(fallen, places["thresholds"])
         if len(points):
             from synthgap import figures  # matplotlib takes a second that a sweep with nothing to do need not wait for
 
@@ -83,7 +104,7 @@ def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> 
             from synthgap import figures
 
             paths, spec = summary.paths(table, study), study.figure["diagram"]
-            _write(paths, places["paths"])
+            tables.write(paths, places["paths"])
             footer = (
                 f"standardised coefficients on ranks, {_counted(table)}; blue rises, red falls, pale: interval holds 0"
             )
@@ -241,7 +262,11 @@ def all_verdicts(names: Sequence[str], out: Path, markdown: bool = False) -> Non
 
 def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None:
     missing = [task for task in plan.tasks if not plan.done(task)]
-    if missing:
+    if missing and runs.running(plan.folder):
+        done = f"{len(plan.tasks) - len(missing)} of {len(plan.tasks)} runs done"
+        console.print(f"a sweep is running on this folder: {done}", highlight=False)
+        missing = [task for task in missing if task.run_id in failed]
+    elif missing:
         console.print(
             f"[red]{len(missing)} of {len(plan.tasks)} runs are missing[/]; the same command tries them again"
         )
@@ -272,16 +297,12 @@ def _counted(table: pd.DataFrame) -> str:
 
 
 def _same(path: Path, table: pd.DataFrame) -> bool:
+    """Whether a file holds this table. Tells of a damaged one, which is made anew."""
     try:
-        return verdicts.read(path).equals(table)
-    except InputError:
+        return path.exists() and tables.holds(path, table)
+    except tables.DamagedError as error:
+        terminal().print(f"{error}; it is made anew", soft_wrap=True, markup=False)
         return False
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    table.to_csv(beside, index=False) if path.suffix == ".csv" else table.to_parquet(beside)
-    beside.replace(path)
 
 
 def terminal() -> Console:

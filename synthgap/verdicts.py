@@ -1,5 +1,6 @@
 """The verdicts of studies in one table, corrected for one another: for the terminal, and as Markdown."""
 
+import sys
 from collections.abc import Sequence
 from math import isinf
 from pathlib import Path
@@ -16,6 +17,7 @@ from synthgap.statistics import MOST_SEEDS, holm, seeds_below
 
 ALPHA = 0.05  # as of each verdict, so of all together
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
+_NUMBERS = ("effect", "low", "high", "p", "p_floor", "seeds", "seeds_needed")
 FEW = 6  # arms of a claim that Markdown tells one by one
 
 
@@ -29,28 +31,48 @@ def of_all(names: Sequence[str], out: Path) -> pd.DataFrame:
     for name in names:
         if name not in places:
             raise unknown(f"study with verdicts in {out}", name, places)
-    found = [read(places[name]).assign(study=name) for name in dict.fromkeys(names or places)]
+    found, damaged = [], []
+    for name in dict.fromkeys(names or places):
+        try:
+            found.append(read(places[name]).assign(study=name))
+        except tables.DamagedError as error:
+            damaged.append(str(error))
     found = [judged for judged in found if len(judged)]
     if not found:
-        raise InputError(f"no claim of {', '.join(names or places)} in {out} is judged")
+        raise InputError("; ".join(damaged) or f"no claim of {', '.join(names or places)} in {out} is judged")
+    for line in damaged:
+        print(f"synthgap: left out, and not counted: {line}", file=sys.stderr)
     judged = pd.concat(found, ignore_index=True)
     judged["p_holm"] = holm(judged.p)
     return judged
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A table that a study wrote. Raises InputError if it is damaged."""
+    """The verdicts that a study wrote, a row each; none where no claim is judged. Raises tables.DamagedError."""
+    mend = f"`synthgap show {path.parent.name}` writes it anew"
     try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged; `synthgap show {path.parent.name}` writes it anew") from error
+        judged = tables.load(path)
+    except tables.DamagedError as error:
+        raise tables.DamagedError(f"{path} is damaged; {mend}") from error
+    if judged.empty:
+        return judged
+    if lacking := [name for name in ("claim", "verdict", *_NUMBERS) if name not in judged]:
+        raise tables.DamagedError(f"{path} holds no verdicts: it has no column {', '.join(lacking)}; {mend}")
+    numbers = all(pd.api.types.is_numeric_dtype(judged[name]) for name in _NUMBERS)
+    text = all(pd.api.types.is_string_dtype(judged[name]) for name in ("claim", "verdict"))
+    if not (numbers and text and judged.verdict.isin(COLOURS).all()):
+        raise tables.DamagedError(f"{path} holds no verdicts: its columns hold something else; {mend}")
+    return judged
 
 
 def _minutes(path: Path) -> str:
     """What all runs of a table took on one core; a claim on another's table trained nothing."""
     if not path.exists():
         return "–"
-    table = pd.read_parquet(path, columns=["metric", "of", "value"])
+    try:
+        table = tables.read(path, ("metric", "of", "value"))
+    except tables.DamagedError:  # what it says beside verdicts; whoever reads the table is told
+        return "?"
     return f"{table[(table.metric == 'seconds') & (table['of'] == '')].value.sum() / 60:.0f}"
 
 
