@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from filelock import FileLock
@@ -11,10 +13,18 @@ from data_gen import InputError
 from synthgap.studies import Study, claim_hash
 
 
-def stated_after(study: Study, folder: Path, runs: int = 0) -> dict[str, int | None]:
-    """How many runs were there when each of the study's claims was first seen, by `claim_hash`; None where nobody knows.
+def hash_of(claim_hash: str, changed: Sequence[str]) -> str:
+    """8 hex digits of a claim about a variation of its study: the claim's own, where nothing is `changed`."""
+    if not changed:
+        return claim_hash
+    return sha256(json.dumps([claim_hash, sorted(changed)]).encode()).hexdigest()[:8]
 
-    Those in its folder count, or those of the table that is judged, `runs`, if they are more.
+
+def stated_after(study: Study, folder: Path, runs: int = 0, changed: Sequence[str] = ()) -> dict[str, int | None]:
+    """How many runs were there when each of the study's claims was first seen, by its hash; None where nobody knows.
+
+    Those in its folder count, or those of the table that is judged, `runs`, if they are more. Of a variation of the study,
+    made by the overrides `changed`, its own `runs` count alone, and the hash is `hash_of`.
     Claims that `claims.json` there does not know are appended to it, now; what it knows stays as it is. So a claim that is
     edited after its runs is a new one, and shows as one. Raises InputError if that file is damaged.
     """
@@ -22,8 +32,10 @@ def stated_after(study: Study, folder: Path, runs: int = 0) -> dict[str, int | N
     (folder / ".locks").mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".locks" / "claims"):  # another `synthgap run` may be starting
         known = _read(path)
-        now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": max(runs, _runs_in(folder))}
-        stated = {claim_hash(claim): {"claim": claim.claim} | now for claim in study.claims}
+        count = runs if changed else max(runs, _runs_in(folder))
+        now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": count}
+        now |= {"changed": list(changed)} if changed else {}
+        stated = {hash_of(claim_hash(claim), changed): {"claim": claim.claim} | now for claim in study.claims}
         if not stated.keys() <= known.keys():
             beside = path.with_name(f".{path.name}-{os.getpid()}")
             beside.write_text(json.dumps(stated | known, indent=1, ensure_ascii=False), encoding="utf-8")

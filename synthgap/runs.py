@@ -47,6 +47,7 @@ class Plan:
     folder: Path
     datasets: Path
     tasks: tuple[Task, ...]
+    overrides: tuple[str, ...] = ()
 
     def done(self, task: Task) -> bool:
         return (self.folder / task.run_id / "done.json").exists()
@@ -89,7 +90,7 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
         tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
     if most is None:
         _check_names(study, overrides, known)
-    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()))
+    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()), tuple(overrides))
 
 
 def _check_names(study: Study, overrides: Sequence[str], known: dict) -> None:
