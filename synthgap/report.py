@@ -32,6 +32,8 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
         _tell_missing(console, plan, failed)
         return 1
     made = variations.of(plan)
+    if made.changed:
+        claims.stated_after(plan.study, plan.folder)  # of the study as written: they were stated no later
     table = variations.marked(runs.collect(plan), made)
     moved = variations.make_room(plan, [path.name for path in _places(plan.study, plan.folder).values()])
     folder = variations.place(plan)

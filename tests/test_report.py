@@ -1,12 +1,14 @@
 """From a table with known numbers to verdicts, levels and a figure: only the last test trains, a little."""
 
+import re
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import TINY
 
-from synthgap import figures, report, runs, studies, summary
+from synthgap import figures, report, runs, studies, summary, verdicts
 
 STUDY = studies.load("imbalance")
 
@@ -202,32 +204,39 @@ def row(verdict="supported", p=1 / 256, test="difference", **more):
     return known | {"p_floor": 1 / 256, "seeds": 8, "seeds_needed": np.nan, "hash": "0123abcd"} | more
 
 
-def test_support_that_does_not_stand_among_many_says_why(verdicts_of):
+def test_support_that_does_not_stand_says_how_many_seeds_would_let_it(verdicts_of):
     """Thirteen times 1/256 is over 0.05, and no p of eight seeds is smaller; nine seeds can have one."""
     many = [row() for _ in range(13)]
     told = verdicts_of(many)
-    assert told.count("5.1e-02") == 13 and told.count("(9 seeds") == 13
-    assert "13 claims: 13 supported, 0 contradicted, 0 undecided; 0 of the 13 supported stand after Holm" in told
-    told = verdicts_of([row(p_floor=1e-6)] * 13)
-    assert "not after Holm" in told and "seeds for Holm" not in told
-    assert "not after Holm" in verdicts_of([row(test="kendall")] * 13), "more seeds make no more cells"
+    assert told.count("5.1e-02") == 26 and told.count("(9") == 26, "within the study and over all, which are the same"
+    assert "13 claims: 13 supported, 0 contradicted, 0 undecided. Of the 13 supported, 0 stand after Holm" in told
     told = verdicts_of(many[:12])
-    assert "after Holm)" not in told and "seeds)" not in told and "12 of the 12 supported stand" in told
+    assert "(9" not in told and "Of the 12 supported, 12 stand after Holm" in told
+    told = verdicts_of([row(p_floor=1e-6)] * 13)
+    assert told.count("(9") == 26, "above its floor, p is a matter of luck, and falls as seeds like these are added"
+    told = verdicts_of([row(test="kendall")] * 13)
+    assert told.count("(more") == told.count("cells)") == 26 and "(9" not in told, "more seeds make no more cells"
 
 
 def test_what_was_not_tested_does_not_count_among_the_claims(verdicts_of):
     untested = row("undecided", p=np.nan, p_floor=np.nan, seeds=2, seeds_needed=3.0)
     told = verdicts_of([row()] * 12 + [untested] * 5)
-    assert "12 of the 12 supported stand" in told and "(about 3 seeds" in told and "nan" not in told
-    assert "over 1000 seeds" in verdicts_of([row("undecided", seeds_needed=np.inf)])
+    assert "12 stand after Holm" in told and "(about 3 " in told and "nan" not in told
+    assert "(over 1000 " in verdicts_of([row("undecided", seeds_needed=np.inf)])
 
 
-def test_claims_of_all_studies_that_are_shown_count(verdicts_of):
+def test_p_is_corrected_for_the_claims_of_its_study_and_beside_it_for_all_that_are_shown(verdicts_of):
+    """A claim about two levels at eight seeds can stand in its study, however many other studies there are."""
     others = {"other": [row()] * 12}
     told = verdicts_of([row()], **others)
-    assert "0 of the 13 supported stand" in told and "it [does] 0123abcd" in told
-    assert "12 of the 12 supported stand" in verdicts_of([row()], ["other"], **others)
-    assert "12 of the 12 supported stand" in verdicts_of([row()], ["other", "other"], **others)
+    assert (
+        "Of the 13 supported, 13 stand after Holm's correction for all claims of their study, 0 after that for all"
+        in told
+    )
+    assert "own it [does] 0123abcd" in told and "3.9e-03 5.1e-02 8" in told.replace("(4e-03) (9 seeds)", "")
+    for names in (["other"], ["other", "other"]):
+        told = verdicts_of([row()], names, **others)
+        assert "12 stand after Holm's correction for all claims of their study, 12 after that for all" in told
 
 
 def test_verdicts_from_before_they_named_a_test_are_told_as_well(verdicts_of):
@@ -241,4 +250,25 @@ def test_the_table_fits_a_log_and_cuts_no_word(verdicts_of, tmp_path, capsys):
     report.all_verdicts(["own"], tmp_path)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= report.WIDTH and not any("…" in line for line in lines)
-    assert all(word in lines[0] for word in ("study", "claim", "test", "verdict", "effect [95 %]", "p (Holm)", "seeds"))
+    assert lines[0].count("p (Holm,") == 2 and all(
+        word in lines[1] for word in ("study)", "all)", "claim", "test", "verdict", "effect [95 %]", "seeds")
+    )
+
+
+def test_one_seed_has_no_interval_and_one_of_a_thing_is_not_called_many(tmp_path, capsys, verdicts_of):
+    alone = summary.verdicts(table(seeds=1), STUDY)
+    assert alone.low.isna().all()
+    told = verdicts_of(alone)
+    assert "nan" not in told and f"{alone.effect[0]:+.3f}" in told
+    marked = verdicts.markdown(verdicts.of_all([], tmp_path), tmp_path)
+    assert "nan" not in marked
+    assert "(stated after 1 run)" in verdicts_of([row(stated_after=1.0)])
+
+    plan = runs.plan(STUDY, [*TINY, f"out={tmp_path}", "captions.attributes=1", "seed=0"])
+    runs.prepare(plan)
+    runs.work(plan)
+    capsys.readouterr()
+    assert report.conclude(plan, did=1) == report.conclude(plan, did=0) == report.conclude(plan, 0, redraw=True) == 0
+    told = capsys.readouterr().out
+    assert "1 of 1 run was missing and is done" in told and "the run was done" in told and "1 run, redrawn" in told
+    assert not re.search(r"\b1 (runs|seeds|claims)\b|nan", told)
