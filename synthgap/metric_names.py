@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import combinations, permutations
+from math import inf
 from typing import NamedTuple
 
 from data_gen import InputError, World
@@ -32,67 +33,75 @@ KINDS = {
 
 
 class Metric(NamedTuple):
-    """of: one of `KINDS`."""
+    """of: one of `KINDS`. low, high: what no value of it is beyond."""
 
     of: str
     meaning: str
+    low: float = -inf
+    high: float = inf
 
 
 METRICS = {
-    "rmg": Metric("pair", "relative modality gap: distance of true pairs against that within modalities; 0 to 1"),
-    "l2m": Metric("pair", "distance between the two means, 0 to 2"),
-    "l2i": Metric("pair", "mean distance of the true pairs, 0 to 2"),
-    "alignment": Metric("pair", "mean cosine of the true pairs, -1 to 1"),
-    "uniformity": Metric("modality", "how evenly a modality fills the sphere, -8 to 0, lower is more even"),
-    "effective_rank": Metric("modality", "how many dimensions a modality fills, 1 to the embedding's size"),
-    "gap_share@1": Metric("pair", "share of l2m² in the dimension that holds most of it"),
-    "gap_share@4": Metric("pair", "share of l2m² in the four dimensions that hold most of it"),
+    "rmg": Metric("pair", "relative modality gap: distance of true pairs against that within modalities; 0 to 1", 0, 1),
+    "l2m": Metric("pair", "distance between the two means, 0 to 2", 0, 2),
+    "l2i": Metric("pair", "mean distance of the true pairs, 0 to 2", 0, 2),
+    "alignment": Metric("pair", "mean cosine of the true pairs, -1 to 1", -1, 1),
+    "uniformity": Metric("modality", "how evenly a modality fills the sphere, -8 to 0, lower is more even", -8, 0),
+    "effective_rank": Metric("modality", "how many dimensions a modality fills, 1 to the embedding's size", 1),
+    "gap_share@1": Metric("pair", "share of l2m² in the dimension that holds most of it", 0, 1),
+    "gap_share@4": Metric("pair", "share of l2m² in the four dimensions that hold most of it", 0, 1),
     "separability_means": Metric(
-        "pair", "how well the dimensions of largest mean tell the modalities apart; 0.5 = chance"
+        "pair", "how well the dimensions of largest mean tell the modalities apart; 0.5 = chance", 0, 1
     ),
-    "separability_differences": Metric("pair", "the same of the two dimensions in which the means differ most"),
+    "separability_differences": Metric("pair", "the same of the two dimensions in which the means differ most", 0, 1),
     "moad": Metric("modality", "object bias: how much further apart the object's values are kept than attributes'"),
     "moad_pooled": Metric("modality", "the same with attributes pooled, as in published numbers"),
     "moad_towards": Metric("modality and factor", "the object bias if that factor were the object"),
-    "entropy": Metric("direction", "how unsure the softmax over all candidates is, in nats"),
-    "recall@1": Metric("direction", "share of queries whose nearest candidate has the same caption"),
-    "recall@1_instance": Metric("direction", "share of queries whose nearest candidate is their own partner"),
-    "recall@1_class": Metric("direction", "share of queries whose nearest candidate has the same object"),
-    "zero_shot": Metric("seen or heard factor", "accuracy of the nearest one-word caption"),
-    "probe": Metric("seen or heard factor", "accuracy of a linear probe"),
-    "map": Metric("any modality's factor", "mean average precision of finding the same value within the modality"),
-    "map_gain": Metric("any modality's factor", "map over that of the same model as trained (with posthoc= or shift=)"),
-    "ncm": Metric("any modality's factor", "accuracy of the nearest class mean"),
-    "knn": Metric("object", "accuracy of the nearest neighbours, all modalities pooled"),
-    "v_measure": Metric("factor", "do clusters of all modalities follow the factor's values? 0 to 1"),
-    "v_measure_centred": Metric("object", "the same with each modality's mean taken off"),
-    "nmi": Metric("object", "normalised mutual information of those clusters and the object, 0 to 1"),
-    "single_modality_clusters": Metric("object", "how many of those clusters hold one modality alone"),
-    "neighbour_distance": Metric("object or words", "do values have the same neighbours in image and text? 0 if so"),
-    "neighbour_distance_random": Metric("object or words", "the same with texts shuffled"),
-    "neighbour_distance_published": Metric("object or words", "the same as the published code counts"),
-    "alignment_ideal": Metric("image-text", "alignment of images and captions composed of ideal words"),
-    "recall@1_ideal": Metric("image-text", "recall@1 of captions composed of ideal words"),
-    "zero_shot_ideal": Metric("image's factor", "zero_shot by ideal words"),
-    "zero_shot_ideal_published": Metric("image's factor", "the same moved by the gap, not normalised, as published"),
-    "loss": Metric("", "contrastive loss on held-out samples, in nats, at the training batch size"),
-    "logit_scale": Metric("", "1/τ at the end of training"),
-    "logit_bias": Metric("", "the learnt bias at the end of training (loss=siglip)"),
-    "rmg_at": Metric(SHARE, "rmg in the course of training"),
-    "l2m_at": Metric(SHARE, "l2m in the course of training"),
-    "loss_at": Metric(SHARE, "the training loss in its course"),
-    "entropy_at": Metric(SHARE, "entropy in the course of training"),
-    "logit_scale_at": Metric(SHARE, "1/τ in the course of training"),
-    "imbalance_bits": Metric(
-        "direction, not text's", "bits of the first that the second does not tell: information imbalance"
+    "entropy": Metric("direction", "how unsure the softmax over all candidates is, in nats", 0),
+    "recall@1": Metric("direction", "share of queries whose nearest candidate has the same caption", 0, 1),
+    "recall@1_instance": Metric("direction", "share of queries whose nearest candidate is their own partner", 0, 1),
+    "recall@1_class": Metric("direction", "share of queries whose nearest candidate has the same object", 0, 1),
+    "zero_shot": Metric("seen or heard factor", "accuracy of the nearest one-word caption", 0, 1),
+    "probe": Metric("seen or heard factor", "accuracy of a linear probe", 0, 1),
+    "map": Metric(
+        "any modality's factor", "mean average precision of finding the same value within the modality", 0, 1
     ),
-    "shared_bits": Metric("pair", "bits that both tell"),
-    "text_only_bits": Metric("pair with text", "bits that captions tell and the other does not show"),
-    "unshared_bits": Metric("pair", "bits that one of the two does not tell of the other, both ways"),
-    "floor_entropy": Metric("direction", "the ideal critic's entropy, in nats"),
-    "floor_recall@1": Metric("pair with text", "the ideal critic's recall@1"),
-    "floor_loss": Metric("", "the ideal critic's loss, in nats"),
-    "seconds": Metric("part", "what a run took"),
+    "map_gain": Metric(
+        "any modality's factor", "map over that of the same model as trained (with posthoc= or shift=)", -1, 1
+    ),
+    "ncm": Metric("any modality's factor", "accuracy of the nearest class mean", 0, 1),
+    "knn": Metric("object", "accuracy of the nearest neighbours, all modalities pooled", 0, 1),
+    "v_measure": Metric("factor", "do clusters of all modalities follow the factor's values? 0 to 1", 0, 1),
+    "v_measure_centred": Metric("object", "the same with each modality's mean taken off", 0, 1),
+    "nmi": Metric("object", "normalised mutual information of those clusters and the object, 0 to 1", 0, 1),
+    "single_modality_clusters": Metric("object", "how many of those clusters hold one modality alone", 0),
+    "neighbour_distance": Metric("object or words", "do values have the same neighbours in image and text? 0 if so", 0),
+    "neighbour_distance_random": Metric("object or words", "the same with texts shuffled", 0),
+    "neighbour_distance_published": Metric("object or words", "the same as the published code counts", 0),
+    "alignment_ideal": Metric("image-text", "alignment of images and captions composed of ideal words", -1, 1),
+    "recall@1_ideal": Metric("image-text", "recall@1 of captions composed of ideal words", 0, 1),
+    "zero_shot_ideal": Metric("image's factor", "zero_shot by ideal words", 0, 1),
+    "zero_shot_ideal_published": Metric(
+        "image's factor", "the same moved by the gap, not normalised, as published", 0, 1
+    ),
+    "loss": Metric("", "contrastive loss on held-out samples, in nats, at the training batch size"),
+    "logit_scale": Metric("", "1/τ at the end of training", 0),
+    "logit_bias": Metric("", "the learnt bias at the end of training (loss=siglip)"),
+    "rmg_at": Metric(SHARE, "rmg in the course of training", 0, 1),
+    "l2m_at": Metric(SHARE, "l2m in the course of training", 0, 2),
+    "loss_at": Metric(SHARE, "the training loss in its course"),
+    "entropy_at": Metric(SHARE, "entropy in the course of training", 0),
+    "logit_scale_at": Metric(SHARE, "1/τ in the course of training", 0),
+    "imbalance_bits": Metric(
+        "direction, not text's", "bits of the first that the second does not tell: information imbalance", 0
+    ),
+    "shared_bits": Metric("pair", "bits that both tell", 0),
+    "text_only_bits": Metric("pair with text", "bits that captions tell and the other does not show", 0),
+    "unshared_bits": Metric("pair", "bits that one of the two does not tell of the other, both ways", 0),
+    "floor_entropy": Metric("direction", "the ideal critic's entropy, in nats", 0),
+    "floor_recall@1": Metric("pair with text", "the ideal critic's recall@1", 0, 1),
+    "floor_loss": Metric("", "the ideal critic's loss, in nats", 0),
+    "seconds": Metric("part", "what a run took", 0),
 }
 
 

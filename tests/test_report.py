@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from synthgap import figures, report, runs, studies, summary, verdicts
 
@@ -99,6 +101,42 @@ def test_a_figure_is_drawn_whole(tmp_path):
     assert image.shape[0] > 500
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
     assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "mean", "low", "high", "drawn"),
+    [
+        ("levels", "probe", 0.99, 0.96, 1.02, (0.96, 1.0)),
+        ("cases", "recall@1", 0.01, -0.02, 0.04, (0.0, 0.04)),
+        ("scatter", "v_measure", 0.5, np.nan, np.nan, (np.nan, np.nan)),
+        ("course", "rmg_at", 0.99, 0.9, 1.1, (0.9, 1.0)),
+        ("cases", "alignment", -0.9, -1.3, -0.5, (-1.0, -0.5)),
+        ("cases", "moad", 0.9, 0.5, 1.3, (0.5, 1.3)),  # it has no range
+        ("cases", "zero_shot", 1.000001, 0.9, 1.1, (0.9, 1.000001)),
+        ("forest", "knn", -0.9, -1.2, -0.6, (-1.0, -0.6)),
+    ],
+)
+def test_an_interval_is_drawn_no_further_than_its_metric_goes(kind, metric, mean, low, high, drawn):
+    panel = {"title": "it", "kind": kind, "curves": [{"metric": metric, "of": ""}]}
+    points = pd.DataFrame({"panel": ["it"], "curve": "", "mean": mean, "low": low, "high": high})
+    cut = figures._within_range(points, [panel])
+    assert cut[["low", "high"]].to_numpy()[0] == pytest.approx(drawn, nan_ok=True)
+    assert points.low.equals(pd.Series([low], name="low")), "levels.csv keeps what was computed"
+
+
+def test_a_share_s_intervals_are_drawn_within_its_range(tmp_path, monkeypatch):
+    """One level in which all seeds have 1 and one in which they have not: the within-seed interval of the first leaves it."""
+    part = table(seeds=3)
+    part = part[part.metric.isin(["rmg", "imbalance_bits"])]
+    gaps = np.where(part["captions.attributes"] > 2, 1.0, 0.5 + 0.2 * part.seed)
+    part = part.assign(value=part.value.where(part.metric != "rmg", gaps))
+    dots = summary.dots(part, STUDY)
+    points = summary.levels(dots)
+    assert points.high.max() > 1
+    bands = []
+    monkeypatch.setattr(Axes, "fill_between", lambda _, x, low, high, **look: bands.extend([low.min(), high.max()]))
+    figures.draw(points, dots, STUDY.figure, tmp_path / "figure.png")
+    assert bands and max(bands) <= 1
 
 
 OWN = """\
@@ -272,3 +310,19 @@ def test_one_seed_has_no_interval_and_one_of_a_thing_is_not_called_many(tmp_path
     told = capsys.readouterr().out
     assert "1 of 1 run was missing and is done" in told and "the run was done" in told and "1 run, redrawn" in told
     assert not re.search(r"\b1 (runs|seeds|claims)\b|nan", told)
+
+
+def test_fidelity_has_percent_on_an_axis_of_percent(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import fidelity
+
+    drawn = {}
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path: drawn.setdefault(path.name, figure))
+    accuracy = pd.read_csv(ROOT / "figures" / "fidelity" / "accuracy.csv")
+    fidelity.draw_accuracy(accuracy, tmp_path / "accuracy.png")
+    (axis,) = drawn["accuracy.png"].axes
+    assert "%" in axis.get_ylabel() and axis.get_ylim()[1] > 100 and max(axis.get_yticks()) == 100
+    heights = [bar.get_height() for bar in axis.patches]
+    assert [f"{height:.1f}" for height in heights] == [text.get_text() for text in axis.texts]
+    assert sorted(heights) == pytest.approx(sorted(100 * accuracy.accuracy))
+    assert {line.get_ydata()[0] for line in axis.lines} == set(100 * accuracy.chance[:6])
