@@ -1,18 +1,28 @@
 """When a study's claims were stated: before its runs, or after how many of them."""
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from data_gen import InputError, files, store
 from synthgap.studies import Study, claim_hash
 
 
-def stated_after(study: Study, folder: Path, runs: int = 0) -> dict[str, int | None]:
-    """How many runs were there when each of the study's claims was first seen, by `claim_hash`; None where nobody knows.
+def hash_of(claim_hash: str, changed: Sequence[str]) -> str:
+    """8 hex digits of a claim about a variation of its study: the claim's own, where nothing is `changed`."""
+    if not changed:
+        return claim_hash
+    return sha256(json.dumps([claim_hash, sorted(changed)]).encode()).hexdigest()[:8]
 
-    Those in its folder count, or those of the table that is judged, `runs`, if they are more.
+
+def stated_after(study: Study, folder: Path, runs: int = 0, changed: Sequence[str] = ()) -> dict[str, int | None]:
+    """How many runs were there when each of the study's claims was first seen, by its hash; None where nobody knows.
+
+    Those in its folder count, or those of the table that is judged, `runs`, if they are more. Of a variation of the study,
+    made by the overrides `changed`, its own `runs` count alone, and the hash is `hash_of`.
     Claims that `claims.json` there does not know are appended to it, now; what it knows stays as it is. So a claim that is
     edited after its runs is a new one, and shows as one. Where you may not write, nothing is. Raises InputError if that file
     is damaged.
@@ -21,8 +31,10 @@ def stated_after(study: Study, folder: Path, runs: int = 0) -> dict[str, int | N
     writes = files.may_write(folder)
     with files.locked(folder / ".locks" / "claims") if writes else nullcontext():  # another `run` may be starting
         known = _read(path)
-        now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": max(runs, _runs_in(folder))}
-        stated = {claim_hash(claim): {"claim": claim.claim} | now for claim in study.claims}
+        count = runs if changed else max(runs, _runs_in(folder))
+        now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": count}
+        now |= {"changed": list(changed)} if changed else {}
+        stated = {hash_of(claim_hash(claim), changed): {"claim": claim.claim} | now for claim in study.claims}
         if writes and not stated.keys() <= known.keys():
             write(path, stated | known)
     return {name: record["runs_done"] for name, record in (stated | known).items()}

@@ -44,10 +44,12 @@ name studies to see only theirs; out=DIR looks into another folder than runs
   test           trend: Page's, of three or more levels; difference: sign flips, of two; equivalence: two t tests that
                  something stays, within what matters; partial, matched, kendall: that one thing explains another
   p (floor)      the smallest p that so many seeds can give: (1/levels!)^seeds, 1/256 of two levels at 8 seeds
-  p (Holm)       p corrected for all claims shown: of those under 0.05, any is wrong with a chance of at most 5 %. Where
-                 it is not under it, the verdict says so, or how many seeds it takes to be able to be
+  p (Holm)       p corrected for all claims of its study, and for all that are shown: of those under 0.05, any is wrong
+                 with a chance of at most 5 %. Where a supported claim is not under it, in brackets about how many seeds
+                 would let it stand there
   the claim      with a hash of all that decides what is tested: a claim that is edited has another, and one that was
-                 stated when runs were there already says after how many
+                 stated when runs were there already says after how many. One about a variation of the study, with
+                 other overrides than it was written with, says with which, and has another hash
 """
 
 
@@ -196,43 +198,26 @@ def _studies(asked) -> int:
 
 
 def _run(asked) -> int:
-    from synthgap import claims, pool, report, runs
+    from synthgap import pool, sweep
 
     overrides, workers = _workers(asked.overrides)
-    study = _study(asked.study, overrides)
-    if study.table:
-        return report.conclude_table(study, study.table, _only_out(study, overrides) / study.name)
-    plan = runs.plan(study, overrides)
-    runs.collect(plan)  # a damaged result is told before any work
-    runs.prepare(plan)
-    claims.stated_after(plan.study, plan.folder)  # and before any run of theirs, if they are new
-    report.forewarn(plan)
-    did = pool.sweep(plan, workers)
-    return report.conclude(plan, did)
+    return sweep.run(_study(asked.study, overrides), overrides, lambda plan: pool.sweep(plan, workers))
 
 
 def _show(asked) -> int:
-    from synthgap import report, runs, tables
+    from synthgap import sweep
 
     overrides, _ = _workers(asked.overrides)
-    study = _study(asked.study, overrides)
-    if study.table:
-        return report.conclude_table(study, study.table, _only_out(study, overrides) / study.name)
-    if all(override.startswith("out=") for override in overrides):
-        folder = _out(overrides) / study.name
-        if (folder / tables.FILE).exists():
-            try:
-                return report.conclude_table(study, folder / tables.FILE, folder)
-            except tables.DamagedError as error:
-                print(f"synthgap: {error}; its runs are read instead", file=sys.stderr)
-    return report.conclude(runs.plan(study, overrides), did=0, redraw=True)
+    return sweep.show(_study(asked.study, overrides), overrides)
 
 
 def _verdicts(asked) -> int:
     from synthgap import report
 
-    names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in asked.studies if "=" not in name]
-    report.all_verdicts(names, _out([override for override in asked.studies if "=" in override]), asked.markdown)
+    where = [name for name in asked.studies if "=" in name.partition("+")[0]]  # imbalance+images=symbolic is a folder
+    named = [name for name in asked.studies if name not in where]
+    names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in named]
+    report.all_verdicts(names, _out(where), asked.markdown)
     return 0
 
 
@@ -323,13 +308,6 @@ def _study(name: str, overrides: list[str]):
     from synthgap import studies
 
     return studies.load(name, _out([o for o in overrides if o.startswith("out=")]))
-
-
-def _only_out(study, overrides: list[str]) -> Path:
-    try:
-        return _out(overrides)
-    except InputError as error:
-        raise InputError(f"{error}, as {study.name} reads a table and trains nothing") from error
 
 
 def _out(overrides: list[str]) -> Path:

@@ -47,6 +47,7 @@ class Plan:
     folder: Path
     datasets: Path
     tasks: tuple[Task, ...]
+    overrides: tuple[str, ...] = ()
 
     def done(self, task: Task) -> bool:
         return (self.folder / task.run_id / "done.json").exists()
@@ -89,7 +90,7 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
         tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
     if most is None:
         _check_names(study, overrides, known)
-    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()))
+    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()), tuple(overrides))
 
 
 def _check_names(study: Study, overrides: Sequence[str], known: dict) -> None:
@@ -227,21 +228,10 @@ def _run_or_record(p: Plan, task: Task) -> None:
         files.sweep_up(p.folder, place.stem)  # a killed worker's; we hold the lock, so nobody writes it
     try:
         shutil.rmtree(p.folder / task.run_id, ignore_errors=True)  # without its done mark, it is a deletion's rest
-<<<<<<< HEAD
-        os.replace(partial, p.folder / task.run_id)
-    except Exception as error:
-        shutil.rmtree(partial, ignore_errors=True)  # first: on a full disk it makes room for the reason
-        record_failure(p, task, f"{type(error).__name__}: {error}", traceback.format_exc())
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-=======
         with files.whole_folder(p.folder / task.run_id) as partial:
             execute(p, task, partial)
     except Exception as error:  # the folder is gone by now, which on a full disk makes room for the reason
-        reason = f"{type(error).__name__}: {error}"
-        record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": traceback.format_exc()}
-        with files.whole(p.failure(task)) as beside:
-            beside.write_text(json.dumps(record, indent=1))
+        record_failure(p, task, f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 def verify(folder: Path, run_id: str | None = None) -> None:
@@ -265,13 +255,13 @@ def verify(folder: Path, run_id: str | None = None) -> None:
         raise files.not_yours(error) from error
     except (OSError, ValueError) as error:
         raise InputError(f"the run in {folder} is damaged ({error}); delete that folder and it is run again") from error
->>>>>>> durable
 
 
 def record_failure(p: Plan, task: Task, reason: str, trace: str = "") -> None:
     """Keep why a run failed, beside where its folder would be."""
     record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": trace}
-    _write_beside(p.failure(task), json.dumps(record, indent=1))
+    with files.whole(p.failure(task)) as beside:
+        beside.write_text(json.dumps(record, indent=1))
 
 
 def collect(p: Plan) -> pd.DataFrame:

@@ -392,6 +392,7 @@ def test_show_draws_a_table_whose_runs_are_gone(tmp_path, capsys):
     for name, expected in kept.items():
         assert (tmp_path / "translation" / name).read_bytes() == expected, name
     after = pd.read_parquet(tmp_path / "translation" / "verdicts.parquet")
+    assert (after.pop("changed") == "").all()
     pd.testing.assert_frame_equal(before, after, check_dtype=False)  # a count that nobody knows is None, and was nan
     assert cli.main(["verdicts", "translation", "--markdown", f"out={tmp_path}"]) == 0
     assert "closing the gap raises the cosine of true pairs | translation<br>Schrodi" in capsys.readouterr().out
