@@ -573,7 +573,9 @@ def _check_place(key: str, text: str) -> None:
     if QUOTED.fullmatch(text):
         raise InputError(f"{key}={text}: it is in quotes twice")
     if text.startswith("~") and expanduser(text) != text:
-        raise InputError(f"{key}={text}: ~ is not expanded here; write {key}={expanduser(text)} (or ./~ if you mean it)")
+        raise InputError(
+            f"{key}={text}: ~ is not expanded here; write {key}={expanduser(text)} (or ./~ if you mean it)"
+        )
 
 
 def _nested(text: str) -> int:
