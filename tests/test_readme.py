@@ -329,11 +329,11 @@ def trigger_sentences() -> list[str]:
     ]
 
 
-def test_where_the_gap_starts_is_said_to_matter_at_a_fixed_temperature():
+def test_where_the_gap_starts_is_said_to_matter_at_a_low_fixed_temperature():
     """What `cone-effect` finds is of a temperature that learns; README gives the command that shows the other."""
     paragraph = next(part for part in README.split("\n\n") if "`cone-effect`" in part)
     command = re.search(r"`synthgap run cone-effect ([^`]+)`", paragraph)
-    assert "if the temperature learns" in paragraph and "0.73, and at 1.43" in " ".join(paragraph.split())
+    assert "unless a low temperature is fixed" in paragraph and "0.73, and at 1.43" in " ".join(paragraph.split())
     configs = [task.config for task in runs.plan(studies.load("cone-effect"), command[1].split()).tasks]
     assert {c["encoder"]["apart"] for c in configs} == {0, 3} and len(configs) == 16
     assert {(c["temperature"]["mode"], c["temperature"]["init"]) for c in configs} == {("fixed", 0.02)}
