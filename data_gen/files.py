@@ -94,18 +94,21 @@ def sweep_up(folder: str | Path, name: str | None = None) -> None:
                 path.unlink(missing_ok=True)
 
 
-def may_write(folder: str | Path) -> bool:
-    """Whether you may write into a folder, which is made if need be: tried, as modes do not say it of every file system."""
+def forbidden(folder: str | Path) -> str | None:
+    """Why you may not write into a folder, which is made if need be, in the system's words; None if you may.
+
+    It is tried, as modes do not say it of every file system.
+    """
     beside = _beside(Path(folder) / "probe")
     try:
         beside.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         if error.errno in _FORBIDDEN:
-            return False
+            return os.strerror(error.errno)
         raise
-    beside.unlink()
-    return True
+    beside.unlink(missing_ok=True)  # it may have been swept up
+    return None
 
 
 def not_yours(error: PermissionError) -> InputError:

@@ -28,7 +28,7 @@ def stated_after(study: Study, folder: Path, runs: int = 0, changed: Sequence[st
     is damaged.
     """
     path = folder / "claims.json"
-    writes = files.may_write(folder)
+    writes = not files.forbidden(folder)
     with files.locked(folder / ".locks" / "claims") if writes else nullcontext():  # another `run` may be starting
         known = _read(path)
         count = runs if changed else max(runs, _runs_in(folder))

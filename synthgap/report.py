@@ -36,7 +36,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
         claims.stated_after(plan.study, plan.folder)  # of the study as written: they were stated no later
     table = variations.marked(runs.collect(plan), made)
     moved = None
-    if files.may_write(plan.folder):
+    if not files.forbidden(plan.folder):
         moved = variations.make_room(plan, [path.name for path in _places(plan.study, plan.folder).values()])
     folder = variations.place(plan)
     kept = folder / tables.FILE
@@ -93,13 +93,14 @@ def conclude_table(study: Study, path: Path, folder: Path) -> int:
 def _writing(study: Study, folder: Path) -> Iterator[bool]:
     """Holds the lock of what a study comes to, and sweeps up what killed commands left of it; yields whether any of it can be
     written, and tells if not."""
-    if not files.may_write(folder):
-        terminal().print(f"nothing is written: {folder} may not be written by you", soft_wrap=True, markup=False)
+    if why := files.forbidden(folder):
+        line = f"nothing is written: {folder} may not be written by you ({why})"
+        terminal().print(line, soft_wrap=True, markup=False)
         yield False
         return
     with files.locked(folder / ".locks" / "conclude"):
-        for path in (folder / tables.FILE, *_places(study, folder).values()):
-            files.sweep_up(folder, path.stem)
+        for name in ("probe", *(Path(path).stem for path in (tables.FILE, *_places(study, folder).values()))):
+            files.sweep_up(folder, name)
         yield True
 
 

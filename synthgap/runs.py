@@ -144,10 +144,8 @@ def prepare(p: Plan) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise InputError(f"out={p.folder.parent}: about {needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free")
-    if not files.may_write(p.folder):
-        raise InputError(
-            f"{p.folder} may not be written by you; ask its owner, or use a folder of your own, by out=DIR"
-        )
+    if why := files.forbidden(p.folder):
+        raise InputError(f"{p.folder} may not be written by you ({why}); use another folder, by out=DIR")
     with _at_work(p.folder):
         pass  # so there are locks here
     for task in with_starts(p):

@@ -251,7 +251,7 @@ def test_a_claim_on_a_table_is_not_written_over_the_sweep_that_made_it(undisturb
     own = tmp_path / "imbalance.yaml"
     own.write_text(CLAIM.format(source="table: imbalance").replace("[1, 2, 3, 4, 5]", "[1, 3, 5]"))
     assert cli.main(["run", str(own), f"out={undisturbed}"]) == 2
-    assert "holds a sweep, whose verdicts would be overwritten" in capsys.readouterr().err
+    assert "imbalance comes with synthgap, and both would write into one folder" in capsys.readouterr().err
     assert numbers(undisturbed).equals(before)
     own = own.rename(tmp_path / "own.yaml")
     assert cli.main(["run", str(own), f"out={tmp_path}"]) == 2

@@ -182,8 +182,8 @@ def _to_sphere(x: Tensor, name: str, place: str) -> str | None:
 
 
 def _writable(folder: Path) -> Path:
-    if not files.may_write(folder):
-        raise InputError(f"{folder} may not be written by you; use another folder, by --out DIR")
+    if why := files.forbidden(folder):
+        raise InputError(f"{folder} may not be written by you ({why}); use another folder, by --out DIR")
     return folder
 
 
