@@ -228,8 +228,7 @@ def _make(asked) -> int:
     from synthgap import config, observations, progress
 
     overrides, workers = _workers([f"world={asked.world}", *asked.overrides])
-    given = [o.removeprefix("out=") for o in overrides if o.startswith("out=")]
-    c, root = config.resolve(overrides), Path(given[-1] if given else "runs/datasets")
+    c, root = config.resolve(overrides), config.folder(overrides, "runs/datasets")
     if c["images"] == "symbolic":
         raise InputError("images=symbolic has no pixels to make; leave it out")
     if asked.to and not asked.export:
@@ -305,16 +304,18 @@ def _workers(overrides: list[str]) -> tuple[list[str], int]:
 
 def _study(name: str, overrides: list[str]):
     """The study that is asked for; if it reads another's table, from where that one's runs are kept."""
-    from synthgap import studies
+    from synthgap import config, studies
 
-    return studies.load(name, _out([o for o in overrides if o.startswith("out=")]))
+    return studies.load(name, config.folder(overrides))
 
 
 def _out(overrides: list[str]) -> Path:
+    from synthgap import config
+
     for override in overrides:
         if not override.startswith("out="):
             raise InputError(f"{override!r}: only out=DIR is understood here")
-    return Path(overrides[-1].removeprefix("out=") if overrides else "runs")
+    return config.folder(overrides)
 
 
 def _complain(line: str) -> int:

@@ -16,6 +16,7 @@ from itertools import islice
 from math import inf, isfinite
 from operator import lt
 from os.path import expanduser
+from pathlib import Path
 from pickle import dumps, loads
 from types import UnionType
 from typing import Any, get_args, get_origin
@@ -533,6 +534,12 @@ def _parsed(override: str) -> Override:
     if inf in map(abs, _numbers(found)) and "inf" not in written.lower():
         raise InputError(f"{_shown(override)}: that number is too large")
     return parsed
+
+
+def folder(overrides: Sequence[str], default: str = "runs") -> Path:
+    """The folder that the last out=DIR among the overrides names: the same one for every command."""
+    given = [override for override in overrides if override.startswith("out=")]
+    return Path(parse(given)[-1].value() if given else default)
 
 
 def values(override: Override) -> list:

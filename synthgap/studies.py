@@ -1,6 +1,7 @@
 """A study: a question, a grid of runs, claims and a figure, read from one YAML file."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -37,6 +38,7 @@ SAID = {
 }
 #: what lies beside the folders of studies, so that none may have it as a name
 TAKEN = ("datasets",)
+NAME = re.compile(r"\w[^+=]*")  # folders of variations are called NAME+option=value
 LONGEST_NAME = 100  # bytes: files in the folder have it, and more, in their names
 #: how wide, in characters, texts in a figure may be wrapped; None: not at all
 WIDTHS = (None, 44, 24, 16)
@@ -220,10 +222,10 @@ def load(name: str, out: Path = Path("runs")) -> Study:
 def _check_name(path: Path) -> None:
     """Raises InputError unless the file's name can be that of a folder beside those of other studies."""
     name = path.stem
-    if name.startswith(".") or not name.isprintable() or len(name.encode(errors="replace")) > LONGEST_NAME:
+    if not NAME.fullmatch(name) or not name.isprintable() or len(name.encode()) > LONGEST_NAME:
         raise InputError(
-            f"study {str(path)!r}: its name is that of a folder, so it must have no dot in front, at most {LONGEST_NAME} "
-            "bytes, and no characters that are not shown"
+            f"study {str(path)!r}: a folder gets its name, so that must begin with a letter, a digit or _, have no + or =, "
+            f"and at most {LONGEST_NAME} bytes"
         )
     if name.casefold() in TAKEN:
         raise InputError(f"study {path}: {name} is a folder of its own beside studies; call the file something else")
