@@ -80,3 +80,10 @@ def test_a_world_whose_sound_does_not_tell_the_object_is_measured(here):
     found = runs.collect(plan).set_index(["metric", "of"]).value
     assert torch.isfinite(torch.tensor(found["moad", "image"])) and ("moad", "audio") not in found.index
     assert ("moad_towards", "audio accent") in found.index
+
+
+def test_a_modality_that_would_show_nothing_is_refused_before_any_run(here, capsys):
+    hidden = "space.hidden=[digit,accent,voice,pitch,pace]"
+    assert cli.main(["run", "imbalance", "world=avmnist", "images=symbolic", hidden]) == 2
+    assert "leave one that audio shows (digit, accent, voice, pitch, pace)" in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
