@@ -135,8 +135,11 @@ def _distributed(world: World, config: dict, split: str) -> World:
     for name in s["hidden"]:
         if name not in space.names:
             raise unknown("factor in space.hidden", name, space.names)
-    if len(set(s["hidden"])) == len(space):
-        raise InputError("space.hidden names every factor: leave one that images show")
+    for modality in world.modalities:
+        about = world.shows.get(modality, space.names)
+        if s["hidden"] and not set(about) - {*world.hidden, *s["hidden"]}:
+            shown = "images show" if modality == "image" else f"{modality} shows"
+            raise InputError(f"space.hidden names every factor: leave one that {shown} ({', '.join(about)})")
     if s["rho"]:
         first, second = s["correlated"] or (space.names[0], space.names[-1])
         space = space.correlated(first, second, s["rho"])

@@ -229,7 +229,7 @@ def test_damage_is_told_before_a_sweep_starts_and_nothing_is_touched(tmp_path, c
     test_split = Path(capsys.readouterr().out.splitlines()[1])
     flip(test_split / "images.npy", -1)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    for command in (["run", "imbalance", *MADE, "seed=0"], ["make", "mad", *MADE]):
+    for command in (["run", "imbalance", *MADE, "seed=0", "training.batch=128"], ["make", "mad", *MADE]):
         assert cli.main(command) == 2
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and f"{test_split} is damaged" in error
@@ -329,7 +329,7 @@ def refused(path):
 def test_what_may_not_be_read_is_not_called_damaged(copied, name):
     with (
         refused(copied / name),
-        pytest.raises(InputError, match=r"cannot be read \(Permission denied: .*no damage") as told,
+        pytest.raises(InputError, match="may not be read by you; ask its owner") as told,
     ):
         store.load(copied)
     assert "delete" not in str(told.value)
