@@ -6,9 +6,8 @@ row, its lowest band, is on top. Memory stays flat, and a file is there whole or
 """
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cv2
@@ -17,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_gen import files
 from data_gen.errors import InputError
 from data_gen.store import Dataset
 
@@ -34,25 +34,20 @@ def folder(
     """
     _check(dataset, captions, to)
     names = [f"{i:07d}.png" for i in range(len(captions))]
-    files = {"file_name": names}
-    files |= {f"{modality}_file_name": [f"{modality}/{name}" for name in names] for modality in dataset.others}
-    partial = Path(f"{to}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    for inside in ("", *dataset.others):
-        (partial / inside).mkdir(parents=True)
-    try:
+    columns = {"file_name": names}
+    columns |= {f"{modality}_file_name": [f"{modality}/{name}" for name in names] for modality in dataset.others}
+    with _alone(to), files.whole_folder(to) as beside:
+        for modality in dataset.others:
+            (beside / modality).mkdir()
         for rows, observed in _blocks(dataset):
-            for column, pictures in zip(files.values(), observed.values(), strict=True):
+            for column, pictures in zip(columns.values(), observed.values(), strict=True):
                 for name, picture in zip(column[rows], pictures, strict=True):
-                    (partial / name).write_bytes(_png(picture))
+                    (beside / name).write_bytes(_png(picture))
             report(rows.stop)
         table = dataset.table.reset_index(drop=True)
-        pd.concat([pd.DataFrame({**files, "caption": captions}), table], axis=1).to_csv(
-            partial / "metadata.csv", index=False
+        pd.concat([pd.DataFrame({**columns, "caption": captions}), table], axis=1).to_csv(
+            beside / "metadata.csv", index=False
         )
-        os.replace(partial, to)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return to
 
 
@@ -66,11 +61,9 @@ def parquet(
     that is no picture.
     """
     _check(dataset, captions, to)
-    partial = Path(f"{to}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
     png = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    writer = None
-    try:
+    with _alone(to), files.whole(to) as beside, ExitStack() as stack:
+        writer = None
         for rows, observed in _blocks(dataset):
             rest = dataset.table[rows].assign(caption=captions[rows])
             # names, not codes: readers of a hub's file should not need our dictionary
@@ -84,16 +77,19 @@ def parquet(
             if writer is None:
                 hub = {"info": {"features": {modality: {"_type": "Image"} for modality in observed}}}
                 schema = table.schema.with_metadata({b"huggingface": json.dumps(hub).encode()})
-                writer = pq.ParquetWriter(partial, schema)
+                writer = stack.enter_context(pq.ParquetWriter(beside, schema))
             writer.write_table(table.replace_schema_metadata(writer.schema.metadata))
             report(rows.stop)
-        writer.close()
-        os.replace(partial, to)
-    finally:
-        if writer is not None:
-            writer.close()
-        partial.unlink(missing_ok=True)
     return to
+
+
+@contextmanager
+def _alone(to: Path) -> Iterator[None]:
+    """Nobody else exports to the place meanwhile, and what killed commands left beside it is gone."""
+    with files.locked(to.with_name(f".{to.name}.lock")):
+        free(to)
+        files.sweep_up(to.parent, to.stem if to.suffix == ".parquet" else to.name)
+        yield
 
 
 FORMATS = {"folder": folder, "parquet": parquet}

@@ -1,6 +1,5 @@
 """Contact sheets: some samples with their captions and factors, and in bits what modalities tell of each other."""
 
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from data_gen import captions, speech
+from data_gen import captions, files, speech
 from data_gen.captions import Policy
 from data_gen.information import information
 from data_gen.worlds import World
@@ -50,7 +49,8 @@ def draw(
         shown = _wrapped(shown, ", ", letters)
         ax.text(0.5, -0.04, shown, transform=ax.transAxes, ha="center", va="top", fontsize=6, color="0.4")
     figure.tight_layout(rect=(0, 0.01, 1, 1 - 0.5 / (1.0 + 2.5 * rows)), h_pad=1.8)
-    figure.savefig(path)
+    with files.whole(path) as beside:
+        figure.savefig(beside)
     return path
 
 
@@ -78,17 +78,11 @@ def save_sounds(world: World, waves: np.ndarray, codes: np.ndarray, folder: Path
     A folder that is there already is replaced.
     """
     heard = np.flatnonzero(world.shown_by("audio"))
-    partial = Path(f"{folder}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with files.whole_folder(folder) as beside:
         for i, (wave, row) in enumerate(zip(waves, codes, strict=True)):
             words = [re.sub(r"\W+", "_", world.space.factors[f].values[row[f]]) for f in heard]
-            speech.save(wave, partial / f"{'-'.join([f'{i:02d}', *words])}.wav")
+            speech.save(wave, beside / f"{'-'.join([f'{i:02d}', *words])}.wav")
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 

@@ -8,13 +8,14 @@ here or by several processes, and written as it is drawn: the memory used does n
 
 import json
 import os
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from hashlib import file_digest, sha256
+from functools import cache
+from hashlib import sha256
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,10 +25,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
+from data_gen import files
 from data_gen.errors import InputError
+from data_gen.files import checksum
 from data_gen.processes import end_with, left_to_the_parent
 from data_gen.seeds import generator
 from data_gen.worlds import World
@@ -36,6 +38,10 @@ VERSION = 2  # of the pixels: raise it when the same recipe gives other bytes
 FILES = ("images.npy", "factors.parquet")
 BLOCK = 500  # images drawn from one stream: the bytes do not depend on who draws which block, nor on how many are asked
 ROWS = 64 * BLOCK  # of the factor table written at once
+
+
+class DrawingFailedError(RuntimeError):
+    """A dataset could not be drawn through no fault of what was asked: a process of it died, or memory was short."""
 
 
 @dataclass(frozen=True)
@@ -85,31 +91,38 @@ def make(
 
     workers: processes that draw, one core each; 0: this one does. They need `again`, a picklable function that gives the
     same world in each of them (a renderer need not be picklable). The bytes are the same for any number of workers.
-    Raises filelock.Timeout if another process is generating it and `wait` is false.
+    Raises filelock.Timeout if another process is generating it and `wait` is false, and DrawingFailedError if a process
+    dies or memory is short. Nothing half-made is left.
     """
     wanted = recipe(world, images, split, seed)
     folder = place(root, wanted)
-    if not folder.exists():
-        trial(world)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock", timeout=-1 if wait else 0):
+    if folder.exists():
+        return folder  # whole, and perhaps on a disk that may only be read
+    trial(world)
+    with files.locked(f"{folder}.lock", wait):
         if not folder.exists():
-            partial = Path(f"{folder}.partial")
-            # left by a killed process: we hold the lock, so nobody writes it
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            try:
-                codes = world.space.sample(-(-images // BLOCK) * BLOCK, generator(seed, "factors", split))
-                tasks = ((codes[i : i + BLOCK], split, seed, i // BLOCK) for i in range(0, images, BLOCK))
-                drawn = _in_processes(again, tasks, workers) if workers else _here(world, tasks)
-                _write(partial, world, codes[:images], drawn, report)
-                written = sorted(path.name for path in partial.iterdir())
-                sums = {name: checksum(partial / name) for name in dict.fromkeys((*FILES, *written))}
-                (partial / "manifest.json").write_text(json.dumps({"recipe": wanted, "checksums": sums}, indent=1))
-                os.replace(partial, folder)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+            files.sweep_up(folder.parent, folder.name)
+            codes = world.space.sample(-(-images // BLOCK) * BLOCK, generator(seed, "factors", split))
+            tasks = ((codes[i : i + BLOCK], split, seed, i // BLOCK) for i in range(0, images, BLOCK))
+            drawn = _in_processes(again, tasks, workers) if workers else _here(world, tasks)
+            with files.whole_folder(folder) as beside, closing(drawn):
+                try:
+                    _write(beside, world, codes[:images], drawn, report)
+                except MemoryError as error:
+                    raise DrawingFailedError(f"{folder} is not made: memory is short{_fewer(workers)}") from error
+                except BrokenProcessPool as error:
+                    raise DrawingFailedError(
+                        f"{folder} is not made: a process that drew for it died, as it does where memory is short or it is "
+                        f"killed{_fewer(workers)}"
+                    ) from error
+                written = sorted(path.name for path in beside.iterdir())
+                sums = {name: checksum(beside / name) for name in dict.fromkeys((*FILES, *written))}
+                (beside / "manifest.json").write_text(json.dumps({"recipe": wanted, "checksums": sums}, indent=1))
     return folder
+
+
+def _fewer(workers: int) -> str:
+    return "; fewer workers need less, e.g. workers=1" if workers > 1 else ""
 
 
 Drawn = Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]  # blocks, in their order
@@ -123,7 +136,7 @@ def _block(world: World, codes: np.ndarray, split: str, seed: int, block: int):
     return draw(world, codes, generator(seed, "render", split, block))
 
 
-_world: World  # of a process that draws for another
+_world: Callable[[], World]  # of a process that draws for another
 
 
 def _begin(again: Callable[[], World], parent: int) -> None:
@@ -131,11 +144,11 @@ def _begin(again: Callable[[], World], parent: int) -> None:
     end_with(parent)
     cv2.setNumThreads(1)
     threadpool_limits(1)
-    _world = again()
+    _world = cache(again)  # called with the first block: what it raises is then that block's, and reaches the parent
 
 
 def _block_for_parent(task: tuple):
-    return _block(_world, *task)
+    return _block(_world(), *task)
 
 
 def _in_processes(again: Callable[[], World], tasks: Iterator[tuple], workers: int) -> Drawn:
@@ -154,7 +167,7 @@ def _write(folder: Path, world: World, codes: np.ndarray, drawn: Drawn, report: 
     """Blocks as they come. The last is drawn whole and cut, so that a small dataset is the beginning of a larger one."""
     n, done, shapes, rows, writer = len(codes), 0, {}, [], None
     with ExitStack() as stack:
-        files = {}  # not memory maps: on a full disk, one is a bus error
+        opened = {}  # not memory maps: on a full disk, one is a bus error
         for observed, style in drawn:
             given = {modality: list(values.shape[1:]) for modality, values in observed.items()}
             if shapes and given != shapes:
@@ -162,10 +175,10 @@ def _write(folder: Path, world: World, codes: np.ndarray, drawn: Drawn, report: 
             take = min(len(observed["image"]), n - done)
             for modality, values in observed.items():
                 if not shapes:
-                    files[modality] = stack.enter_context((folder / _file(modality)).open("wb"))
+                    opened[modality] = stack.enter_context((folder / _file(modality)).open("wb"))
                     header = {"descr": "|u1", "fortran_order": False, "shape": (n, *values.shape[1:])}
-                    np.lib.format.write_array_header_1_0(files[modality], header)
-                files[modality].write(values[:take].tobytes())
+                    np.lib.format.write_array_header_1_0(opened[modality], header)
+                opened[modality].write(values[:take].tobytes())
             shapes = given
             rows.append(world.space.table(codes[done : done + take]).assign(**{k: v[:take] for k, v in style.items()}))
             done += take
@@ -229,7 +242,7 @@ def trial(world: World) -> int:
 
 
 def load(folder: str | Path, mapped: bool = False) -> Dataset:
-    """A dataset whose checksums agree with its manifest. Raises InputError if it is damaged.
+    """A dataset whose checksums agree with its manifest. Raises InputError if it is damaged, or not ours to read.
 
     mapped: leave the images on disk and read them as they are asked for.
     """
@@ -246,13 +259,9 @@ def load(folder: str | Path, mapped: bool = False) -> Dataset:
         }
         table = pd.read_parquet(folder / "factors.parquet")
         return Dataset(folder, arrays.pop("images"), table, manifest, arrays)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except PermissionError as error:
+        raise files.not_yours(error) from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError) as error:
         raise InputError(
             f"the dataset in {folder} is damaged ({error}); delete that folder and it is made again"
         ) from error
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -222,28 +222,32 @@ def _verdicts(asked) -> int:
 
 
 def _make(asked) -> int:
+    """1 if drawing failed through no fault of what was asked: a process of it died, or memory was short."""
     from functools import partial
 
     from data_gen import captions, export, store
     from synthgap import config, observations, progress
 
     overrides, workers = _workers([f"world={asked.world}", *asked.overrides])
-    c, root = config.resolve(overrides), config.folder(overrides, "runs/datasets")
+    # the batch of 2 fits any size: nothing trains here
+    c, root = config.resolve(overrides, {"training.batch": 2}), config.folder(overrides, "runs/datasets")
     if c["images"] == "symbolic":
         raise InputError("images=symbolic has no pixels to make; leave it out")
     if asked.to and not asked.export:
         raise InputError("--to says where exports go; add --export folder or --export parquet")
     worlds = {split: observations.world_of(c, split) for split in observations.splits_of(c)}
     if asked.sheet or asked.export:
+        _fit_captions(c, worlds["train"].space, overrides)
         observations.policy_of(c, worlds["train"].space)
-    if asked.sheet:
-        for path in _sheet(c, worlds["train"], root):
-            print(path)
-        return 0
     exports = {}
     if asked.export:
         folder, ending = Path(asked.to or f"{root}-{asked.export}"), ".parquet" if asked.export == "parquet" else ""
         exports = {split: export.free(folder / f"{split}{ending}") for split in worlds}
+    if asked.sheet:
+        for path in _sheet(c, worlds["train"], root):
+            print(path)
+        if not asked.export:
+            return 0
     unit = "images" if worlds["train"].modalities == ("image",) else "samples"
     for split, world in worlds.items():
         wanted = (world, *observations.dataset_of(c, split)[1:])
@@ -252,8 +256,12 @@ def _make(asked) -> int:
             store.load(place, mapped=True)
         else:
             again = partial(observations.world_of, c, split)
-            with progress.bar(f"{split} {unit}", wanted[1], unit=unit) as advance_to:
-                store.make(root, *wanted, report=advance_to, workers=workers, again=again)
+            try:
+                with progress.bar(f"{split} {unit}", wanted[1], unit=unit) as advance_to:
+                    store.make(root, *wanted, report=advance_to, workers=workers, again=again)
+            except store.DrawingFailedError as error:
+                print(f"synthgap: {error}", file=sys.stderr)
+                return 1
         print(place)
         if split in exports:
             dataset = store.load(place, mapped=True)
@@ -262,6 +270,15 @@ def _make(asked) -> int:
             with progress.bar(f"{split} export", len(codes), unit=unit) as advance_to:
                 print(export.FORMATS[asked.export](dataset, texts, exports[split], report=advance_to))
     return 0
+
+
+def _fit_captions(c: dict, space, overrides: list[str]) -> None:
+    """Where nobody says how many attributes captions name, at most as many as the world has."""
+    from synthgap import config
+
+    asked = any(override.key_or_group == "captions.attributes" for override in config.parse(overrides))
+    if c["captions"]["policy"] == "attributes" and not asked:
+        c["captions"]["attributes"] = min(c["captions"]["attributes"], len(space) - 1)
 
 
 def _measure(asked) -> int:
@@ -276,7 +293,7 @@ def _sheet(c: dict, world, root: Path) -> list[Path]:
     their sounds, where the world gives them."""
     from functools import partial
 
-    from data_gen import sheet, store
+    from data_gen import files, sheet, store
     from data_gen.seeds import generator
     from synthgap import observations
 
@@ -285,12 +302,15 @@ def _sheet(c: dict, world, root: Path) -> list[Path]:
     chance = partial(generator, seed, "render", "train", 0)
     observed = {modality: values[:n] for modality, values in store.draw(world, codes, chance())[0].items()}
     tokens = observations.captions_of(c, codes, "train")[:n]
-    root.mkdir(parents=True, exist_ok=True)
-    path = root / f"sheet-{store.digest({'config': c})}.png"
-    paths = [sheet.draw(world, observations.policy_of(c, world.space), observed, codes[:n], tokens, path)]
-    if world.listen:
-        waves = store.listen(world, codes, chance())[:n]
-        paths.append(sheet.save_sounds(world, waves, codes[:n], path.with_suffix(".wavs")))
+    name = f"sheet-{store.digest({'config': c})}"
+    path, policy = root / f"{name}.png", observations.policy_of(c, world.space)
+    with files.locked(root / f"{name}.lock"):
+        for left in (name, f"{name}.wavs"):
+            files.sweep_up(root, left)
+        paths = [sheet.draw(world, policy, observed, codes[:n], tokens, path)]
+        if world.listen:
+            waves = store.listen(world, codes, chance())[:n]
+            paths.append(sheet.save_sounds(world, waves, codes[:n], path.with_suffix(".wavs")))
     return paths
 
 

@@ -168,6 +168,14 @@ def test_the_command_makes_all_splits_and_a_sheet_to_look_at_and_to_listen_to(tm
 
 
 @needed
+def test_a_sheet_of_recordings_names_as_many_attributes_as_there_are(fsdd, tmp_path, capsys):
+    asked = ("make", "avmnist", "--sheet", "speech=recordings", f"speech.root={fsdd}", "image.components=null")
+    assert cli.main([*asked, f"out={tmp_path}"]) == 0
+    png, sounds = (Path(line) for line in capsys.readouterr().out.splitlines())
+    assert png.is_file() and len(list(sounds.iterdir())) == 30
+
+
+@needed
 def test_recordings_are_of_the_digit_and_speakers_are_held_out(fsdd):
     from data_gen.speech import recordings
 

@@ -76,7 +76,22 @@ def test_nothing_is_written_over_and_nothing_half_written_is_left(name, dataset,
 
     with pytest.raises(KeyboardInterrupt):
         export.FORMATS[name](dataset, told, tmp_path / "new", report=interrupt)
-    assert [path.name for path in tmp_path.iterdir()] == ["there"] and there.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["there", ".new.lock"] and there.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", export.FORMATS)
+def test_what_killed_exports_left_is_cleared_away_and_links_are_not_followed(name, dataset, told, tmp_path):
+    to = tmp_path / ("train.parquet" if name == "parquet" else "train")
+    left = tmp_path / (".train.0123abcd.partial" + to.suffix)
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "0000000.png").write_text("mine")
+    (tmp_path / f"{to.name}.partial").symlink_to(tmp_path / "precious", target_is_directory=True)
+    left.write_text("half")
+    export.FORMATS[name](dataset, told, to)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["precious", f"{to.name}.partial", to.name, f".{to.name}.lock"]
+    )
+    assert (tmp_path / "precious" / "0000000.png").read_text() == "mine"
 
 
 def three(codes, generator):
@@ -116,7 +131,7 @@ def test_what_is_no_picture_is_told(name, dataset, told, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-SMALL = ("mad.images=600", "mad.test_images=200", "training.batch=128")
+SMALL = ("mad.images=400", "mad.test_images=200")
 
 
 @pytest.mark.parametrize("name", export.FORMATS)
@@ -130,7 +145,7 @@ def test_the_command_exports_captions_as_a_run_would_read_them(name, synthgap, t
             rows = list(csv.DictReader(file))
     else:
         rows = pq.read_table(tmp_path / lines[1]).to_pylist()
-    assert len(rows) == 600
+    assert len(rows) == 400
     for row in rows[:50]:
         words = row["caption"].split("-")
         assert len(words) == 2 and row["digit"] in words
@@ -143,8 +158,16 @@ def test_a_sheet_shows_the_first_samples_without_making_a_dataset(synthgap, tmp_
     done = synthgap("make", "mad", "captions.attributes=2", "--sheet", "out=made", "space.hidden=[colour]")
     assert done.returncode == 0, done.stderr
     sheet = tmp_path / done.stdout.strip()
-    assert [path.name for path in (tmp_path / "made").iterdir()] == [sheet.name]
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [f"{sheet.stem}.lock", sheet.name]
     assert cv2.imread(str(sheet)).std() > 20
+
+
+def test_a_sheet_and_an_export_are_both_made_where_both_are_asked_for(synthgap, tmp_path):
+    done = synthgap("make", "mad", *SMALL, "--sheet", "--export", "parquet", "out=made", "workers=1")
+    assert done.returncode == 0, done.stderr
+    sheet, *rest = (tmp_path / line for line in done.stdout.splitlines())
+    assert sheet.suffix == ".png" and sheet.exists()
+    assert [path.suffix for path in rest] == ["", ".parquet"] * 2 and all(path.exists() for path in rest)
 
 
 @pytest.mark.parametrize(("options", "said"), [(["--shet"], "--shet"), (["--to", "here"], "add --export folder")])

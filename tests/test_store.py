@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic, sleep
@@ -24,7 +24,7 @@ from data_gen.seeds import generator
 from synthgap import cli
 
 SPACE = FactorSpace([Factor("shade", ["dark", "light"]), Factor("side", ["left", "right"])])
-MADE = ("mad.images=600", "mad.test_images=200")
+MADE = ("mad.images=400", "mad.test_images=200")  # fewer than a usual batch, which nothing here trains
 
 
 def render(codes, generator):
@@ -65,11 +65,11 @@ def small_disk(tmp_path):
 
 
 def test_make_writes_both_splits_and_a_second_call_reuses_them(synthgap, tmp_path, capsys):
-    first = synthgap("make", "mad", *MADE, "training.batch=128", "out=made")
+    first = synthgap("make", "mad", *MADE, "out=made")
     assert first.returncode == 0, first.stderr
     folders = [tmp_path / line for line in first.stdout.splitlines()]
     assert [folder.name.rsplit("-", 1)[0] for folder in folders] == ["mad-train", "mad-test"]
-    for folder, n in zip(folders, (600, 200), strict=True):
+    for folder, n in zip(folders, (400, 200), strict=True):
         assert {p.name for p in folder.iterdir()} == {"images.npy", "factors.parquet", "manifest.json"}
         data = store.load(folder)
         assert data.images.shape == (n, 28, 28, 3) and data.images.dtype == np.uint8 and len(data.table) == n
@@ -78,7 +78,7 @@ def test_make_writes_both_splits_and_a_second_call_reuses_them(synthgap, tmp_pat
     written = {path: path.stat().st_mtime_ns for folder in folders for path in folder.iterdir()}
 
     # options that do not touch the data do not matter: it is the same dataset
-    assert cli.main(["make", "mad", *MADE, "training.batch=256", "loss=clip", f"out={tmp_path / 'made'}"]) == 0
+    assert cli.main(["make", "mad", *MADE, "training.batch=512", "loss=clip", f"out={tmp_path / 'made'}"]) == 0
     assert [Path(line) for line in capsys.readouterr().out.splitlines()] == folders
     assert {path: path.stat().st_mtime_ns for path in written} == written
 
@@ -203,6 +203,7 @@ DAMAGE = {
     "a manifest without checksums": lambda d: (d / "manifest.json").write_text('{"recipe": {}}'),
     "a manifest that checks nothing": lambda d: (d / "manifest.json").write_text('{"checksums": {}}'),
     "a manifest with a list of checksums": lambda d: (d / "manifest.json").write_text('{"checksums": []}'),
+    "a manifest of brackets": lambda d: (d / "manifest.json").write_text("[" * 10**5),
     "a file in its place": lambda d: (shutil.rmtree(d), d.write_text("")),
 }
 
@@ -228,7 +229,7 @@ def test_damage_is_told_before_a_sweep_starts_and_nothing_is_touched(tmp_path, c
     test_split = Path(capsys.readouterr().out.splitlines()[1])
     flip(test_split / "images.npy", -1)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    for command in (["run", "imbalance", *MADE, "seed=0"], ["make", "mad", *MADE]):
+    for command in (["run", "imbalance", *MADE, "seed=0", "training.batch=128"], ["make", "mad", *MADE]):
         assert cli.main(command) == 2
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and f"{test_split} is damaged" in error
@@ -237,24 +238,102 @@ def test_damage_is_told_before_a_sweep_starts_and_nothing_is_touched(tmp_path, c
 
 def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     place = store.place(tmp_path, store.recipe(TOY, 600, "train", 0))
-    partial = Path(f"{place}.partial")
-    partial.mkdir()
-    (partial / "images.npy").write_text("half an im")
+    left, others = (tmp_path / f".{name}.0123abcd.partial" for name in (place.name, "toy-train-another"))
+    for partial in (left, others):
+        partial.mkdir()
+        (partial / "images.npy").write_text("half an im")
     Path(f"{place}.lock").touch()  # a killed process' lock file is no lock
     store.load(store.make(tmp_path, TOY, 600, "train", 0))
-    assert not partial.exists()
+    assert not left.exists() and others.exists()  # whose lock is not held
 
 
-def test_a_render_that_fails_half_way_leaves_nothing(tmp_path):
+def test_what_lies_where_another_would_write_beside_is_nobody_elses(tmp_path):
+    """Once, datasets were drawn in a folder of a fixed name: a link there was followed, and what it led to was lost."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "images.npy").write_text("mine")
+    root = tmp_path / "made"
+    root.mkdir()
+    place = store.place(root, store.recipe(TOY, 600, "train", 0))
+    Path(f"{place}.partial").symlink_to(precious, target_is_directory=True)
+    store.load(store.make(root, TOY, 600, "train", 0))
+    assert (precious / "images.npy").read_text() == "mine"
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, InputError])
+def test_a_render_that_fails_half_way_leaves_nothing(tmp_path, error):
     def fails(codes, generator):
         if len(codes) == store.BLOCK and fails.blocks.pop():
-            raise MemoryError
+            raise error
         return render(codes, generator)
 
     fails.blocks = [True, False]  # from the end: the first block is drawn, the second is not
-    with pytest.raises(MemoryError):
+    with pytest.raises(store.DrawingFailedError if error is MemoryError else error):
         store.make(tmp_path, World(SPACE, fails), 1000, "train", 0)
     assert {path.suffix for path in tmp_path.iterdir()} == {".lock"}
+
+
+DIES = """
+import os, signal
+import numpy as np
+from data_gen import Factor, FactorSpace, World
+
+def render(codes, generator):
+    if len(codes) > 2 and generator.random() < 0.3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return np.zeros((len(codes), 4, 4, 3), np.uint8)
+
+world = World(FactorSpace([Factor("shade", ["dark", "light"])]), render)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_drawing_process_that_dies_is_one_line_and_leaves_nothing(synthgap, tmp_path, workers):
+    (tmp_path / "dies.py").write_text(DIES)
+    failed = synthgap("make", "dies.py", "mad.images=12000", f"workers={workers}", "out=made")
+    assert failed.returncode == 1 and failed.stdout == ""
+    lines = [line for line in failed.stderr.splitlines() if "images/s" not in line]
+    assert len(lines) == 1 and "is not made: a process that drew for it died" in lines[0], failed.stderr
+    assert lines[0].endswith("fewer workers need less, e.g. workers=1") == (workers > 1)
+    assert {path.suffix for path in (tmp_path / "made").iterdir()} == {".lock"}
+
+
+def gone() -> World:
+    raise InputError("the world is gone")
+
+
+def test_what_a_world_says_in_a_drawing_process_is_heard(tmp_path, capfd):
+    with pytest.raises(InputError, match="the world is gone"):
+        store.make(tmp_path, TOY, 1000, "train", 0, workers=1, again=gone)
+    assert capfd.readouterr().err == ""
+
+
+@contextmanager
+def refused(path):
+    """`path` is not ours to read, even if we are root."""
+    path.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        path.chmod(0o644)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize("name", ["manifest.json", "images.npy", "factors.parquet"])
+def test_what_may_not_be_read_is_not_called_damaged(copied, name):
+    with (
+        refused(copied / name),
+        pytest.raises(InputError, match="may not be read by you; ask its owner") as told,
+    ):
+        store.load(copied)
+    assert "delete" not in str(told.value)
+    store.load(copied)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(synthgap, small_disk):

@@ -134,3 +134,14 @@ def test_a_world_that_is_no_file_is_told(tmp_path):
     for path in (tmp_path / "none.py", tmp_path):
         with pytest.raises(InputError, match="no such file"):
             worlds.load(path)
+
+
+def test_captions_of_an_own_world_name_as_many_attributes_as_it_has(world, tmp_path, capsys):
+    """Five, as is usual, would be more than there are."""
+    asked = ["make", world(name="shapes.py"), "mad.images=20", "mad.test_images=200", "out=made", "workers=1"]
+    assert cli.main([*asked, "--sheet"]) == 0
+    assert cli.main([*asked, "--export", "folder", "--to", "to"]) == 0
+    told = pd.read_csv(tmp_path / "to" / "train" / "metadata.csv").caption
+    assert len(told) == 20 and {caption.count("-") for caption in told} == {2}
+    assert cli.main([*asked, "--sheet", "captions.attributes=5"]) == 2
+    assert "attributes" in capsys.readouterr().err
