@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+class DrawingFailedError(RuntimeError):
+    """A dataset could not be drawn through no fault of what was asked: a process of it died, or memory was short."""
+
+
 class InputError(ValueError):
     """A mistake in what the user gave (an option, a file, a claim), told in one line."""
 

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 from data_gen import files
-from data_gen.errors import InputError
+from data_gen.errors import DrawingFailedError, InputError
 from data_gen.files import checksum
 from data_gen.processes import end_with, left_to_the_parent
 from data_gen.seeds import generator
@@ -38,10 +38,6 @@ VERSION = 2  # of the pixels: raise it when the same recipe gives other bytes
 FILES = ("images.npy", "factors.parquet")
 BLOCK = 500  # images drawn from one stream: the bytes do not depend on who draws which block, nor on how many are asked
 ROWS = 64 * BLOCK  # of the factor table written at once
-
-
-class DrawingFailedError(RuntimeError):
-    """A dataset could not be drawn through no fault of what was asked: a process of it died, or memory was short."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from data_gen import InputError
+from data_gen.errors import DrawingFailedError
 from synthgap import interrupts
 from synthgap.measure import legend
 
@@ -88,8 +88,8 @@ def guarded(do: Callable[[], int], kept: str = interrupts.KEPT) -> int:
             return interrupts.exit_code(number)
         if isinstance(error, InputError):
             return _complain(str(error))
-        if isinstance(error, BrokenExecutor):
-            _complain("a worker process was killed, as systems do that are out of memory; workers=1 needs the least")
+        if isinstance(error, DrawingFailedError):
+            _complain(str(error))
             return 1
         if isinstance(error, OSError) and error.errno is not None:
             where = f": {error.filename}" if error.filename else ""
@@ -222,7 +222,6 @@ def _verdicts(asked) -> int:
 
 
 def _make(asked) -> int:
-    """1 if drawing failed through no fault of what was asked: a process of it died, or memory was short."""
     from functools import partial
 
     from data_gen import captions, export, store
@@ -256,12 +255,8 @@ def _make(asked) -> int:
             store.load(place, mapped=True)
         else:
             again = partial(observations.world_of, c, split)
-            try:
-                with progress.bar(f"{split} {unit}", wanted[1], unit=unit) as advance_to:
-                    store.make(root, *wanted, report=advance_to, workers=workers, again=again)
-            except store.DrawingFailedError as error:
-                print(f"synthgap: {error}", file=sys.stderr)
-                return 1
+            with progress.bar(f"{split} {unit}", wanted[1], unit=unit) as advance_to:
+                store.make(root, *wanted, report=advance_to, workers=workers, again=again)
         print(place)
         if split in exports:
             dataset = store.load(place, mapped=True)

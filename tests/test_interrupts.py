@@ -111,15 +111,6 @@ def test_a_worker_that_was_killed_is_told_in_the_summary(images, tmp_path):
     assert "2 of 2 runs are missing" in out and "its worker was killed by SIGKILL" in out and "workers=N" in out
 
 
-def test_a_worker_of_make_that_was_killed_is_one_line(tmp_path):
-    (tmp_path / "world.py").write_text(WORLD + "    os.kill(os.getpid(), signal.SIGKILL)\n")
-    process = start(tmp_path, "make", "world.py", "mad.images=600", "workers=2", "out=made")
-    out, error = process.communicate(timeout=300)
-    assert (process.returncode, out) == (1, "")
-    assert error.startswith("synthgap: error: ") and error.count("\n") == 1
-    assert not [path for path in (tmp_path / "made").iterdir() if path.suffix != ".lock"]
-
-
 @pytest.mark.parametrize("number", CODES)
 def test_a_signal_while_modules_load_is_one_line(number, tmp_path):
     (tmp_path / "numpy.py").write_text(f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(300)\n")
