@@ -22,6 +22,7 @@ from data_gen.errors import InputError
 _LEFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.partial(\.[^.]+)?")  # what `_beside` names
 #: what a file system says that has no locks, or whose locks do not work
 _NO_LOCKS = {getattr(errno, name) for name in ("ENOLCK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS") if hasattr(errno, name)}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}  # what is said of a place that others own, or nobody may write
 
 
 @contextmanager
@@ -57,14 +58,17 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
     """Holds the lock file at `path`, which other commands and machines respect; its folder is made if need be.
 
-    Raises filelock.Timeout if another holds it and `wait` is false, and InputError on a file system without locks.
+    Whoever may write its folder may lock it. Raises filelock.Timeout if another holds it and `wait` is false, and InputError
+    on a file system without locks, or where you may not write.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, mode=path.parent.stat().st_mode & 0o666 | 0o600)
         lock.acquire(timeout=-1 if wait else 0)
     except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno in _FORBIDDEN:
+            raise InputError(f"{path} may not be written by you, so you cannot lock it; ask its owner") from error
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
         raise InputError(
@@ -88,6 +92,28 @@ def sweep_up(folder: str | Path, name: str | None = None) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def forbidden(folder: str | Path) -> str | None:
+    """Why you may not write into a folder, which is made if need be, in the system's words; None if you may.
+
+    It is tried, as modes do not say it of every file system.
+    """
+    beside = _beside(Path(folder) / "probe")
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        if error.errno in _FORBIDDEN:
+            return os.strerror(error.errno)
+        raise
+    beside.unlink(missing_ok=True)  # it may have been swept up
+    return None
+
+
+def not_yours(error: PermissionError) -> InputError:
+    """What to say of a file that is there, and that you may not read: it is no damage."""
+    return InputError(f"{error.filename} may not be read by you; ask its owner")
 
 
 def checksum(path: str | Path) -> str:

@@ -7,18 +7,18 @@ import numpy as np
 from data_gen.digits import idx, strokes
 from data_gen.errors import InputError, unknown
 from data_gen.factors import MAD, Factor, FactorSpace
-from data_gen.morphology import PUBLISHED, STRONG, perturb
+from data_gen.morphology import OFFSET, PUBLISHED, STRONG, perturb
 from data_gen.worlds import Render, World
 
 DIGITS = ("strokes", "idx")
 VARIANTS = ("corrected", "published")
 STRENGTHS = {"published": PUBLISHED, "strong": STRONG}
+FAULTS = 2  # version of what is drawn as published: raise it when other pixels come of the same options
 
 #: One row a colour, in MAD's order. A colour scales a fixed hue, so that it never changes with the stroke's brightness.
 HUES = np.array(
     [(1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0)], dtype=np.uint8
 )  # gray, red, green, blue, cyan, magenta, yellow
-OFFSET = 0.75  # px of 28: how far beside its point of the stroke the published code cuts
 
 #: Styles of handwriting that can be factors: each value an equal part of the style's own distribution, in rising order.
 STYLE = {
@@ -52,8 +52,8 @@ def world(
     """MAD on generated strokes, or on the IDX files in `root` (their train or t10k part, by `split`).
 
     variant: `published` keeps the faults of the published code: yellow, cyan and magenta leave the third channel as bright
-        as the ink, so that bright strokes turn white; cuts lie beside the stroke; and colours (as captions) are drawn
-        anew at every access.
+        as the ink, so that bright strokes turn white; cuts lie beside the stroke; grey levels are truncated, twice if a digit
+        is small; and colours (as captions) are drawn anew at every access.
     strength: `published`, or `strong`: operations that can be seen (data_gen.morphology.STRONG).
     style: strokes only: styles of handwriting that are factors, so that captions may name them (`STYLE`).
     given: strokes only: latents of the handwriting set to a number (data_gen.digits.strokes.LATENTS).
@@ -83,6 +83,8 @@ def world(
     else:
         raise unknown("digit source", digits, DIGITS)
     published = variant == "published"
+    if published:
+        identity |= {"faults": FAULTS}
     return World(
         space(style),
         _renderer(draw, published, STRENGTHS[strength]),
@@ -92,13 +94,13 @@ def world(
 
 
 def _renderer(draw, published: bool, strength: Mapping[str, float]) -> Render:
-    offset = OFFSET if published else 0.0
+    faults = {"offset": OFFSET, "truncated": True} if published else {}
     paint = _paint_as_published if published else _paint
 
     def render(codes: np.ndarray, generator: np.random.Generator):
         _, thickness, swelling, fracture, size, colour = codes[:, :6].T
         gray, style = draw(codes, generator)
-        gray = perturb(gray, thickness, swelling, fracture, size, generator, **strength, offset=offset)
+        gray = perturb(gray, thickness, swelling, fracture, size, generator, **strength, **faults)
         return paint(gray, colour), style
 
     return render

@@ -33,6 +33,10 @@ PUBLISHED = dict(amount=0.7, thinning=0.7, strength=3.0, radius=7.0, fractures=3
 #: to 93 %, as it is relative to the writer's own, which varies by a quarter; and the digit suffers (figures/fidelity).
 STRONG = dict(amount=1.4, thinning=0.65, strength=5.0, radius=8.0, fractures=3, width=4.0, prune=2.0)
 
+#: px of the 28-grid by which the published cuts lie too high and too far left: it draws them 3 px of the 112-grid beside
+#: their ends, which it has truncated to whole px (half a px more, a hair less where they are whole: as `rint` of ours).
+OFFSET = (3.5 - 2**-20) / SCALE
+
 BLOCK = 128  # digits worked on at once: enough to hide numpy's overhead, few enough for the cache
 
 
@@ -82,6 +86,7 @@ def perturb(
     width: float = 1.5,
     prune: float = 2.0,
     offset: float = 0.0,
+    truncated: bool = False,
 ) -> np.ndarray:
     """Digits changed as the factors say, uint8 [N,28,28]. The keywords' defaults are MAD's published strengths.
 
@@ -91,8 +96,9 @@ def perturb(
         square root of the mean thickness, all in px of the 28-grid; `strength` > 1.
     fracture: [N] 0 or 1, `fractures` cuts across the stroke, `width` px of the 28-grid wide, at random points at least
         `prune` px of the 28-grid from its tips and forks. They lie `offset` px of the 28-grid above and as far left of
-        their points: 0.75 in the published code, which so misses thin strokes.
+        their points: `OFFSET` in the published code, which so misses thin strokes.
     size: [N] 0 large, 1 small: three quarters as large, its corner at row and column 3 or 4 at random.
+    truncated: grey levels are cut off to whole numbers, as in the published code (`downscale_as_published`), not rounded.
     rng: gives each digit a row of 3 + `fractures` uniform numbers, needed or not. So image i depends on digit i, its
         factors and row i alone, never on the digits that go with it.
     Raises InputError for digits of another shape or type and for factors of another length or value.
@@ -127,7 +133,8 @@ def perturb(
         ends = swollen(cuts(bones.of(cut), u[i][cut, 3:], prune), centre[cut], reach[cut], strength)
         ink[cut] = erase(ink[cut], ends - SCALE * offset, width)
 
-        out[i] = downscale(ink, size[i], np.where(u[i, 1:3] < 0.5, 3, 4))
+        shrink = downscale_as_published if truncated else downscale
+        out[i] = shrink(ink, size[i], np.where(u[i, 1:3] < 0.5, 3, 4))
     return out
 
 
@@ -168,6 +175,22 @@ def downscale(ink: np.ndarray, size: np.ndarray, corner: np.ndarray) -> np.ndarr
     return np.clip(np.rint(grey * (255 / unit**2)), 0, 255).astype(np.uint8)
 
 
+def downscale_as_published(ink: np.ndarray, size: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """`downscale`, but grey levels are truncated, and those of a small digit twice: before it is shrunk, and after.
+
+    Equal to the published code's but for rounding in its sums: where they come a hair short of full ink, it has 254 for 255.
+    """
+    large, unit, small = _shrink_as_published()
+    grey = np.clip(large @ ink.astype(np.float64) @ large.T, 0, unit**2)  # whole numbers below 2**53, so exact
+    out = np.floor(grey * 255 / unit**2)
+    is_small = np.flatnonzero(size)
+    shrunk = np.floor(small @ out[is_small] @ small.T / 6**2)
+    out[is_small] = 0
+    for image, part, (y, x) in zip(is_small, shrunk, corner[is_small], strict=True):
+        out[image, y : y + len(part), x : x + len(part)] = part
+    return out.astype(np.uint8)
+
+
 _BLUR = 2 * SCALE / 6  # standard deviation, px
 
 
@@ -179,10 +202,26 @@ def _grow() -> tuple[np.ndarray, int]:
 
 @cache
 def _shrink() -> tuple[np.ndarray, int]:
-    blur = ndimage.gaussian_filter1d(np.eye(SIDE * SCALE), _BLUR, axis=0)
-    large = ndimage.zoom(blur, (1 / SCALE, 1), order=3, mode="mirror", grid_mode=True)
-    small = ndimage.zoom(np.eye(SIDE), (0.75, 1), order=1, mode="mirror", grid_mode=True) @ large
+    large = _reduction()
+    small = _three_quarters() @ large
     return _whole(np.stack([large, np.pad(small, ((3, 4), (0, 0))), np.pad(small, ((4, 3), (0, 0)))]), 2048)
+
+
+@cache
+def _shrink_as_published() -> tuple[np.ndarray, int, np.ndarray]:
+    """To a large digit, as near to the weights themselves as exact sums in float64 allow; and from there to a small one."""
+    large, unit = _whole(_reduction(), 2**20)
+    return large.astype(np.float64), unit, np.rint(6 * _three_quarters())
+
+
+def _reduction() -> np.ndarray:
+    blur = ndimage.gaussian_filter1d(np.eye(SIDE * SCALE), _BLUR, axis=0)
+    return ndimage.zoom(blur, (1 / SCALE, 1), order=3, mode="mirror", grid_mode=True)
+
+
+def _three_quarters() -> np.ndarray:
+    """Linear, [21, 28]; every weight is a whole number of sixths."""
+    return ndimage.zoom(np.eye(SIDE), (0.75, 1), order=1, mode="mirror", grid_mode=True)
 
 
 def _whole(weights: np.ndarray, unit: int) -> tuple[np.ndarray, int]:

@@ -9,7 +9,6 @@ here or by several processes, and written as it is drawn: the memory used does n
 import json
 import os
 import shutil
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +28,7 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 from data_gen.errors import InputError
-from data_gen.processes import end_with
+from data_gen.processes import end_with, left_to_the_parent
 from data_gen.seeds import generator
 from data_gen.worlds import World
 
@@ -129,7 +128,6 @@ _world: World  # of a process that draws for another
 
 def _begin(again: Callable[[], World], parent: int) -> None:
     global _world
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
     end_with(parent)
     cv2.setNumThreads(1)
     threadpool_limits(1)
@@ -143,7 +141,8 @@ def _block_for_parent(task: tuple):
 def _in_processes(again: Callable[[], World], tasks: Iterator[tuple], workers: int) -> Drawn:
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (again, os.getpid()))
     try:
-        waiting = deque(pool.submit(_block_for_parent, task) for task in islice(tasks, 4 * workers))
+        with left_to_the_parent():  # the first task starts them all
+            waiting = deque(pool.submit(_block_for_parent, task) for task in islice(tasks, 4 * workers))
         while waiting:  # few blocks ahead of the writer, so that memory stays flat
             yield waiting.popleft().result()
             waiting.extend(pool.submit(_block_for_parent, task) for task in islice(tasks, 1))

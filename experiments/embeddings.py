@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from synthgap import cli
+from data_gen import files
+from synthgap import cli, tables
 from synthgap.loading import load_run
 from synthgap.training import embed
 
@@ -27,10 +28,11 @@ def main() -> int:
     run = load_run(asked.run, asked.datasets)
     asked.out.mkdir(parents=True, exist_ok=True)
     for modality, x in embed(run.model, run.inputs).items():
-        np.save(asked.out / f"{modality}.npy", x.numpy())
+        with files.whole(asked.out / f"{modality}.npy") as beside:
+            np.save(beside, x.numpy())
         print(asked.out / f"{modality}.npy")
     values = {f.name: np.array(f.values)[codes] for f, codes in zip(run.world.space.factors, run.codes.T, strict=True)}
-    pd.DataFrame(values).to_csv(asked.out / "factors.csv", index=False)
+    tables.write(pd.DataFrame(values), asked.out / "factors.csv")
     print(asked.out / "factors.csv")
     return 0
 

@@ -142,16 +142,18 @@ def one_thread() -> None:
 
 
 def draw_accuracy(accuracy: pd.DataFrame, path: Path) -> None:
+    """All in per cent, as its numbers are."""
     figure = Figure(figsize=(9, 3.8), dpi=120, layout="constrained")
     axis = figure.subplots()
     arms = list(accuracy.groupby(["digits", "strength"], sort=False))
     for i, ((digits, strength), part) in enumerate(arms):
         x = np.arange(len(part)) + (i - (len(arms) - 1) / 2) * 0.8 / len(arms)
-        bars = axis.bar(x, part.accuracy, 0.75 / len(arms), label=f"{digits}, {strength}")
-        axis.bar_label(bars, [f"{100 * a:.1f}" for a in part.accuracy], fontsize=6.5, rotation=90, padding=2)
-    for f, chance in enumerate(part.chance):
+        bars = axis.bar(x, 100 * part.accuracy, 0.75 / len(arms), label=f"{digits}, {strength}")
+        axis.bar_label(bars, fmt="%.1f", fontsize=6.5, rotation=90, padding=2)
+    for f, chance in enumerate(100 * part.chance):
         axis.plot([f - 0.4, f + 0.4], [chance, chance], color="0.3", linewidth=1, linestyle=":")
-    axis.set(xticks=range(len(part)), xticklabels=part.factor, ylim=(0, 1.17), ylabel="accuracy (dotted: chance)")
+    axis.set(xticks=range(len(part)), xticklabels=part.factor, ylim=(0, 117), yticks=range(0, 101, 20))
+    axis.set_ylabel("accuracy, % (dotted: chance)")
     axis.set_title("What a small net reads from the image")
     axis.legend(ncols=len(arms), fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), frameon=False)
     figure.savefig(path)

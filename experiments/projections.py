@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from synthgap import cli
+from synthgap import cli, figures
 from synthgap.loading import load_run
 from synthgap.metrics import l2m, pca
 from synthgap.observations import object_of
@@ -47,7 +47,7 @@ def draw(spaces: list[tuple[str, dict[str, torch.Tensor], list[int], str]], path
         for axis in column:
             axis.set(xticks=[], yticks=[], aspect="equal")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    figures.save(figure, path)
 
 
 def main() -> int:

@@ -14,8 +14,8 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from data_gen import InputError
-from synthgap import cli, config
+from data_gen import InputError, files
+from synthgap import cli, config, figures
 from synthgap.loading import load_run
 from synthgap.posthoc import heads
 from synthgap.posthoc.isoclip import spectrum
@@ -24,12 +24,14 @@ from synthgap.posthoc.isoclip import spectrum
 def spectra(study: Path, by: str) -> pd.DataFrame:
     """A row a run and direction: the swept value, the seed, the direction from 1 on, and its singular value."""
     rows = []
-    for weights in sorted(study.glob("*/model.safetensors")):
-        run = load_run(weights.parent)
+    for folder in sorted(done.parent for done in study.glob("[!.]*/done.json")):
+        if not (folder / "model.safetensors").exists():
+            continue  # it took another's
+        run = load_run(folder)
         try:
             level = config.get(run.config, by)
         except KeyError as error:
-            raise InputError(f"--by {by}: the run in {weights.parent} has no such option") from error
+            raise InputError(f"--by {by}: the run in {folder} has no such option") from error
         head = heads(run.model)
         values = spectrum(head["image"], head["text"]).tolist()
         rows += [(level, run.config["seed"], i + 1, value) for i, value in enumerate(values)]
@@ -53,7 +55,7 @@ def draw(table: pd.DataFrame, by: str, path: Path) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.25, lw=0.6)
     axis.legend(frameon=False, fontsize=8.5)
-    figure.savefig(path)
+    figures.save(figure, path)
 
 
 def main() -> int:
@@ -64,7 +66,8 @@ def main() -> int:
     asked = parser.parse_args()
     table = spectra(asked.study, asked.by)
     asked.out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(asked.out / "spectrum.csv", index=False, float_format="%.6g")
+    with files.whole(asked.out / "spectrum.csv") as beside:
+        table.to_csv(beside, index=False, float_format="%.6g")
     draw(table, asked.by, asked.out / "spectrum.png")
     print(asked.out / "spectrum.csv", asked.out / "spectrum.png", sep="\n")
     return 0

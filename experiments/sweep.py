@@ -5,18 +5,22 @@
     python experiments/sweep.py -m study=imbalance 'worker=range(16)' hydra/launcher=submitit_slurm   a cluster
     python experiments/sweep.py -m study=imbalance seed=0,1,2,3 hydra/launcher=joblib             Hydra splits the grid
 
-Runs, folders and tables are those of `synthgap run`: what either has done, the other skips.
+Runs, claims, folders and tables are those of `synthgap run`: what either has done, the other skips.
 """
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 
-from synthgap import cli, config, report, runs, studies
+from synthgap import cli, config, runs, studies, sweep
+
+#: Hydra's flags that tell something and run nothing
+TELLS = ("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion")
 
 
 @dataclass
@@ -36,24 +40,25 @@ config.register()
 ConfigStore.instance().store(name="sweep", node=Sweep)
 
 
-def plan(overrides: list[str]) -> runs.Plan:
-    study = next((o.removeprefix("study=") for o in reversed(overrides) if o.startswith("study=")), Sweep.study)
-    return runs.plan(studies.load(study), [o for o in overrides if not o.startswith(("study=", "worker="))])
+def asked(overrides: list[str]) -> tuple[studies.Study, list[str]]:
+    """The study that the overrides name, and those that are for its runs."""
+    named = [o.removeprefix("study=") for o in overrides if o.startswith("study=")]
+    out = [o.removeprefix("out=") for o in overrides if o.startswith("out=")]
+    study = studies.load((named or [Sweep.study])[-1], Path((out or ["runs"])[-1]))
+    return study, [o for o in overrides if not o.startswith(("study=", "worker="))]
 
 
 @hydra.main(version_base="1.3", config_path=None, config_name="sweep")
 def work(_) -> None:
-    runs.work(plan(list(HydraConfig.get().overrides.task)))
+    runs.work(runs.plan(*asked(list(HydraConfig.get().overrides.task))))
 
 
 def main() -> int:
-    asked = plan([a for a in sys.argv[1:] if not a.startswith(("-", "hydra", "+hydra"))])
-    if not any(a.startswith("-") and a not in ("-m", "--multirun") for a in sys.argv[1:]):  # --help writes nothing
-        runs.collect(asked)
-        runs.prepare(asked)
-    left = sum(not asked.done(task) for task in asked.tasks)
-    work()
-    return report.conclude(asked, left)
+    if any(a.partition("=")[0] in TELLS for a in sys.argv[1:]):
+        work()  # Hydra's own, which runs and writes nothing
+        return 0
+    study, overrides = asked([a for a in sys.argv[1:] if not a.startswith(("-", "hydra", "+hydra"))])
+    return sweep.run(study, overrides, lambda _: work())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,19 @@
-"""`python -m synthgap` is the `synthgap` command."""
+"""The `synthgap` command, which is `python -m synthgap` too: it answers signals before it loads what takes time."""
 
 import sys
 
-from synthgap.cli import main
+from synthgap import interrupts
+
+
+def main() -> int:
+    """As `synthgap.cli.main`, for a process of its own."""
+    interrupts.leave_at_once()
+    from synthgap import cli
+
+    code = cli.main()
+    interrupts.ignore()
+    return code
+
 
 if __name__ == "__main__":
     sys.exit(main())

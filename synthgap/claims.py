@@ -1,47 +1,73 @@
 """When a study's claims were stated: before its runs, or after how many of them."""
 
 import json
-import os
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
-from filelock import FileLock
-
-from data_gen import InputError
+from data_gen import InputError, files, store
 from synthgap.studies import Study, claim_hash
 
 
-def stated_after(study: Study, folder: Path, runs: int = 0) -> dict[str, int | None]:
-    """How many runs were there when each of the study's claims was first seen, by `claim_hash`; None where nobody knows.
+def hash_of(claim_hash: str, changed: Sequence[str]) -> str:
+    """8 hex digits of a claim about a variation of its study: the claim's own, where nothing is `changed`."""
+    if not changed:
+        return claim_hash
+    return sha256(json.dumps([claim_hash, sorted(changed)]).encode()).hexdigest()[:8]
 
-    Those in its folder count, or those of the table that is judged, `runs`, if they are more.
+
+def stated_after(study: Study, folder: Path, runs: int = 0, changed: Sequence[str] = ()) -> dict[str, int | None]:
+    """How many runs were there when each of the study's claims was first seen, by its hash; None where nobody knows.
+
+    Those in its folder count, or those of the table that is judged, `runs`, if they are more. Of a variation of the study,
+    made by the overrides `changed`, its own `runs` count alone, and the hash is `hash_of`.
     Claims that `claims.json` there does not know are appended to it, now; what it knows stays as it is. So a claim that is
-    edited after its runs is a new one, and shows as one. Raises InputError if that file is damaged.
+    edited after its runs is a new one, and shows as one. Where you may not write, nothing is. Raises InputError if that file
+    is damaged.
     """
     path = folder / "claims.json"
-    (folder / ".locks").mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".locks" / "claims"):  # another `synthgap run` may be starting
+    writes = not files.forbidden(folder)
+    with files.locked(folder / ".locks" / "claims") if writes else nullcontext():  # another `run` may be starting
         known = _read(path)
-        now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": max(runs, _runs_in(folder))}
-        stated = {claim_hash(claim): {"claim": claim.claim} | now for claim in study.claims}
-        if not stated.keys() <= known.keys():
-            beside = path.with_name(f".{path.name}-{os.getpid()}")
-            beside.write_text(json.dumps(stated | known, indent=1, ensure_ascii=False), encoding="utf-8")
-            beside.replace(path)
+        count = runs if changed else max(runs, _runs_in(folder))
+        now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": count}
+        now |= {"changed": list(changed)} if changed else {}
+        stated = {hash_of(claim_hash(claim), changed): {"claim": claim.claim} | now for claim in study.claims}
+        if writes and not stated.keys() <= known.keys():
+            write(path, stated | known)
     return {name: record["runs_done"] for name, record in (stated | known).items()}
 
 
 def _runs_in(folder: Path) -> int:
-    return sum(1 for _ in folder.glob("*/done.json"))
+    return sum(1 for _ in folder.glob("[!.]*/done.json"))  # a name with a dot is one that is being written
+
+
+def write(path: Path, known: dict[str, dict]) -> None:
+    """Write what is known of claims, each with a checksum. Hold the lock of the folder's claims."""
+    files.sweep_up(path.parent, path.stem)
+    sealed = {name: record | {"checksum": _checksum(name, record)} for name, record in known.items()}
+    with files.whole(path) as beside:
+        beside.write_text(json.dumps(sealed, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _checksum(name: str, record: dict) -> str:
+    return store.digest([name, {key: value for key, value in record.items() if key != "checksum"}])
 
 
 def _read(path: Path) -> dict[str, dict]:
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(record["runs_done"], int | None) for record in known.values()):
-            raise TypeError
+        for name, record in known.items():
+            if not isinstance(record["runs_done"], int | None):
+                raise TypeError
+            if record.get("checksum", good := _checksum(name, record)) != good:  # none: written before there were any
+                raise ValueError
     except FileNotFoundError:
         return {}
+    except PermissionError as error:
+        raise files.not_yours(error) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path} is damaged; without that file, all claims count as stated now") from error
     return known

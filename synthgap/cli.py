@@ -2,11 +2,15 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from data_gen import InputError
+from synthgap import interrupts
 from synthgap.measure import legend
 
 OVERRIDES = """\
@@ -40,15 +44,23 @@ name studies to see only theirs; out=DIR looks into another folder than runs
   test           trend: Page's, of three or more levels; difference: sign flips, of two; equivalence: two t tests that
                  something stays, within what matters; partial, matched, kendall: that one thing explains another
   p (floor)      the smallest p that so many seeds can give: (1/levels!)^seeds, 1/256 of two levels at 8 seeds
-  p (Holm)       p corrected for all claims shown: of those under 0.05, any is wrong with a chance of at most 5 %. Where
-                 it is not under it, the verdict says so, or how many seeds it takes to be able to be
+  p (Holm)       p corrected for all claims of its study, and for all that are shown: of those under 0.05, any is wrong
+                 with a chance of at most 5 %. Where a supported claim is not under it, in brackets about how many seeds
+                 would let it stand there
   the claim      with a hash of all that decides what is tested: a claim that is edited has another, and one that was
-                 stated when runs were there already says after how many
+                 stated when runs were there already says after how many. One about a variation of the study, with
+                 other overrides than it was written with, says with which, and has another hash
+"""
+
+
+CODES = """\
+exit codes: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted (Ctrl-C), 143 ended by SIGTERM,
+129 by SIGHUP
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted."""
+    """Run the command; returns the exit code, as `CODES` has it."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a notebook's has not
             stream.reconfigure(errors="replace")  # a → is no reason to crash where the terminal is not UTF-8
@@ -59,23 +71,31 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     if more:
         setattr(asked, many, getattr(asked, many) + more)
-    return guarded(lambda: asked.do(asked))
+    return guarded(lambda: asked.do(asked), kept=getattr(asked, "kept", interrupts.KEPT))
 
 
-def guarded(do: Callable[[], int]) -> int:
-    """The exit code of `do()`; what a user can mend is told in a line."""
+def guarded(do: Callable[[], int], kept: str = interrupts.KEPT) -> int:
+    """The exit code of `do()`; what a user can mend is told in a line, and so is a signal that ended it, with what is kept."""
+    heard: list[int] = []
     try:
-        return do()
-    except InputError as error:
-        return _complain(str(error))
-    except OSError as error:
-        if error.errno is None:
-            raise
-        where = f": {error.filename}" if error.filename else ""
-        return _complain(f"{error.strerror}{where} (is the output folder writable and roomy enough?)")
-    except KeyboardInterrupt:
-        print("interrupted; what is done is kept, and the same command goes on from there", file=sys.stderr)
-        return 130
+        with interrupts.raised(heard):
+            return do()
+    except BaseException as error:
+        if heard or isinstance(error, KeyboardInterrupt):  # or what a library made of it
+            number = heard[0] if heard else signal.SIGINT
+            with suppress(OSError):  # the terminal is gone
+                print(interrupts.line(number, kept), file=sys.stderr, flush=True)
+            return interrupts.exit_code(number)
+        if isinstance(error, InputError):
+            return _complain(str(error))
+        if isinstance(error, BrokenExecutor):
+            _complain("a worker process was killed, as systems do that are out of memory; workers=1 needs the least")
+            return 1
+        if isinstance(error, OSError) and error.errno is not None:
+            where = f": {error.filename}" if error.filename else ""
+            hint = "ask its owner" if isinstance(error, PermissionError) else "is the output folder roomy enough?"
+            return _complain(f"{error.strerror}{where} ({hint})")
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="synthgap",
         description="Controlled synthetic data for the science of the modality gap: factors in, evidence out.",
-        epilog="start with: synthgap run imbalance preset=quick",
+        epilog=f"start with: synthgap run imbalance preset=quick\n\n{CODES}",
         formatter_class=raw,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -144,7 +164,7 @@ def _measure_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--sample", metavar="N", type=int, default=5000, help="rows compared with rows (5000)")
     command.add_argument("--seed", type=int, default=0, help="of the sample and of random ablation (0)")
-    command.set_defaults(do=_measure)
+    command.set_defaults(do=_measure, kept="nothing is written")
 
 
 def _all_options() -> str:
@@ -178,40 +198,26 @@ def _studies(asked) -> int:
 
 
 def _run(asked) -> int:
-    from synthgap import claims, pool, report, runs
+    from synthgap import pool, sweep
 
     overrides, workers = _workers(asked.overrides)
-    study = _study(asked.study, overrides)
-    if study.table:
-        return report.conclude_table(study, study.table, _only_out(study, overrides) / study.name)
-    plan = runs.plan(study, overrides)
-    runs.collect(plan)  # a damaged result is told before any work
-    runs.prepare(plan)
-    claims.stated_after(plan.study, plan.folder)  # and before any run of theirs, if they are new
-    report.forewarn(plan)
-    did = pool.sweep(plan, workers)
-    return report.conclude(plan, did)
+    return sweep.run(_study(asked.study, overrides), overrides, lambda plan: pool.sweep(plan, workers))
 
 
 def _show(asked) -> int:
-    from synthgap import report, runs, tables
+    from synthgap import sweep
 
     overrides, _ = _workers(asked.overrides)
-    study = _study(asked.study, overrides)
-    if study.table:
-        return report.conclude_table(study, study.table, _only_out(study, overrides) / study.name)
-    if all(override.startswith("out=") for override in overrides):
-        folder = _out(overrides) / study.name
-        if (folder / tables.FILE).exists():
-            return report.conclude_table(study, folder / tables.FILE, folder)
-    return report.conclude(runs.plan(study, overrides), did=0, redraw=True)
+    return sweep.show(_study(asked.study, overrides), overrides)
 
 
 def _verdicts(asked) -> int:
     from synthgap import report
 
-    names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in asked.studies if "=" not in name]
-    report.all_verdicts(names, _out([override for override in asked.studies if "=" in override]), asked.markdown)
+    where = [name for name in asked.studies if "=" in name.partition("+")[0]]  # imbalance+images=symbolic is a folder
+    named = [name for name in asked.studies if name not in where]
+    names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in named]
+    report.all_verdicts(names, _out(where), asked.markdown)
     return 0
 
 
@@ -263,11 +269,7 @@ def _measure(asked) -> int:
     from synthgap.measure import measures
 
     options = {name: getattr(asked, name) for name in ("labels", "names", "object", "scale", "sample", "seed")}
-    try:
-        return measures.run((asked.X, asked.Y), asked.out, **options)
-    except KeyboardInterrupt:
-        print("interrupted; nothing is written", file=sys.stderr)
-        return 130
+    return measures.run((asked.X, asked.Y), asked.out, **options)
 
 
 def _sheet(c: dict, world, root: Path) -> list[Path]:
@@ -306,13 +308,6 @@ def _study(name: str, overrides: list[str]):
     from synthgap import studies
 
     return studies.load(name, _out([o for o in overrides if o.startswith("out=")]))
-
-
-def _only_out(study, overrides: list[str]) -> Path:
-    try:
-        return _out(overrides)
-    except InputError as error:
-        raise InputError(f"{error}, as {study.name} reads a table and trains nothing") from error
 
 
 def _out(overrides: list[str]) -> Path:

@@ -4,23 +4,28 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import lru_cache, reduce
 from hashlib import sha256
-from math import isfinite
-from operator import getitem, lt
+from itertools import islice
+from math import inf, isfinite
+from operator import lt
+from os.path import expanduser
 from pickle import dumps, loads
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from hydra import compose, initialize
+from hydra._internal.grammar.functions import Functions
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
+from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
 from hydra.errors import HydraException
 from omegaconf import II, MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -28,6 +33,7 @@ from omegaconf.errors import OmegaConfBaseException
 from data_gen import InputError
 from data_gen.errors import unknown
 from data_gen.mad import STRENGTHS, STYLE, VARIANTS
+from synthgap import yaml_file
 
 VERSION = 2  # of what a config means: raise it when the same config gives other numbers, and old runs are not reused
 
@@ -128,6 +134,7 @@ class Siglip(Anchored):
 @dataclass
 class Modgap(Anchored):
     name: str = "modgap"
+    contrast: Any = option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone")
     align: Any = option(1.0, "weight of align-true-pairs, or its course [[share done,weight],…]; code: [[0.5,1],[1,2]]")
     uniform: Any = option(1.0, "weight of centroid uniformity, or its course; the published code has [[0.2,1],[0.7,0]]")
     normalised: bool = option(False, "bring centroids to length 1: in the published code, not in the paper")
@@ -149,6 +156,7 @@ class Unicl(Anchored):
 @dataclass
 class Alignclip(Anchored):
     name: str = "alignclip"
+    contrast: Any = option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone")
     weight: float = option(0.5, "of the separation within modalities (IMSep)")
     distance: str = option(
         "factors", "how far apart two are to be: by factors, object, ones (all alike), shuffled (placebo)"
@@ -218,11 +226,15 @@ class IsoClip:
     name: str = "isoclip"
     top: int = option(1, "singular directions of the inter-modal operator that are dropped, strongest first")
     bottom: int = option(0, "and weakest first")
+    published: bool = option(False, "count directions from the features' dimensions, not the space's, as the code does")
 
 
 @dataclass
 class IsoClipMlp(IsoClip):
     name: str = "isoclip_mlp"
+    published: bool = option(
+        False, "the same; and linearise at 0, GELU as half its input, in place of the head, as the code does"
+    )
 
 
 @dataclass
@@ -234,7 +246,8 @@ class Features:
 @dataclass
 class Inversion:
     name: str = "inversion"
-    steps: int = option(150, "of AdamW")
+    steps: int = option(150, "of AdamW, where images and sounds ask (OTI; as published)")
+    text_steps: int = option(150, "where texts ask (OVI; 1,000 in the published code, at seven times the cost)")
     lr: float = option(0.02, "AdamW's, of the word vector, or of the image's values in [-1, 1]")
 
 
@@ -341,6 +354,7 @@ class Encoder:
 @dataclass
 class Training:
     epochs: int = option(4, "passes over the training images")
+    steps: int | None = option(None, "of the optimiser, in place of epochs: the same number whatever the batch")
     batch: int = option(512, "pairs a step; a larger one holds more equal captions")
     lr: float = option(0.008, "AdamW's peak, after warmup and before the cosine; high, as the schedule is short")
     weight_decay: float = option(0.05, "AdamW's, on matrices only")
@@ -447,11 +461,25 @@ FREE = ("captions.probability", "digits.style")
 #: Where things are kept, not what they are: left out of a run's identity.
 PLACES = ("out", "digits.root", "speech.root", "shift.root")
 #: What came later, and what it is where it does nothing: then it is left out of a run's identity, too.
-LATER = {"finetune": {"name": "none"}, "encoder.apart": 0.0}
+LATER = {
+    "finetune": {"name": "none"},
+    "encoder.apart": 0.0,
+    "training.steps": None,
+    "loss.contrast": 1.0,
+    "posthoc.published": False,
+    "posthoc.text_steps": 150,
+}
 #: What no run reads: left out of its identity too.
 UNREAD = ("avmnist.validation_images",)
 #: Sections that only avmnist reads.
 OF_AVMNIST = ("avmnist", "image", "audio", "speech")
+MOST_RUNS = 100_000  # of a study: to plan one takes 5 to 10 ms
+#: What no override needs to exceed, in characters and in brackets within brackets; Hydra's parser takes minutes for more.
+LONGEST, DEEPEST = 20_000, 20
+TRUTHS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+QUOTED, PIECES = re.compile(_QUOTED), re.compile(rf"(?:^|,)(\s*(?:{_QUOTED})\s*(?=,|\Z)|[^,]*)")
+CALL = re.compile(r"(?:choice|sort|str)\(.*\)")
 
 
 def register() -> None:
@@ -464,22 +492,140 @@ def register() -> None:
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
-    """Overrides in Hydra's syntax, checked against the names there are. Raises InputError for the first that is wrong."""
-    register()
-    for override in overrides:
-        if "=" not in override and not override.startswith("~"):
-            raise InputError(f"{override!r} is not an override; write name=value")
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise InputError(f"not an override (name=value): {_first_line(error)}") from error
-    chosen = {o.key_or_group: o.value() for o in parsed if o.key_or_group in GROUPS and not o.is_sweep_override()}
-    for group, name in chosen.items():
-        if name not in GROUPS[group]:
-            raise unknown(group, name, GROUPS[group])
+    """Overrides in Hydra's syntax, checked against the names there are. Raises InputError for the first that is wrong.
+
+    A text (a place, a factor's name) is all that follows `=`, as it is written, or what is in quotes. Commas outside quotes
+    separate the values of a sweep; in `out`, which is one folder, they are part of its name.
+    """
+    parsed = [_parsed(override) for override in overrides]
+    chosen = {}
+    for override in parsed:
+        if override.key_or_group in GROUPS:
+            group, names = override.key_or_group, values(override)
+            for name in names:
+                _check_choice(group, name)
+            if not override.is_sweep_override():
+                chosen[group] = names[0]
     for override in parsed:
         _check_key(override.key_or_group, chosen)
     return parsed
+
+
+def _parsed(override: str) -> Override:
+    if "=" not in override and not override.startswith("~"):
+        raise InputError(f"{override!r} is not an override; write name=value")
+    if override.startswith("~"):
+        raise InputError(f"{override!r}: only what a study sweeps can be dropped")
+    if override.startswith("+"):
+        raise InputError(f"{override!r}: there are no options to add; write name=value")
+    written = _with_texts_in_quotes(override)
+    if len(written) > LONGEST or _nested(written) > DEEPEST:
+        raise InputError(f"{_shown(override)} is too long, or nested too deep, for an override (name=value)")
+    try:
+        parsed = OverridesParser(_functions()).parse_overrides([written])[0]
+        found = values(parsed)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the parser raises, it is the text that is at fault
+        raise InputError(f"{_shown(override)} is not an override (name=value): {_of_grammar(error)}") from error
+    if parsed.package is not None:
+        raise InputError(f"{override!r}: there are no packages here; write name=value")
+    if inf in map(abs, _numbers(found)) and "inf" not in written.lower():
+        raise InputError(f"{_shown(override)}: that number is too large")
+    return parsed
+
+
+def values(override: Override) -> list:
+    """The value of an override, or all those of its sweep. Raises InputError if they are none, or more than `MOST_RUNS`."""
+    if not override.is_sweep_override():
+        return [override.value()]
+    try:
+        found = list(islice(override.sweep_iterator(), MOST_RUNS + 1))
+    except (HydraException, ValueError, ArithmeticError) as error:
+        raise InputError(f"{override.input_line}: range needs numbers, and a step that is not 0") from error
+    if not found:
+        raise InputError(f"{override.input_line} has no values")
+    if len(found) > MOST_RUNS:
+        raise InputError(f"{override.input_line} has more than {MOST_RUNS:,} values")
+    return [Override(override.type, override.key_or_group, ValueType.ELEMENT, value).value() for value in found]
+
+
+@lru_cache
+def _functions() -> Functions:
+    """Those of Hydra's that give a list of values, in an order that is always the same."""
+    functions = create_functions()
+    for name in ("glob", "interval", "shuffle", "tag"):
+        del functions.definitions[name], functions.functions[name]
+    return functions
+
+
+def _with_texts_in_quotes(override: str) -> str:
+    """The same override in Hydra's own terms, where `2024_01` is a number and `a b(c` is an error."""
+    key, _, text = override.partition("=")
+    if types().get(key) not in (str, str | None) or (key != "out" and CALL.fullmatch(text)):
+        return override
+    found = [text] if key == "out" else PIECES.findall(text)
+    return f"{key}={','.join(_in_quotes(key, piece.strip()) for piece in found)}"
+
+
+def _in_quotes(key: str, text: str) -> str:
+    if text.lower() == "null" and types()[key] == str | None:
+        return text
+    if QUOTED.fullmatch(text):
+        text = OverridesParser(_functions()).parse_rule(text, "primitive").text
+    elif text[:1] in ("'", '"'):
+        raise InputError(f"{key}={text}: its quotes do not match")
+    if key in (*PLACES, "world"):
+        _check_place(key, text)
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def _check_place(key: str, text: str) -> None:
+    if not text:
+        raise InputError(f"{key} is empty; write {key}=… with a {'file' if key == 'world' else 'folder'}")
+    if "\0" in text or "${" in text:
+        raise InputError(f"{key}={text!r}: write the path itself, without ${{…}} or the character NUL")
+    if QUOTED.fullmatch(text):
+        raise InputError(f"{key}={text}: it is in quotes twice")
+    if text.startswith("~") and expanduser(text) != text:
+        raise InputError(
+            f"{key}={text}: ~ is not expanded here; write {key}={expanduser(text)} (or ./~ if you mean it)"
+        )
+
+
+def _nested(text: str) -> int:
+    """How deep brackets are nested, those in quotes too."""
+    level, deepest = 0, 0
+    for character in text:
+        level += (character in "[{(") - (character in ")}]")
+        deepest = max(deepest, level)
+    return deepest
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _numbers(part)
+    elif isinstance(value, float):
+        yield value
+
+
+def _of_grammar(error: Exception) -> str:
+    """What Hydra's grammar does not understand."""
+    if unknown_function := re.search(r"Unknown function '(\w+)'", str(error)):
+        return f"{unknown_function[1]}() is none of {', '.join(_functions().definitions)}"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    line = lines[1] if lines[0].startswith("Error parsing override") and len(lines) > 1 else lines[0]
+    if line.startswith("LexerNoViableAlt"):
+        return "a character in it needs quotes, as in name='…'"
+    return line.split(" expecting ")[0][:200]
+
+
+def _check_choice(group: str, name: Any) -> None:
+    if not isinstance(name, str) or name not in GROUPS[group]:
+        raise unknown(group, name, GROUPS[group])
 
 
 def _check_key(key: str, chosen: dict[str, str]) -> None:
@@ -496,9 +642,100 @@ def _check_key(key: str, chosen: dict[str, str]) -> None:
 
 def check_option(key: str, where: str) -> None:
     """Raises InputError for an option that no choice of groups has."""
-    every = {name for group, options in GROUPS.items() for option in options for name in keys({group: option})}
-    if key not in every and key not in GROUPS and not key.startswith(tuple(f"{name}." for name in FREE)):
-        raise _unknown_option(key, every, where)
+    if key not in types() and key not in GROUPS and not key.startswith(tuple(f"{name}." for name in FREE)):
+        raise _unknown_option(key, types(), where)
+
+
+@lru_cache
+def types() -> dict[str, Any]:
+    """Every option of any choice of groups → the type of its values."""
+    schemas = [(Run, ""), *((schema, f"{group}.") for group, some in GROUPS.items() for schema in some.values())]
+    return {key: f.type for schema, prefix in schemas for key, f in _fields(schema, prefix)}
+
+
+def typed(key: str, value: Any, where: str = "") -> Any:
+    """`value` of an option, or of the choice of a group, as its type has it: the text 1e-3 and the number .001 are one.
+
+    Raises InputError that names the option, its type and the value. where: what is told of its place, as " in x.yaml".
+    """
+    if key == "out":
+        raise InputError(f"out is no part of a study{where}: give it to the command, as out=DIR")
+    try:
+        if key in GROUPS:
+            _check_choice(key, value)
+            return value
+        kind = types().get(key, float)  # else the free key of a mapping of numbers
+        found = _converted(kind, value)
+        if key in (*PLACES, "world"):
+            _check_place(key, found)
+        return found
+    except InputError as error:
+        raise InputError(f"{error}{where}") from error
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{key}{where} must be {_kind(kind)}, not {_shown(value)}") from error
+
+
+def _converted(kind: Any, value: Any) -> Any:
+    """Raises ValueError or TypeError."""
+    if kind is Any:  # a weight, or its course
+        return [_converted(Any, part) for part in value] if isinstance(value, list) else _converted(float, value)
+    if isinstance(kind, UnionType):  # or null
+        return None if value is None else _converted(get_args(kind)[0], value)
+    if kind is str and isinstance(value, str) and "${" not in value:
+        return value
+    if kind is bool and (isinstance(value, bool) or str(value).lower() in TRUTHS):
+        return TRUTHS[str(value).lower()]
+    if kind in (int, float) and not isinstance(value, bool):
+        return _number(kind, value)
+    if get_origin(kind) is list and isinstance(value, list):
+        return [_converted(get_args(kind)[0], part) for part in value]
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return {str(name): _converted(get_args(kind)[1], part) for name, part in value.items()}
+    raise TypeError
+
+
+def _number(kind: type, value: Any) -> int | float:
+    """A whole number stays one where fractions may stand, too: both are the same."""
+    if isinstance(value, str):
+        finite, infinite = re.fullmatch(yaml_file.NUMBER, value), re.fullmatch(r"[-+]?\.?inf", value.lower())
+        if not finite and not infinite:
+            raise ValueError
+        value = int(value[:40]) if re.fullmatch(yaml_file.INTEGER, value) else float(value.replace(".inf", "inf"))
+        if finite and abs(value) >= (2**63 if isinstance(value, int) else inf):
+            raise ValueError
+    if value != value or (kind is int and int(value) != value):
+        raise ValueError
+    return int(value) if kind is int else value
+
+
+def _kind(kind: Any) -> str:
+    if kind is Any:
+        return "a number, or [[share,weight],…]"
+    if isinstance(kind, UnionType):
+        return f"{_kind(get_args(kind)[0])}, or null"
+    named = {int: "a whole number", float: "a number", bool: "true or false", str: "a text (put it in quotes)"}
+    return named.get(kind) or ("a list of texts" if get_origin(kind) is list else "a mapping of names to numbers")
+
+
+def _shown(value: Any) -> str:
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def written(key: str, value: Any) -> str:
+    """The override that gives an option this value."""
+    return f"{key}={_written(value)}"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, str):
+        plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", value) and value.lower() not in ("null", "inf", "nan", *TRUTHS)
+        return value if plain else QuotedString(value, Quote.single).with_quotes()
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{name}:{_written(part)}' for name, part in value.items())}}}"
+    return "null" if value is None else str(value)
 
 
 def _unknown_option(key: str, names: Iterable[str], where: str = "") -> InputError:
@@ -520,13 +757,17 @@ def _keys(chosen: tuple[tuple[str, str], ...]) -> dict[str, tuple[Any, str]]:
     return found
 
 
-def _options(schema: type, prefix: str):
+def _options(schema: type, prefix: str) -> Iterator[tuple[str, tuple[Any, str]]]:
+    for key, f in _fields(schema, prefix):
+        yield key, (f.default_factory() if callable(f.default_factory) else f.default, f.metadata["why"])
+
+
+def _fields(schema: type, prefix: str) -> Iterator[tuple[str, Field]]:
     for f in fields(schema):
         if is_dataclass(f.type):
-            yield from _options(f.type, f"{prefix}{f.name}.")
+            yield from _fields(f.type, f"{prefix}{f.name}.")
         elif "why" in f.metadata:
-            default = f.default_factory() if callable(f.default_factory) else f.default
-            yield prefix + f.name, (default, f.metadata["why"])
+            yield prefix + f.name, f
 
 
 def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> dict:
@@ -552,7 +793,8 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
 @lru_cache
 def _composed(overrides: tuple[str, ...]) -> bytes:
     """The config, pickled: loading is the quickest way to a copy."""
-    parse(overrides)
+    register()
+    overrides = [override.input_line for override in parse(overrides)]
     overrides = [f"+{o}" if o.startswith(FREE) else o for o in overrides]  # Hydra wants a + where a key is new
     inside_a_job = GlobalHydra.instance().is_initialized()
     with nullcontext() if inside_a_job else initialize(version_base="1.3", config_path=None):
@@ -584,6 +826,8 @@ def check(config: dict) -> None:
         raise InputError(f"training.warmup={config['training']['warmup']}: it must lie in [0, 1)")
     if not 0 <= config["training"]["weight_decay"] < float("inf"):
         raise InputError(f"training.weight_decay={config['training']['weight_decay']}: it must be at least 0")
+    if config["training"]["steps"] is not None and config["training"]["steps"] < 1:
+        raise InputError(f"training.steps={config['training']['steps']}: it must be at least 1, or null for epochs")
     size = size_of(config, "train")
     images = get(config, size)
     if not 2 <= config["training"]["batch"] <= images:
@@ -640,8 +884,9 @@ def _check_afterwards(config: dict) -> None:
         ("dimensions", 0, size - 1, "a whole number "),
         ("components", 1, size, "a whole number "),
         ("top", 0, size - 1, "a whole number "),
-        ("bottom", 0, size - 1 - posthoc.get("top", 0), "a whole number "),
+        ("bottom", 0, _directions(config) - 1 - posthoc.get("top", 0), "a whole number "),
         ("steps", 1, 10**6, "a whole number "),
+        ("text_steps", 1, 10**6, "a whole number "),
         ("seed", 0, 2**63 - 1, "a whole number "),
     ):
         if name in posthoc and not low <= posthoc[name] <= high:
@@ -667,6 +912,16 @@ def _check_afterwards(config: dict) -> None:
         raise InputError("shift=unseen needs space.held_out above 0: nothing is unseen")
 
 
+def _directions(config: dict) -> int:
+    """Of how many singular directions IsoCLIP drops some: as many as the space has dimensions; as published, as the text's
+    features have (with their 1 for the bias), if those are more."""
+    encoder, done = config["encoder"], config["posthoc"]
+    if not done.get("published"):
+        return encoder["embedding"]
+    read = 2 * encoder["width"] if encoder["text"] == "bag" and done["name"] == "isoclip" else encoder["width"]
+    return max(encoder["embedding"], read + 1)
+
+
 def _check_finetuning(config: dict) -> None:
     finetune = config["finetune"]
     if finetune.get("epochs", 1) < 1:
@@ -686,12 +941,21 @@ def _check_loss(loss: dict) -> None:
         raise InputError(f"loss.smoothing={loss['smoothing']}: it must lie in [0, 1)")
     if not isfinite(loss.get("bias", 0)):
         raise InputError(f"loss.bias={loss['bias']}: it must be a number")
-    for name in ("align", "uniform"):
+    for name in ("contrast", "align", "uniform"):
         if not _is_course(loss.get(name, 0)):
             raise InputError(
                 f"loss.{name}={loss[name]}: it must be a weight of at least 0, or [[share,weight],…] with rising shares "
                 "in [0, 1]"
             )
+
+    terms = [loss[name] for name in ("contrast", "align", "uniform", "weight") if name in loss]
+    if "contrast" in loss and not any(_ever(weight) for weight in terms):
+        raise InputError(f"loss={loss['name']} with all its weights 0: nothing would be learnt")
+
+
+def _ever(weight: Any) -> bool:
+    """Whether a weight, or its course, is ever above 0."""
+    return any(y > 0 for _, y in weight) if isinstance(weight, list) else weight > 0
 
 
 def _is_course(value: Any) -> bool:
@@ -740,7 +1004,7 @@ def as_finetuned(config: dict) -> dict:
 def run_id(config: dict, identity: dict) -> str:
     """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
     kept = deepcopy(config)
-    idle = [key for key, value in LATER.items() if reduce(getitem, key.split("."), kept) == value]
+    idle = [key for key, value in LATER.items() if _value(kept, key) == value]
     for key in (*PLACES, *UNREAD, *idle):
         section, _, name = key.rpartition(".")
         (kept[section] if section else kept).pop(name, None)
@@ -755,6 +1019,11 @@ def run_id(config: dict, identity: dict) -> str:
         kept["world"] = None  # its identity says what is in the file, wherever that lies
     text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:12]
+
+
+def _value(config: Mapping, key: str) -> Any:
+    """What stands there, a mapping too; of an option that the chosen one of its group lacks, the key."""
+    return reduce(lambda part, name: part.get(name, key), key.split("."), config)
 
 
 def _explain(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from itertools import combinations
+from math import isfinite, isnan, nan
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from data_gen.information import critic_on, ideal_critic, information
 from data_gen.seeds import generator
 from synthgap import metrics
 from synthgap.encoders import Encoders
+from synthgap.metric_names import METRICS
 from synthgap.observations import known_of
 from synthgap.posthoc import (
     Maps,
@@ -53,14 +55,17 @@ def evaluate(
 
     loss: (embeddings, scale, known=…) → scalar. The held-out loss is taken on batches of the training size, as InfoNCE grows
     with the batch. posthoc: fits what is done to the embeddings before all else, a map a modality.
+
+    What the samples leave undefined is nan (`METRICS` says where). Raises FloatingPointError for embeddings that are not on
+    the sphere: nothing that is measured of them would mean anything.
     """
-    space, z = world.space, embed(model, inputs)
+    space, z = world.space, on_the_sphere(embed(model, inputs))
     maps = posthoc(z) if posthoc else {}
 
     def mapped(embeddings: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: maps[name](x) if name in maps else x for name, x in embeddings.items()}
 
-    z = mapped(z)
+    z = finite(mapped(z))
     pairs, device = list(combinations(z, 2)), z["image"].device
     told = known_of(space, object, codes, inputs[TEXT].cpu().numpy())
     told = {name: torch.from_numpy(x).to(device) for name, x in told.items()}
@@ -80,11 +85,10 @@ def evaluate(
         rows.append(("uniformity", name, metrics.uniformity(embedding)))
         if len(about) > 1:  # of a recording nothing is known but the digit: it has no attributes to be biased against
             towards = dict(zip(factors.names, metrics.moads(embedding, codes[:, about], factors), strict=True))
-            rows += [
-                ("moad", name, towards[object]),
-                ("moad_pooled", name, metrics.moad_pooled(embedding, codes[:, about], factors, object)),
-                *(("moad_towards", f"{name} {factor}", value) for factor, value in towards.items()),
-            ]
+            if object in towards:
+                pooled = metrics.moad_pooled(embedding, codes[:, about], factors, object)
+                rows += [("moad", name, towards[object]), ("moad_pooled", name, pooled)]
+            rows += [("moad_towards", f"{name} {factor}", value) for factor, value in towards.items()]
     for query, candidate in [direction for a, b in pairs for direction in ((a, b), (b, a))]:
         of, asked, there = f"{query}-{candidate}", z[query], z[candidate]
         rows += [
@@ -105,6 +109,33 @@ def evaluate(
     rows += grouping(z, codes, space, object)
     rows += composition(z, prompts, told, inputs[TEXT], world, object)
     return rows + by_dimension(z) + within(z, codes, world)
+
+
+def finite(z: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same embeddings {modality: [N, D]}. Raises FloatingPointError for nan and infinities."""
+    return _none_lost(z, "nan or infinite", lambda x: ~x.isfinite().all(1))
+
+
+def on_the_sphere(z: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same embeddings of a model. Raises FloatingPointError as `finite` does, and for rows of 0, as which those end whose
+    length is beyond what a float holds."""
+    return _none_lost(finite(z), "of length 0", lambda x: ~x.any(1))
+
+
+def _none_lost(z: dict[str, Tensor], how: str, lost: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    for name, x in z.items():
+        if n := int(lost(x).sum()):
+            raise FloatingPointError(f"{n} of {len(x)} {name} embeddings are {how}: try a lower training.lr")
+    return z
+
+
+def check(rows: list[Row]) -> list[Row]:
+    """The same rows. Raises FloatingPointError for a value that is not finite, but for the nan of a metric that the samples
+    can leave undefined."""
+    for metric, of, value in rows:
+        if not isfinite(value) and not (isnan(value) and METRICS[metric].undefined):
+            raise FloatingPointError(f"{metric} {of}".strip() + f" is {value}, though it is defined")
+    return rows
 
 
 def _batches(given: dict[str, Tensor], size: int) -> Iterator[dict[str, Tensor]]:
@@ -152,13 +183,16 @@ def composition(
     means = [_means(image, told["factors"][:, f], len(factor)) for f, factor in enumerate(space.factors)]
     for of, factors in ((object, [space.index(object)]), ("words", about)):
         x, y = (torch.cat([part[f] for f in factors]) for part in (means, [prompts[words] for words in of_factor]))
+        if len(x) < 3:
+            continue  # two have no order
         there = x.isfinite().all(1)
-        if there.sum() > 2:
-            rows += [
-                ("neighbour_distance", of, neighbour_distance(x[there], y[there])),
-                ("neighbour_distance_random", of, random_neighbour_distance(x[there], y[there])),
-                ("neighbour_distance_published", of, published_neighbour_distance(x[there], y[there])),
-            ]
+        for how, distance in (
+            ("", neighbour_distance),
+            ("_random", random_neighbour_distance),
+            ("_published", published_neighbour_distance),
+        ):
+            value = distance(x[there], y[there]) if there.sum() > 2 else nan
+            rows.append((f"neighbour_distance{how}", of, value))
     groups = np.repeat(np.arange(-1, len(space)), [1, *map(len, space.factors)])  # the first is the padding's
     centre, words = ideal_words(z[TEXT], tokens, torch.from_numpy(groups))
     composed = prototypes(centre, words, tokens)
@@ -190,12 +224,10 @@ def by_dimension(z: dict[str, Tensor]) -> list[Row]:
     rows = [("effective_rank", name, effective_rank(x)) for name, x in z.items()]
     for a, b in combinations(z, 2):
         x, y, of = z[a], z[b], f"{a}-{b}"
-        rows += [(f"gap_share@{k}", of, gap_share(x, y, k)) for k in (1, 4) if k <= x.shape[1]]
-        if x.shape[1] > 1:
-            rows += [
-                ("separability_means", of, separability(x, y, largest_means(x, y))),
-                ("separability_differences", of, separability(x, y, largest_differences(x, y))),
-            ]
+        rows += [(f"gap_share@{k}", of, gap_share(x, y, k) if k <= x.shape[1] else nan) for k in (1, 4)]
+        for which, dimensions in (("means", largest_means), ("differences", largest_differences)):
+            value = separability(x, y, dimensions(x, y)) if x.shape[1] > 1 else nan
+            rows.append((f"separability_{which}", of, value))
     return rows
 
 

@@ -17,15 +17,15 @@ import yaml
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from data_gen import store
+from data_gen import files
 from data_gen.seeds import generator
 from synthgap import config as configs
 from synthgap.encoders import Encoders, build, initialise, set_apart
-from synthgap.evaluation import QUERIES, Row, evaluate, floors, within
+from synthgap.evaluation import QUERIES, Row, check, evaluate, finite, floors, within
 from synthgap.losses import LEARNT, LOSSES
 from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
 from synthgap.posthoc import HEADS, POSTHOC, SEARCHES, heads
-from synthgap.runs import Plan, Task, failure_in
+from synthgap.runs import Plan, Task, failure_in, verify
 from synthgap.training import Finetuning, Trained, settings_at, train
 
 WATCHED = 500  # test samples on which gap and entropy are followed through training
@@ -34,7 +34,8 @@ WATCHED = 500  # test samples on which gap and entropy are followed through trai
 def execute(p: Plan, task: Task, folder: Path) -> None:
     """Do a run and write into `folder`: config, metrics, what was trained, and, last, done.json with their checksums.
 
-    Its model is trained, or taken from the run `task.start`. Raises RuntimeError if that failed.
+    Its model is trained, or taken from the run `task.start`. Raises RuntimeError if that failed, and FloatingPointError if
+    the loss, the embeddings or what is measured of them are not finite.
     """
     c, clock = task.config, [perf_counter()]
     shown, codes = observe(p.datasets, configs.as_finetuned(c), "test")(0)
@@ -48,13 +49,15 @@ def execute(p: Plan, task: Task, folder: Path) -> None:
     model = initialise(model, chance).to(device, memory_format=torch.channels_last)
     if task.start is None:
         trained = _train(model, c, learning, test, chance)
-        save_model(model, folder / "model.safetensors")
+        with files.whole(folder / "model.safetensors") as beside:  # which the library makes readable by its owner alone
+            save_model(model, beside)
         trained.trajectory.to_parquet(folder / "trajectory.parquet")
         scale, settings, before = trained.scale, trained.settings, None
     else:
         place = p.folder / task.start.run_id
         if not p.done(task.start):
             raise RuntimeError(f"the run whose model it takes failed: {failure_in(p.failure(task.start))['reason']}")
+        verify(place, task.start.run_id)
         load_model(model, place / "model.safetensors", device=device)
         before = pd.read_parquet(place / "metrics.parquet")
         scale, settings = _learnt(before, _settings(c["loss"]))
@@ -66,7 +69,7 @@ def execute(p: Plan, task: Task, folder: Path) -> None:
     else:
         found = before[before.metric == "map"].set_index("of").value
         rows += [("map_gain", of, value - found[of]) for metric, of, value in rows if metric == "map"]
-    rows += _floors(c, codes, shown["text"])
+    rows = check([*rows, *_floors(c, codes, shown["text"])])
     clock.append(perf_counter())
     parts = np.diff(clock)
     rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
@@ -120,7 +123,7 @@ def _measure(
     tested, method, done = world_of(c, "test"), c["posthoc"]["name"], _settings(c["posthoc"])
     if method in SEARCHES:  # not a space of all modalities, so there is nothing else to measure
         gallery, asked = SEARCHES[method](model, test, queries=QUERIES, **done)
-        return within(gallery, codes, tested, asked)
+        return within(finite(gallery), codes, tested, finite(asked))
     if method in HEADS:
         done["heads"] = heads(model)
     rows = evaluate(
@@ -159,13 +162,14 @@ def _write(folder: Path, task: Task, rows: Iterable[Row]) -> None:
     pd.DataFrame(rows, columns=["metric", "of", "value"]).to_parquet(folder / "metrics.parquet")
     about = {
         "versions": {"synthgap": version("synthgap"), "torch": torch.__version__, "numpy": np.__version__},
+        "run_id": task.run_id,
         "device": task.config["training"]["device"],
         "threads": torch.get_num_threads(),
         "seconds": rows[-1][-1],
     }
     if task.start:
         about["model"] = task.start.run_id
-    about["checksums"] = {path.name: store.checksum(path) for path in sorted(folder.iterdir())}
+    about["checksums"] = {path.name: files.checksum(path) for path in sorted(folder.iterdir())}
     (folder / "done.json").write_text(json.dumps(about, indent=1))
 
 

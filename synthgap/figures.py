@@ -1,6 +1,5 @@
 """Table in, figure out; no computing here."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Outline
 
+from data_gen import files
+from synthgap.metric_names import METRICS
 from synthgap.studies import told, x_of
 from synthgap.summary import FIT, FIT_ALL, IDEAL
 
@@ -50,6 +51,7 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
     size = sum(4.3 + names for names in wide), sum(plot + 1.0 for plot in plots) + 1.2
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     axes = list(figure.subplots(len(plots), columns, squeeze=False, height_ratios=plots).flat)
+    points = _within_range(points, panels)
     lines, points = (points[points.label.isin((FIT, FIT_ALL)) == fitted] for fitted in (True, False))
     looks, shared = _looks(panels, points), all(x_of(panel, spec) == spec.get("x") for panel in panels)
     # what colours mean is told in the first of the panels that share them; many, where there is room for it, beside all
@@ -90,7 +92,23 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
         figure.legend(handles, list(look), loc=f"outside right {where}", frameon=False, fontsize=9.5)
     figure.suptitle(spec.get("title", ""), fontsize=13)
     figure.supxlabel(f"{_label(spec['x']) if shared else ''}\n{fill(footer, int(13 * size[0]))}".strip(), fontsize=10)
-    _save(figure, path)
+    save(figure, path)
+
+
+def _within_range(points: pd.DataFrame, panels: Sequence[Mapping]) -> pd.DataFrame:
+    """With intervals cut to what their metric can be: a t interval knows nothing of it. Of a change, that is the range's
+    width, up or down."""
+    points = points.copy()
+    for panel in panels:
+        for curve in panel["curves"]:
+            if (metric := METRICS.get(curve.get("metric"))) is None:
+                continue
+            width = metric.high - metric.low
+            low, high = (-width, width) if panel.get("kind") == "forest" else (metric.low, metric.high)
+            shown = (points.panel == panel["title"]) & (points.curve == curve.get("label", ""))
+            points.loc[shown, "low"] = points.low.clip(low).clip(upper=points["mean"])  # a mean may be off by rounding
+            points.loc[shown, "high"] = points.high.clip(upper=high).clip(points["mean"])
+    return points
 
 
 def _label(x: Mapping) -> str:
@@ -264,7 +282,7 @@ def diagram(paths: pd.DataFrame, tiers: Sequence[Sequence[Mapping]], path: Path,
         axis.text(x, y, fill(name, 16), ha="center", va="center", size=10.5, zorder=5)
     figure.suptitle(title, fontsize=13)
     figure.supxlabel(footer, fontsize=9.5)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _layout(paths: pd.DataFrame, tiers: Sequence[Sequence[str]]) -> tuple[dict, dict, dict]:
@@ -322,7 +340,7 @@ def _curve(corners: Sequence[tuple]) -> Outline:
     return Outline(points, codes)
 
 
-def _save(figure: Figure, path: Path) -> None:
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    figure.savefig(beside, format=path.suffix[1:])
-    beside.replace(path)
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure whole, in the format of its ending."""
+    with files.whole(path) as beside:
+        figure.savefig(beside, format=path.suffix[1:])

@@ -13,6 +13,7 @@ from data_gen import InputError, World
 from synthgap.config import as_finetuned
 from synthgap.encoders import Encoders, build
 from synthgap.observations import observe, world_of
+from synthgap.runs import verify
 
 
 class Run(NamedTuple):
@@ -28,17 +29,15 @@ class Run(NamedTuple):
 def load_run(folder: str | Path, datasets: str | Path | None = None) -> Run:
     """The run that trained a model in `folder` (`<out>/<study>/<run_id>`). datasets: `<out>/datasets`, if they lie elsewhere.
 
-    Test samples are drawn anew if their dataset is gone. Raises InputError where there is no such run, or it took its model
-    from another.
+    Test samples are drawn anew if their dataset is gone. Raises InputError where there is no such run, it took its model
+    from another, or a file of it is damaged.
     """
     folder = Path(folder)
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text())
-        (folder / "model.safetensors").open("rb").close()
-    except OSError as error:
-        raise InputError(
-            f"{folder} is no folder of a run with its model: {error.strerror} ({error.filename})"
-        ) from error
+    for name in ("config.yaml", "model.safetensors"):
+        if not (folder / name).exists():
+            raise InputError(f"{folder} is no folder of a run with its model: No such file ({folder / name})")
+    verify(folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
     world = world_of(config, "test")
     shown, codes = observe(Path(datasets or folder.parents[1] / "datasets"), as_finetuned(config), "test")(0)
     inputs = {name: torch.from_numpy(x) for name, x in shown.items()}

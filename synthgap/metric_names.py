@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import combinations, permutations
+from math import inf
 from typing import NamedTuple
 
 from data_gen import InputError, World
@@ -20,79 +21,150 @@ KINDS = {
     "pair with text": "image-text, audio-text",
     "direction, not text's": "image-text, image-audio, audio-image, audio-text",
     "object": "the factor that is the object: digit",
-    "object or words": "the object's values, or all factors': digit, words",
+    "object or words": "the object's values, or all factors', if there are three or more: digit, words",
     "factor": "any factor: digit, colour",
     "image's factor": "a factor that images are about: digit, colour",
     "seen or heard factor": "colour of images; audio digit of sounds",
     "any modality's factor": "colour of images; text colour, audio digit of others",
-    "modality and factor": "image digit, text digit",
+    "biased modality": "image, text: those that show the object and another factor",
+    "biased modality and factor": "image digit, text digit: of modalities that show two factors or more",
     SHARE: 'how much of training was done, in quotes: "0" to "1"',
     "part": "data, training, evaluation; without any, all of them",
 }
 
 
 class Metric(NamedTuple):
-    """of: one of `KINDS`."""
+    """of: one of `KINDS`. undefined: where the data leave it undefined, and it is nan; empty where it always is a number. low,
+    high: what no value of it is beyond."""
 
     of: str
     meaning: str
+    undefined: str = ""
+    low: float = -inf
+    high: float = inf
 
+
+#: where metrics that rest on the samples' values are undefined
+BIAS = "a factor has one value among the samples, or no two samples share one"
+HALF = "the half of the samples that is fitted has one value"
+FOUND = "no two samples share a value"
+ONE = "all samples have one value"
+THREE = "images show fewer than three of the values"
 
 METRICS = {
-    "rmg": Metric("pair", "relative modality gap: distance of true pairs against that within modalities; 0 to 1"),
-    "l2m": Metric("pair", "distance between the two means, 0 to 2"),
-    "l2i": Metric("pair", "mean distance of the true pairs, 0 to 2"),
-    "alignment": Metric("pair", "mean cosine of the true pairs, -1 to 1"),
-    "uniformity": Metric("modality", "how evenly a modality fills the sphere, -8 to 0, lower is more even"),
-    "effective_rank": Metric("modality", "how many dimensions a modality fills, 1 to the embedding's size"),
-    "gap_share@1": Metric("pair", "share of l2m² in the dimension that holds most of it"),
-    "gap_share@4": Metric("pair", "share of l2m² in the four dimensions that hold most of it"),
+    "rmg": Metric(
+        "pair", "relative modality gap: distance of true pairs against that within modalities; 0 to 1", low=0, high=1
+    ),
+    "l2m": Metric("pair", "distance between the two means, 0 to 2", low=0, high=2),
+    "l2i": Metric("pair", "mean distance of the true pairs, 0 to 2", low=0, high=2),
+    "alignment": Metric("pair", "mean cosine of the true pairs, -1 to 1", low=-1, high=1),
+    "uniformity": Metric(
+        "modality",
+        "how evenly a modality fills the sphere, -8 to 0, lower is more even",
+        "an embedding is zero",
+        low=-8,
+        high=0,
+    ),
+    "effective_rank": Metric(
+        "modality",
+        "how many dimensions a modality fills, 1 to the embedding's size",
+        "all embeddings are the same",
+        low=1,
+    ),
+    "gap_share@1": Metric(
+        "pair", "share of l2m² in the dimension that holds most of it", "there is no gap", low=0, high=1
+    ),
+    "gap_share@4": Metric(
+        "pair",
+        "share of l2m² in the four dimensions that hold most of it",
+        "there is no gap, or there are fewer than four dimensions",
+        low=0,
+        high=1,
+    ),
     "separability_means": Metric(
-        "pair", "how well the dimensions of largest mean tell the modalities apart; 0.5 = chance"
+        "pair",
+        "how well the dimensions of largest mean tell the modalities apart; 0.5 = chance",
+        "there is one dimension",
+        low=0,
+        high=1,
     ),
-    "separability_differences": Metric("pair", "the same of the two dimensions in which the means differ most"),
-    "moad": Metric("modality", "object bias: how much further apart the object's values are kept than attributes'"),
-    "moad_pooled": Metric("modality", "the same with attributes pooled, as in published numbers"),
-    "moad_towards": Metric("modality and factor", "the object bias if that factor were the object"),
-    "entropy": Metric("direction", "how unsure the softmax over all candidates is, in nats"),
-    "recall@1": Metric("direction", "share of queries whose nearest candidate has the same caption"),
-    "recall@1_instance": Metric("direction", "share of queries whose nearest candidate is their own partner"),
-    "recall@1_class": Metric("direction", "share of queries whose nearest candidate has the same object"),
-    "zero_shot": Metric("seen or heard factor", "accuracy of the nearest one-word caption"),
-    "probe": Metric("seen or heard factor", "accuracy of a linear probe"),
-    "map": Metric("any modality's factor", "mean average precision of finding the same value within the modality"),
-    "map_gain": Metric("any modality's factor", "map over that of the same model as trained (with posthoc= or shift=)"),
-    "ncm": Metric("any modality's factor", "accuracy of the nearest class mean"),
-    "knn": Metric("object", "accuracy of the nearest neighbours, all modalities pooled"),
-    "v_measure": Metric("factor", "do clusters of all modalities follow the factor's values? 0 to 1"),
-    "v_measure_centred": Metric("object", "the same with each modality's mean taken off"),
-    "nmi": Metric("object", "normalised mutual information of those clusters and the object, 0 to 1"),
-    "single_modality_clusters": Metric("object", "how many of those clusters hold one modality alone"),
-    "neighbour_distance": Metric("object or words", "do values have the same neighbours in image and text? 0 if so"),
-    "neighbour_distance_random": Metric("object or words", "the same with texts shuffled"),
-    "neighbour_distance_published": Metric("object or words", "the same as the published code counts"),
-    "alignment_ideal": Metric("image-text", "alignment of images and captions composed of ideal words"),
-    "recall@1_ideal": Metric("image-text", "recall@1 of captions composed of ideal words"),
-    "zero_shot_ideal": Metric("image's factor", "zero_shot by ideal words"),
-    "zero_shot_ideal_published": Metric("image's factor", "the same moved by the gap, not normalised, as published"),
+    "separability_differences": Metric(
+        "pair", "the same of the two dimensions in which the means differ most", "there is one dimension", low=0, high=1
+    ),
+    "moad": Metric(
+        "biased modality", "object bias: how much further apart the object's values are kept than attributes'", BIAS
+    ),
+    "moad_pooled": Metric("biased modality", "the same with attributes pooled, as in published numbers", BIAS),
+    "moad_towards": Metric("biased modality and factor", "the object bias if that factor were the object", BIAS),
+    "entropy": Metric("direction", "how unsure the softmax over all candidates is, in nats", low=0),
+    "recall@1": Metric("direction", "share of queries whose nearest candidate has the same caption", low=0, high=1),
+    "recall@1_instance": Metric(
+        "direction", "share of queries whose nearest candidate is their own partner", low=0, high=1
+    ),
+    "recall@1_class": Metric(
+        "direction", "share of queries whose nearest candidate has the same object", low=0, high=1
+    ),
+    "zero_shot": Metric("seen or heard factor", "accuracy of the nearest one-word caption", low=0, high=1),
+    "probe": Metric("seen or heard factor", "accuracy of a linear probe", HALF, low=0, high=1),
+    "map": Metric(
+        "any modality's factor",
+        "mean average precision of finding the same value within the modality",
+        FOUND,
+        low=0,
+        high=1,
+    ),
+    "map_gain": Metric(
+        "any modality's factor",
+        "map over that of the same model as trained (with posthoc= or shift=)",
+        FOUND,
+        low=-1,
+        high=1,
+    ),
+    "ncm": Metric("any modality's factor", "accuracy of the nearest class mean", HALF, low=0, high=1),
+    "knn": Metric(
+        "object",
+        "accuracy of the nearest neighbours, all modalities pooled",
+        "the samples that it compares with have one value",
+        low=0,
+        high=1,
+    ),
+    "v_measure": Metric(
+        "factor", "do clusters of all modalities follow the factor's values? 0 to 1", ONE, low=0, high=1
+    ),
+    "v_measure_centred": Metric("object", "the same with each modality's mean taken off", ONE, low=0, high=1),
+    "nmi": Metric(
+        "object", "normalised mutual information of those clusters and the object, 0 to 1", ONE, low=0, high=1
+    ),
+    "single_modality_clusters": Metric("object", "how many of those clusters hold one modality alone", low=0),
+    "neighbour_distance": Metric(
+        "object or words", "do values have the same neighbours in image and text? 0 if so", THREE, low=0
+    ),
+    "neighbour_distance_random": Metric("object or words", "the same with texts shuffled", THREE, low=0),
+    "neighbour_distance_published": Metric("object or words", "the same as the published code counts", THREE, low=0),
+    "alignment_ideal": Metric("image-text", "alignment of images and captions composed of ideal words", low=-1, high=1),
+    "recall@1_ideal": Metric("image-text", "recall@1 of captions composed of ideal words", low=0, high=1),
+    "zero_shot_ideal": Metric("image's factor", "zero_shot by ideal words", low=0, high=1),
+    "zero_shot_ideal_published": Metric(
+        "image's factor", "the same moved by the gap, not normalised, as published", low=0, high=1
+    ),
     "loss": Metric("", "contrastive loss on held-out samples, in nats, at the training batch size"),
-    "logit_scale": Metric("", "1/τ at the end of training"),
+    "logit_scale": Metric("", "1/τ at the end of training", low=0),
     "logit_bias": Metric("", "the learnt bias at the end of training (loss=siglip)"),
-    "rmg_at": Metric(SHARE, "rmg in the course of training"),
-    "l2m_at": Metric(SHARE, "l2m in the course of training"),
+    "rmg_at": Metric(SHARE, "rmg in the course of training", low=0, high=1),
+    "l2m_at": Metric(SHARE, "l2m in the course of training", low=0, high=2),
     "loss_at": Metric(SHARE, "the training loss in its course"),
-    "entropy_at": Metric(SHARE, "entropy in the course of training"),
-    "logit_scale_at": Metric(SHARE, "1/τ in the course of training"),
+    "entropy_at": Metric(SHARE, "entropy in the course of training", low=0),
+    "logit_scale_at": Metric(SHARE, "1/τ in the course of training", low=0),
     "imbalance_bits": Metric(
-        "direction, not text's", "bits of the first that the second does not tell: information imbalance"
+        "direction, not text's", "bits of the first that the second does not tell: information imbalance", low=0
     ),
-    "shared_bits": Metric("pair", "bits that both tell"),
-    "text_only_bits": Metric("pair with text", "bits that captions tell and the other does not show"),
-    "unshared_bits": Metric("pair", "bits that one of the two does not tell of the other, both ways"),
-    "floor_entropy": Metric("direction", "the ideal critic's entropy, in nats"),
-    "floor_recall@1": Metric("pair with text", "the ideal critic's recall@1"),
-    "floor_loss": Metric("", "the ideal critic's loss, in nats"),
-    "seconds": Metric("part", "what a run took"),
+    "shared_bits": Metric("pair", "bits that both tell", low=0),
+    "text_only_bits": Metric("pair with text", "bits that captions tell and the other does not show", low=0),
+    "unshared_bits": Metric("pair", "bits that one of the two does not tell of the other, both ways", low=0),
+    "floor_entropy": Metric("direction", "the ideal critic's entropy, in nats", low=0),
+    "floor_recall@1": Metric("pair with text", "the ideal critic's recall@1", low=0, high=1),
+    "floor_loss": Metric("", "the ideal critic's loss, in nats", low=0),
+    "seconds": Metric("part", "what a run took", low=0),
 }
 
 
@@ -102,6 +174,8 @@ def possible(world: World, object: str) -> dict[str, list[str]]:
     about = {modality: [name for name in names if name in world.shows.get(modality, names)] for modality in everything}
     pairs, directions = list(combinations(everything, 2)), list(permutations(everything, 2))
     by_modality = {m: [("" if m == "image" else f"{m} ") + f for f in factors] for m, factors in about.items()}
+    several = [modality for modality in everything if len(about[modality]) > 1]
+    valued = {object: len(world.space[object]), "words": sum(len(world.space[factor]) for factor in about["image"])}
     found = {
         "": [""],
         "modality": everything,
@@ -111,12 +185,13 @@ def possible(world: World, object: str) -> dict[str, list[str]]:
         "pair with text": [f"{modality}-{TEXT}" for modality in world.modalities],
         "direction, not text's": ["-".join(pair) for pair in directions if pair[0] != TEXT],
         "object": [object],
-        "object or words": [object, "words"],
+        "object or words": [of for of, values in valued.items() if values > 2],
         "factor": list(names),
         "image's factor": about["image"],
         "seen or heard factor": [of for modality in world.modalities for of in by_modality[modality]],
         "any modality's factor": [of for some in by_modality.values() for of in some],
-        "modality and factor": [f"{modality} {factor}" for modality in everything for factor in about[modality]],
+        "biased modality": [modality for modality in several if object in about[modality]],
+        "biased modality and factor": [f"{modality} {factor}" for modality in several for factor in about[modality]],
         "part": ["", "data", "training", "evaluation"],
     }
     return {name: found[metric.of] for name, metric in METRICS.items() if metric.of != SHARE}

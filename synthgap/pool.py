@@ -3,33 +3,41 @@
 import os
 import signal
 import sys
+from ctypes import Array
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from time import sleep
 
-from data_gen.processes import end_with
+from data_gen.processes import end_with, left_to_the_parent
 from synthgap import progress, runs
-from synthgap.runs import Plan
+from synthgap.runs import Plan, Task
 
 #: glibc hands a step's large blocks back to the system and faults them in again at the next: a third of a run's time.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 
+GRACE = 10.0  # seconds that a worker has to clean up
+
 
 def sweep(plan: Plan, workers: int) -> int:
-    """Do what is left of the plan; returns how many runs were left. Shows progress; stops its workers if interrupted."""
+    """Do what is left of the plan; returns how many runs were left. Shows progress; stops its workers if interrupted.
+
+    A run in which its worker died, and which no other did, is recorded as failed.
+    """
     left = [task for task in plan.tasks if not plan.done(task)]
     if not left:
         return 0
     for name, value in KEEP_MEMORY.items():
         os.environ.setdefault(name, value)  # read once, when a process starts: inherited by the workers
     spawn = get_context("spawn")  # forked workers would share torch's thread pools
-    processes = [
-        spawn.Process(target=_work, args=(plan, os.getpid()), daemon=True) for _ in range(min(workers, len(left)))
-    ]
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is the parent's, which ends its workers
-    for process in processes:
-        process.start()
-    signal.signal(signal.SIGINT, before)
+    started: dict[BaseProcess, Array] = {}  # with the id of the run that it is in
     try:
+        with left_to_the_parent():
+            for _ in range(min(workers, len(left))):
+                at = spawn.Array("c", 64, lock=False)
+                process = spawn.Process(target=_work, args=(plan, os.getpid(), at), daemon=True)
+                process.start()
+                started[process] = at
+        processes = list(started)
         datasets = runs.missing_datasets(plan)
         if datasets:
             with progress.bar("datasets", len(datasets)) as advance_to:
@@ -37,9 +45,36 @@ def sweep(plan: Plan, workers: int) -> int:
         with progress.bar("runs", len(plan.tasks)) as advance_to:
             _watch(processes, lambda: _finished(plan), len(plan.tasks), advance_to)
     finally:
-        for process in processes:
-            process.terminate() if process.exitcode is None and _finished(plan) < len(plan.tasks) else process.join()
+        _end(list(started), at_once=_finished(plan) < len(plan.tasks))
+    for process, at in started.items():
+        if process.exitcode:
+            _record(plan, at.value.decode(), process.exitcode)
     return len(left)
+
+
+def _end(processes: list[BaseProcess], at_once: bool) -> None:
+    """Waits until all have ended; at_once: tells them to. Kills those that do not, and all if a signal comes meanwhile."""
+    try:
+        for process in processes:
+            if at_once and process.is_alive():
+                process.terminate()
+        for process in processes:
+            process.join(GRACE if at_once else None)
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _record(plan: Plan, run_id: str, code: int) -> None:
+    unsettled = [task for task in runs.with_starts(plan) if not plan.settled(task)]
+    for task in [task for task in unsettled if run_id in (task.run_id, "")][
+        :1
+    ]:  # "": it was at the datasets, before any
+        killed = "was killed by SIGKILL, as systems do that are out of memory (fewer workers=N need less)"
+        how = killed if code == -signal.SIGKILL else f"ended with exit code {code}"
+        runs.record_failure(plan, task, f"its worker {how}")
 
 
 def _finished(plan: Plan) -> int:
@@ -53,10 +88,23 @@ def _watch(processes, count, total: int, advance_to) -> None:
     advance_to(count())
 
 
-def _work(plan: Plan, parent: int) -> None:
+def _work(plan: Plan, parent: int, at: Array) -> None:
+    def begins(task: Task) -> None:
+        at.value = task.run_id.encode()
+
     end_with(parent)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the run it is in is cleaned up
+    signal.signal(signal.SIGTERM, _unwind)
     try:
-        runs.work(plan)
+        runs.work(plan, begins)
+    except KeyboardInterrupt:  # the parent's word
+        sys.exit(1)
     except OSError as error:  # not a run's own, which would be recorded: the folder itself cannot be written
         sys.exit(f"synthgap: a worker stopped: {error}")
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # while Python shuts down, an exception would be a traceback
+
+
+def _unwind(*_) -> None:
+    """Cleans up the run that this worker is in, which another signal is not to interrupt: multiprocessing sends a second."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt  # which nothing takes for a failure of the run

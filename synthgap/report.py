@@ -1,46 +1,72 @@
 """What a sweep came to: table, verdicts and figure on disk, and the same told on the terminal."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from data_gen import InputError
-from synthgap import claims, metric_names, runs, studies, summary, tables, verdicts
+from data_gen import InputError, files
+from synthgap import claims, metric_names, runs, studies, summary, tables, variations, verdicts
 from synthgap.runs import Plan
 from synthgap.studies import Claim, Study, told, x_of
+from synthgap.variations import Made
+from synthgap.verdicts import counted
 
 UNFINISHED = 10  # runs of those missing that are named, if none failed
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
 
 
 def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
-    """Write and tell the table, the verdicts and the figure of what is done; returns 1 if a run is missing, else 0."""
+    """Write and tell the table, the verdicts and the figure of what is done; returns 1 if a run is missing, else 0.
+
+    They go to where `variations.place` says. A table there that has finished runs which this one lacks stays as it is.
+    """
     console, failed = terminal(), runs.failures(plan)
     done = sum(plan.done(task) for task in plan.tasks)
     if not done:
         _tell_missing(console, plan, failed)
         return 1
-    table, kept = runs.collect(plan), plan.folder / tables.FILE
-    same = _same(kept, table)
-    places = _conclude(table, plan.study, plan.folder, redraw or not same)
-    if not same:
-        _write(table, kept)  # last: while it differs from the runs, the others are known to be stale
+    made = variations.of(plan)
+    if made.changed:
+        claims.stated_after(plan.study, plan.folder)  # of the study as written: they were stated no later
+    table = variations.marked(runs.collect(plan), made)
+    moved = None
+    if not files.forbidden(plan.folder):
+        moved = variations.make_room(plan, [path.name for path in _places(plan.study, plan.folder).values()])
+    folder = variations.place(plan)
+    kept = folder / tables.FILE
+    cut = done < len(plan.tasks) and not variations.runs_in(folder) <= set(table.run_id)
+    with _writing(plan.study, folder) as writes:
+        same = cut or _same(kept, table)
+        places = _conclude(table, plan.study, folder, made, redraw or not same, writes and not cut)
+        if writes and not same:
+            tables.write(table, kept)  # last: while it differs from the runs, the others are known to be stale
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
-    what = (
-        f"{did} of {len(plan.tasks)} runs were missing and are done"
-        if did
-        else f"all {done} runs were done: nothing to do"
-    )
+    were, are = ("was", "is") if did == 1 else ("were", "are")
+    if redraw:
+        what = f"{counted(done, 'run')}, redrawn"
+    elif did:
+        what = f"{did} of {counted(len(plan.tasks), 'run')} {were} missing and {are} done"
+    else:
+        what = f"{'the run was' if done == 1 else f'all {done} runs were'} done: nothing to do"
     if done == len(plan.tasks):
-        console.print(what if not redraw else f"{done} runs, redrawn")
-    _tell_places({"table": kept} | places)
+        console.print(what)
+    _tell_undefined(console, table)
+    if moved:
+        _say(f"the result of a variation that was in {plan.folder} is now in {moved}")
+    if folder != plan.folder:
+        _say(f"{plan.folder} holds another result, which stays as it is: this one goes to {folder}")
+    if cut:
+        _say(f"{kept} has runs that are not done here, and stays as it is: nothing is written")
+    else:
+        _tell_places({"table": kept} | places)
     _tell_missing(console, plan, failed)
     return 0 if done == len(plan.tasks) else 1
 
@@ -53,43 +79,70 @@ def conclude_table(study: Study, path: Path, folder: Path) -> int:
         raise InputError(
             f"{folder} holds a sweep, whose verdicts would be overwritten; call the YAML file something else"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    places = _conclude(table, study, folder, redraw=True)
+    with _writing(study, folder) as writes:
+        if runs.running(folder):
+            terminal().print("a sweep is running on this folder; this is the table that was there before")
+        made = variations.made_with(table) or Made()
+        places = _conclude(table, study, folder, made, redraw=True, writes=writes)
     terminal().print(f"{_counted(table)} of a table that was there: nothing was trained")
     _tell_places({"table": path} | places)
     return 0
 
 
-def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> dict[str, Path]:
-    """Judge a table, draw it, write both where they are missing or to be redrawn, and tell the verdicts; returns what lies
-    where."""
+@contextmanager
+def _writing(study: Study, folder: Path) -> Iterator[bool]:
+    """Holds the lock of what a study comes to, and sweeps up what killed commands left of it; yields whether any of it can be
+    written, and tells if not."""
+    if why := files.forbidden(folder):
+        line = f"nothing is written: {folder} may not be written by you ({why})"
+        terminal().print(line, soft_wrap=True, markup=False)
+        yield False
+        return
+    with files.locked(folder / ".locks" / "conclude"):
+        for name in ("probe", *(Path(path).stem for path in (tables.FILE, *_places(study, folder).values()))):
+            files.sweep_up(folder, name)
+        yield True
+
+
+def _conclude(
+    table: pd.DataFrame, study: Study, folder: Path, made: Made, redraw: bool, writes: bool
+) -> dict[str, Path]:
+    """Judge a table, draw it, write both where they are missing or to be redrawn, if you may write, and tell the verdicts;
+    returns what lies where."""
     console, places = terminal(), _places(study, folder)
     judged, dots = summary.verdicts(table, study), summary.dots(table, study)
-    stated = claims.stated_after(study, folder, table.run_id.nunique())
+    stated = claims.stated_after(study, folder, table.run_id.nunique(), made.changed)
+    judged["hash"] = [claims.hash_of(known, made.changed) for known in judged.hash]
+    judged["changed"] = made.text
     if len(judged):
         judged["stated_after"] = judged.hash.map(stated).astype(float)  # nan: nobody knows
     points, fallen = summary.levels(dots), summary.thresholds(table, study)
-    if redraw or not all(path.exists() for path in places.values()) or not _same(places["verdicts"], judged):
-        _write(judged, places["verdicts"])
-        _write(points, places["curves"])
+    same = _same(places["verdicts"], judged)
+    if same and not redraw and not _same(places["curves"], points):
+        console.print(f"{places['curves']} is not what the runs give; it is made anew", soft_wrap=True, markup=False)
+        same = False
+    if writes and (redraw or not same or not all(path.exists() for path in places.values())):
+        tables.write(judged, places["verdicts"])
+        tables.write(points, places["curves"])
         if "thresholds" in places:
-            _write(fallen, places["thresholds"])
+            tables.write(fallen, places["thresholds"])
         if len(points):
             from synthgap import figures  # matplotlib takes a second that a sweep with nothing to do need not wait for
 
-            figures.draw(points, dots, study.figure, places["figure"], _footer(table, study))
+            spec = study.figure | {"title": _titled(study.figure.get("title", ""), made)}
+            figures.draw(points, dots, spec, places["figure"], _footer(table, study, made))
         if "diagram" in places:
             from synthgap import figures
 
             paths, spec = summary.paths(table, study), study.figure["diagram"]
-            _write(paths, places["paths"])
-            footer = (
-                f"standardised coefficients on ranks, {_counted(table)}; blue rises, red falls, pale: interval holds 0"
-            )
+            tables.write(paths, places["paths"])
+            counts = "; ".join([_counted(table), *_with(made)])
+            footer = f"standardised coefficients on ranks, {counts}; blue rises, red falls, pale: interval holds 0"
+            title = _titled(spec.get("title", study.question), made)
             if len(paths):
-                figures.diagram(paths, spec["tiers"], places["diagram"], spec.get("title", study.question), footer)
+                figures.diagram(paths, spec["tiers"], places["diagram"], title, footer)
 
-    if points.size and (shown := _levels_table(study, points)):
+    if points.size and (shown := _levels_table(study, points, made)):
         console.print(shown)
     if judged.size:
         console.print(verdicts.shown(judged))
@@ -101,6 +154,29 @@ def _conclude(table: pd.DataFrame, study: Study, folder: Path, redraw: bool) -> 
             why = summary.unjudged(table, claim) or f"no arm of this sweep has {levels if claim.over else cells}"
             console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
     return places
+
+
+def _tell_undefined(console: Console, table: pd.DataFrame) -> None:
+    """Tell which metrics the samples left undefined, a line a reason."""
+    lines: dict[tuple[str, int], list[str]] = {}
+    for name, reason in summary.undefined(table).items():
+        lines.setdefault(reason, []).append(name)
+    for (why, runs_of), names in lines.items():
+        line = f"undefined in {runs_of} of {table.run_id.nunique()} runs, and nan{why}: {', '.join(names)}"
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _titled(title: str, made: Made) -> str:
+    """A title that says what is changed of the study."""
+    return "\n".join(filter(None, [title, *(fill(line, 100) for line in _with(made))]))
+
+
+def _with(made: Made) -> list[str]:
+    return [f"with {made.text}"] if made.text else []
+
+
+def _say(line: str) -> None:
+    terminal().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _tell_places(places: dict[str, Path]) -> None:
@@ -122,13 +198,13 @@ def forewarn(plan: Plan) -> None:
     """Tell, before a sweep, which claims its seeds are too few to support, and how many would do."""
     sweep = [task.swept | {"seed": task.config["seed"]} for task in plan.tasks]
     short = [
-        f"{claim.claim} ({has} seed{'s' * (has != 1)}, {needed} would do)"
+        f"{claim.claim} ({counted(has, 'seed')}, {needed} would do)"
         for claim in plan.study.claims
         if 0 < (has := studies.seeds(claim, sweep)) < (needed := studies.seeds_needed(claim))
     ]
     if short:
-        line = f"too few seeds to support {len(short)} of {len(plan.study.claims)} claims: {'; '.join(short)}"
-        terminal().print(line, highlight=False, markup=False, soft_wrap=True)
+        of = counted(len(plan.study.claims), "claim")
+        _say(f"too few seeds to support {len(short)} of {of}: {'; '.join(short)}")
 
 
 def metrics() -> None:
@@ -137,7 +213,8 @@ def metrics() -> None:
     for name in ("metric", "of", "meaning"):
         shown.add_column(name, no_wrap=name == "metric")
     for name, metric in metric_names.METRICS.items():
-        shown.add_row(name, metric.of or "—", metric.meaning)
+        undefined = f"; undefined where {metric.undefined}" if metric.undefined else ""
+        shown.add_row(name, metric.of or "—", metric.meaning + undefined)
     console.print(shown, highlight=False)
     kinds = Table(box=None, header_style="bold")
     for name in ("of", "is"):
@@ -150,9 +227,10 @@ def metrics() -> None:
 def _threshold(row) -> str:
     where = f"{row.metric} {row.of}".strip() + (f" ({row.arm})" if row.arm else "")
     if not row.seeds_falling:
-        return f"{where}: never under {row.share:.0%} of its best, in {row.seeds} seeds"
+        return f"{where}: never under {row.share:.0%} of its best, in {counted(row.seeds, 'seed')}"
     at = f"{row.x:.3f}" + (f" [{row.low:.3f}, {row.high:.3f}]" if row.seeds_falling > 1 else "")
-    return f"{where}: under {row.share:.0%} of its best at {row.along} {at}, {row.seeds_falling} of {row.seeds} seeds"
+    falling = f"{row.seeds_falling} of {counted(row.seeds, 'seed')}"
+    return f"{where}: under {row.share:.0%} of its best at {row.along} {at}, {falling}"
 
 
 def introduce(study: Study, out: Path) -> None:
@@ -190,7 +268,7 @@ def _compared(claim: Claim) -> str:
     return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "") + where
 
 
-def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
+def _levels_table(study: Study, points: pd.DataFrame, made: Made) -> Table | None:
     """The panels that share their x with the first of them, of levels or of cases; clouds and paths are for looking."""
     panels = [p for p in study.figure["panels"] if p.get("kind", "levels") in ("levels", "cases")]
     panels = [p for p in panels if p["title"] in set(points.panel)]
@@ -199,7 +277,8 @@ def _levels_table(study: Study, points: pd.DataFrame) -> Table | None:
     x = x_of(panels[0], study.figure)
     metric = {p["title"]: p["curves"][0]["metric"] for p in panels if x_of(p, study.figure) == x}
     points = points[points.panel.isin(metric)]
-    shown = Table(box=None, title_justify="left", title=study.question, header_style="bold")
+    title = escape(_titled(study.question, made))
+    shown = Table(box=None, title_justify="left", title=title, header_style="bold")
     name = x.get("metric", x.get("over"))
     shown.add_column("bits left out" if name == "imbalance_bits" else name, justify="right")
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
@@ -224,12 +303,16 @@ def all_verdicts(names: Sequence[str], out: Path, markdown: bool = False) -> Non
         return
     console = terminal()
     console.print(verdicts.shown(judged))
-    console.print(verdicts.counted(judged), highlight=False, markup=False)
+    console.print(verdicts.summed_up(judged), highlight=False, markup=False)
 
 
 def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None:
     missing = [task for task in plan.tasks if not plan.done(task)]
-    if missing:
+    if missing and runs.running(plan.folder):
+        done = f"{len(plan.tasks) - len(missing)} of {len(plan.tasks)} runs done"
+        console.print(f"a sweep is running on this folder: {done}", highlight=False)
+        missing = [task for task in missing if task.run_id in failed]
+    elif missing:
         console.print(
             f"[red]{len(missing)} of {len(plan.tasks)} runs are missing[/]; the same command tries them again"
         )
@@ -243,7 +326,7 @@ def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None
         console.print(f"  {task.run_id} ({where}): {reason}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _footer(table: pd.DataFrame, study: Study) -> str:
+def _footer(table: pd.DataFrame, study: Study, made: Made) -> str:
     kinds = {panel.get("kind", "levels") for panel in study.figure["panels"]}
     fits = any(panel.get("fits") for panel in study.figure["panels"])
     parts = ["thin lines: seeds"] if "course" in kinds else []
@@ -252,24 +335,20 @@ def _footer(table: pd.DataFrame, study: Study) -> str:
     parts += ["bars of changes: 95 % t intervals"] if "forest" in kinds else []
     parts += ["large marks: means over seeds"] if kinds & {"path", "scatter"} else []
     parts += ["lines: least squares through them"] if fits else []
-    return "; ".join([_counted(table) + " (dots)" * (kinds != {"course"}), *parts])
+    return "; ".join([_counted(table) + " (dots)" * (kinds != {"course"}), *_with(made), *parts])
 
 
 def _counted(table: pd.DataFrame) -> str:
-    return f"{table.run_id.nunique()} runs, {table.seed.nunique()} seeds"
+    return f"{counted(table.run_id.nunique(), 'run')}, {counted(table.seed.nunique(), 'seed')}"
 
 
 def _same(path: Path, table: pd.DataFrame) -> bool:
+    """Whether a file holds this table. Tells of a damaged one, which is made anew."""
     try:
-        return verdicts.read(path).equals(table)
-    except InputError:
+        return path.exists() and tables.holds(path, table)
+    except tables.DamagedError as error:
+        terminal().print(f"{error}; it is made anew", soft_wrap=True, markup=False)
         return False
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
-    table.to_csv(beside, index=False) if path.suffix == ".csv" else table.to_parquet(beside)
-    beside.replace(path)
 
 
 def terminal() -> Console:

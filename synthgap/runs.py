@@ -6,19 +6,19 @@ each other; a killed worker loses the run it was in, no more. A folder is writte
 """
 
 import json
-import os
 import shutil
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from threadpoolctl import threadpool_limits
 
-from data_gen import InputError, store
+from data_gen import InputError, files, store
 from synthgap import config as configs
 from synthgap import metric_names, studies
 from synthgap.observations import SPLITS, dataset_of, object_of, policy_of, world_of
@@ -47,6 +47,7 @@ class Plan:
     folder: Path
     datasets: Path
     tasks: tuple[Task, ...]
+    overrides: tuple[str, ...] = ()
 
     def done(self, task: Task) -> bool:
         return (self.folder / task.run_id / "done.json").exists()
@@ -89,7 +90,7 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
         tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
     if most is None:
         _check_names(study, overrides, known)
-    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()))
+    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()), tuple(overrides))
 
 
 def _check_names(study: Study, overrides: Sequence[str], known: dict) -> None:
@@ -121,10 +122,13 @@ def _place(config: dict, key: str):
 
 
 def prepare(p: Plan) -> None:
-    """Before any work: datasets there are whole and others can be drawn; the folder can be written and is roomy enough."""
+    """Before any work: datasets and models there are whole, and other datasets can be drawn; the folder can be written and
+    locked, and is roomy enough."""
     missing = [task for task in p.tasks if not p.done(task)]
     if not missing:
         return
+    for run_id in {task.start.run_id for task in missing if task.start and p.done(task.start)}:
+        verify(p.folder / run_id, run_id)
     needed = 2**20 * len(missing)  # weights and tables: under 1 MiB a run at the default sizes
     for place, (world, number, _, _) in missing_datasets(p).items():
         if place.exists():
@@ -140,10 +144,10 @@ def prepare(p: Plan) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise InputError(f"out={p.folder.parent}: about {needed / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free")
-    p.folder.mkdir(parents=True, exist_ok=True)
-    probe = p.folder / f".probe-{os.getpid()}"
-    probe.touch()
-    probe.unlink()
+    if why := files.forbidden(p.folder):
+        raise InputError(f"{p.folder} may not be written by you ({why}); use another folder, by out=DIR")
+    with _at_work(p.folder):
+        pass  # so there are locks here
     for task in with_starts(p):
         p.failure(task).unlink(missing_ok=True)  # asked for again: tried again
 
@@ -164,40 +168,98 @@ def missing_datasets(p: Plan) -> dict[Path, tuple]:
     }
 
 
-def work(p: Plan) -> None:
-    """Do what is left of a plan, beside any other workers: first the datasets, then the runs. Failures are recorded."""
+def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
+    """Do what is left of a plan, beside any other workers: first the datasets, then the runs. Failures are recorded.
+
+    begins: told of each run before it begins.
+    """
     limit_threads()
-    for wanted in missing_datasets(p).values():
-        with suppress(Exception):  # the runs that need it fail with the same reason, and record it
-            store.make(p.datasets, *wanted, wait=False)
-    locks = p.folder / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    for patience in (0, -1):  # first what nobody holds; then wait for the rest, whose holders may have been killed
-        for task in with_starts(p):
-            if patience == 0 and task.start and not p.settled(task.start):
-                continue  # somebody is training its model
-            with suppress(Timeout), FileLock(locks / task.run_id, timeout=patience):
-                if not p.settled(task):
-                    _run_or_record(p, task)
+    with _at_work(p.folder):
+        for wanted in missing_datasets(p).values():
+            with suppress(Exception):  # the runs that need it fail with the same reason, and record it
+                store.make(p.datasets, *wanted, wait=False)
+        for wait in (False, True):  # first what nobody holds; then the rest, whose holders may have been killed
+            for task in with_starts(p):
+                if not wait and task.start and not p.settled(task.start):
+                    continue  # somebody is training its model
+                with suppress(Timeout), files.locked(p.folder / ".locks" / task.run_id, wait):
+                    if not p.settled(task):
+                        begins(task)
+                        _run_or_record(p, task)
+
+
+@contextmanager
+def _at_work(folder: Path) -> Iterator[None]:
+    """Holds the lock of a worker, one that nobody else has, so that others see that somebody is at work here."""
+    with ExitStack() as held:
+        for number in count():
+            with suppress(Timeout):
+                held.enter_context(files.locked(_worker(folder, number), wait=False))
+                break
+        yield
+
+
+def running(folder: Path) -> bool:
+    """Whether a worker, of any command on any machine, is at work in a study's folder. Of a folder that you may not write,
+    nobody can say, and it is False."""
+    for number in count():
+        path = _worker(folder, number)
+        if not path.exists():
+            return False
+        try:
+            with files.locked(path, wait=False):
+                pass
+        except Timeout:
+            return True
+        except InputError:
+            return False
+
+
+def _worker(folder: Path, number: int) -> Path:
+    return folder / ".locks" / f"worker-{number}"
 
 
 def _run_or_record(p: Plan, task: Task) -> None:
     from synthgap.execution import execute  # brings torch, which planning does without
 
-    partial = p.folder / f"{task.run_id}.partial"
+    for place in (p.folder / task.run_id, p.failure(task)):
+        files.sweep_up(p.folder, place.stem)  # a killed worker's; we hold the lock, so nobody writes it
     try:
-        shutil.rmtree(partial, ignore_errors=True)  # a killed worker's; we hold the lock, so nobody writes it
-        partial.mkdir()
-        execute(p, task, partial)
         shutil.rmtree(p.folder / task.run_id, ignore_errors=True)  # without its done mark, it is a deletion's rest
-        os.replace(partial, p.folder / task.run_id)
-    except Exception as error:
-        shutil.rmtree(partial, ignore_errors=True)  # first: on a full disk it makes room for the reason
-        reason = f"{type(error).__name__}: {error}"
-        record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": traceback.format_exc()}
-        _write_beside(p.failure(task), json.dumps(record, indent=1))
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with files.whole_folder(p.folder / task.run_id) as partial:
+            execute(p, task, partial)
+    except Exception as error:  # the folder is gone by now, which on a full disk makes room for the reason
+        record_failure(p, task, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def verify(folder: Path, run_id: str | None = None) -> None:
+    """Raises InputError if the folder of a finished run does not hold what was written: that all of it is listed, with
+    checksums that agree, and that it is the run `run_id`, if given."""
+    try:
+        try:
+            about = json.loads((folder / "done.json").read_text())
+            sums = dict(about["checksums"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError("done.json is no list of checksums") from error
+        needed = ("config.yaml", "metrics.parquet", *(() if "model" in about else ("model.safetensors",)))
+        if lacking := [name for name in needed if name not in sums]:
+            raise ValueError(f"done.json lists no {', '.join(lacking)}")
+        if run_id and about.get("run_id", run_id) != run_id:  # none: written before it was recorded
+            raise ValueError(f"it holds the run {about['run_id']}")
+        for name, expected in sums.items():
+            if files.checksum(folder / name) != expected:
+                raise ValueError(f"{name} does not match its checksum")
+    except PermissionError as error:
+        raise files.not_yours(error) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"the run in {folder} is damaged ({error}); delete that folder and it is run again") from error
+
+
+def record_failure(p: Plan, task: Task, reason: str, trace: str = "") -> None:
+    """Keep why a run failed, beside where its folder would be."""
+    record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": trace}
+    with files.whole(p.failure(task)) as beside:
+        beside.write_text(json.dumps(record, indent=1))
 
 
 def collect(p: Plan) -> pd.DataFrame:
@@ -206,16 +268,8 @@ def collect(p: Plan) -> pd.DataFrame:
     for task in p.tasks:
         if p.done(task):
             folder = p.folder / task.run_id
-            try:
-                for name, expected in json.loads((folder / "done.json").read_text()).get("checksums", {}).items():
-                    if store.checksum(folder / name) != expected:
-                        raise ValueError(f"{name} does not match its checksum")
-                rows = pd.read_parquet(folder / "metrics.parquet")
-            except (OSError, ValueError, AttributeError) as error:
-                reason = (str(error) or type(error).__name__).splitlines()[0]
-                raise InputError(
-                    f"the run in {folder} is damaged ({reason}); delete that folder and it is run again"
-                ) from error
+            verify(folder, task.run_id)
+            rows = pd.read_parquet(folder / "metrics.parquet")
             known = {"run_id": task.run_id, "seed": task.config["seed"]} | task.swept
             tables.append(pd.DataFrame(known, index=rows.index).join(rows))
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -249,9 +303,3 @@ def limit_threads() -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     threadpool_limits(1)
-
-
-def _write_beside(path: Path, text: str) -> None:
-    beside = Path(f"{path}.{os.getpid()}")
-    beside.write_text(text)
-    os.replace(beside, path)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import factorial, floor, inf, isfinite, log, nan, prod, sqrt
+from math import factorial, inf, isfinite, nan, prod, sqrt
 from typing import Literal
 
 import numpy as np
@@ -193,11 +193,6 @@ def smallest_kendall_p(x, strata=None) -> float:
     return max(1 / (1 + PERMUTATIONS), 1 / orders)
 
 
-def seeds_below(alpha: float, seeds: int, floor_there: float) -> int:
-    """Fewest seeds at which a test that has this p floor at so many seeds has one under alpha: floors are powers."""
-    return floor(seeds * log(alpha) / log(floor_there)) + 1
-
-
 def holm(p) -> np.ndarray:
     """p [n] adjusted for there being n of them (Holm 1979), in [0, 1]; nan stays nan, and does not count.
 
@@ -209,6 +204,32 @@ def holm(p) -> np.ndarray:
     adjusted = np.full(p.shape, nan)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return adjusted
+
+
+def holm_bars(p, alpha: float = 0.05) -> np.ndarray:
+    """What each p [n] would have to be under for `holm` to leave it under alpha, all others staying as they are; nan for nan.
+
+    alpha / (n − s), where s of the others stand whatever this one is.
+    """
+    p = np.asarray(p, dtype=float)
+    there = np.flatnonzero(np.isfinite(p))
+    bars, n = np.full(p.shape, nan), len(there)
+    for i in there:
+        others = np.sort(p[there[there != i]])
+        stands = np.logical_and.accumulate(others < alpha / np.arange(n, 1, -1))
+        bars[i] = alpha / (n - stands.sum())
+    return bars
+
+
+def seeds_to_stand(p: float, p_floor: float, seeds: int, bar: float) -> float:
+    """About how many seeds like these would have a p under `bar`; inf if more than 1,000 would be needed.
+
+    Floors are powers (0: the test has none). Of a p above its floor, it is the normal score that grows, with √n.
+    """
+    n = np.arange(seeds, MOST_SEEDS + 1)
+    floors = p_floor ** (n / seeds)
+    reach = floors if p <= p_floor * (1 + 1e-9) else np.maximum(floors, norm.sf(norm.isf(p) * np.sqrt(n / seeds)))
+    return float(n[(reach < bar).argmax()]) if (reach < bar).any() else inf
 
 
 def fewest_seeds(levels: int, direction: Direction, alpha: float = 0.05) -> int:

@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from importlib.resources import files
 from itertools import product
+from math import isfinite, prod
 from pathlib import Path
-
-import yaml
+from textwrap import fill
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import config, metric_names, tables
+from synthgap import config, metric_names, tables, yaml_file
 from synthgap.statistics import DIRECTIONS, FEWEST_LEVELS, FEWEST_SEEDS, TRENDS, fewest_seeds, smallest_p
 from synthgap.tables import CASE
 
@@ -34,12 +35,11 @@ SAID = {
     ),
     **dict.fromkeys(("same", "equal", "constant", "flat", "unchanged"), "stays"),
 }
-#: what YAML's parser complains of → what to do about it
-MENDS = {
-    "'\\t'": "indent by spaces, not tabs",
-    "mapping values": "put a text that holds a colon in quotes",
-    "expected <block end>": "its indentation is not that of its neighbours",
-}
+#: what lies beside the folders of studies, so that none may have it as a name
+TAKEN = ("datasets",)
+LONGEST_NAME = 100  # bytes: files in the folder have it, and more, in their names
+#: how wide, in characters, texts in a figure may be wrapped; None: not at all
+WIDTHS = (None, 44, 24, 16)
 #: kinds of a figure's panel → the keys that not all have
 PANELS = {
     "levels": ("ideal",),
@@ -175,12 +175,13 @@ def load(name: str, out: Path = Path("runs")) -> Study:
     path = known.get(name, Path(name))
     if name not in known and path.suffix not in (".yaml", ".yml"):
         raise unknown("study", name, known)
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"study {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"study {path} is not YAML: {_damage(error)}") from error
+    _check_name(path)
+    raw = yaml_file.read(path)
+    if path.stem in known and not _is_same(path, known[path.stem]):
+        raise InputError(
+            f"study {path}: {path.stem} comes with synthgap, and both would write into one folder; call the file "
+            "something else"
+        )
     if raw is None:
         raise InputError(f"study {path} is empty; it needs a question, and a grid to train or a table to read")
     table, metrics = None, dict.fromkeys(metric_names.METRICS)
@@ -197,10 +198,10 @@ def load(name: str, out: Path = Path("runs")) -> Study:
     else:
         grid, cases, presets = _sweep(raw, path)
     swept = _swept(grid, cases, presets)
-    source = raw.get("source", "own question")
+    source = _text(raw, "source", f"study {path}", "own question")
     study = Study(
         name=path.stem,
-        question=raw["question"],
+        question=_text(raw, "question", f"study {path}"),
         source=source,
         grid=grid,
         cases=cases or [{}],
@@ -209,18 +210,27 @@ def load(name: str, out: Path = Path("runs")) -> Study:
         figure=_figure(raw.get("figure") or {}, f"figure of {path}", swept),
         table=table,
     )
+    _can_be_drawn([study.question, study.figure, swept], path)
     check_names(study, metrics, path, listed)
     cells = [expand(study, [f"preset={preset}"])[1] for preset in presets]
     _enough_seeds(study, [rows.drop_duplicates("run_id").to_dict("records")] if table else cells, path)
     return study
 
 
-def _damage(error: Exception) -> str:
-    """What is wrong with a file that is no YAML, and what would mend it."""
-    if not isinstance(error, yaml.MarkedYAMLError) or not error.problem_mark:
-        return " ".join(str(error).split())
-    mend = next((f"; {mend}" for said, mend in MENDS.items() if said in error.problem), "")
-    return f"line {error.problem_mark.line + 1}: {error.problem}{mend}"
+def _check_name(path: Path) -> None:
+    """Raises InputError unless the file's name can be that of a folder beside those of other studies."""
+    name = path.stem
+    if name.startswith(".") or not name.isprintable() or len(name.encode(errors="replace")) > LONGEST_NAME:
+        raise InputError(
+            f"study {str(path)!r}: its name is that of a folder, so it must have no dot in front, at most {LONGEST_NAME} "
+            "bytes, and no characters that are not shown"
+        )
+    if name.casefold() in TAKEN:
+        raise InputError(f"study {path}: {name} is a folder of its own beside studies; call the file something else")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.samefile(other) or path.read_bytes() == other.read_bytes()
 
 
 def _table(name, path: Path, out: Path) -> Path:
@@ -230,6 +240,8 @@ def _table(name, path: Path, out: Path) -> Path:
         return tables.find(name, path.parent, out)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    except OSError as error:  # a name that is too long, say
+        raise InputError(f"{path}: table: {error.strerror}") from error
 
 
 def _sweep(raw, path: Path) -> tuple[dict, list[dict], dict]:
@@ -238,19 +250,18 @@ def _sweep(raw, path: Path) -> tuple[dict, list[dict], dict]:
         raise InputError(f"study {path} has no 'grid' of what to train, nor a 'table' of what was trained")
     more = ("source", "cases", "presets", "claims", "figure")
     _mapping(raw, f"study {path}", required=("question", "grid"), optional=more)
-    _grid(raw["grid"], f"grid of {path}")
+    grid = _grid(raw["grid"], f"grid of {path}")
     cases, presets = _cases(raw.get("cases"), f"cases of {path}"), {}
     for name, changes in _mapping(raw.get("presets") or {"quick": {}}, f"presets of {path}").items():
         _mapping(changes, f"preset {name} of {path}", optional=("grid", "cases", "set"))
-        _grid(changes.get("grid", {}), f"grid of preset {name} of {path}")
-        _mapping(changes.get("set", {}), f"set of preset {name} of {path}")
-        own = {"cases": _cases(changes["cases"], f"cases of preset {name} of {path}")} if "cases" in changes else {}
-        presets[name] = {**changes, **own}
-    for key in _swept(raw["grid"], cases, presets):
-        if key != CASE:
-            config.check_option(key, f" in {path}")
-    _names_hold(raw["grid"], cases, presets, path)
-    return raw["grid"], cases, presets
+        own = {"grid": _grid(changes["grid"], f"grid of preset {name} of {path}")} if "grid" in changes else {}
+        if "cases" in changes:
+            own |= {"cases": _cases(changes["cases"], f"cases of preset {name} of {path}")}
+        if "set" in changes:
+            own |= {"set": _set(changes["set"], f"set of preset {name} of {path}")}
+        presets[str(name)] = {**changes, **own}
+    _names_hold(grid, cases, presets, path)
+    return grid, cases, presets
 
 
 def check_names(study: Study, known: Mapping[str, Iterable[str] | None], path: str | Path, listed: str) -> None:
@@ -277,9 +288,8 @@ def _variables(raw) -> Iterator[Mapping]:
 def seeds(claim: Claim, runs: Iterable[Mapping]) -> int:
     """How many seeds there are among the runs, swept parameter → value, that count for a claim."""
     where = {key: values if isinstance(values, list) else [values] for key, values in claim.where.items()}
-    return len(
-        {str(run.get("seed", 0)) for run in runs if all(run.get(key) in values for key, values in where.items())}
-    )
+    counted = (run for run in runs if all(_held(run.get(key)) in values for key, values in where.items()))
+    return len({str(run.get("seed", 0)) for run in counted})
 
 
 def seeds_needed(claim: Claim) -> int:
@@ -300,7 +310,8 @@ def _enough_seeds(study: Study, sweeps: Sequence[Sequence[Mapping]], path: Path)
         floor = f"its p cannot fall under {smallest_p(most, levels or 2):g}"
         why = floor if most >= claim.seeds else f"nothing is decided by fewer than {claim.seeds}"
         mend = f"{study.table} would need" if study.table else "sweep"
-        raise InputError(f"a claim of {path} {what} over {over}: {why}; {mend} seed: {list(range(needed))} or more")
+        wanted = list(range(needed)) if needed <= 20 else f"[0, 1, …, {needed - 1}]"
+        raise InputError(f"a claim of {path} {what} over {over}: {why}; {mend} seed: {wanted} or more")
 
 
 def _swept(grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> dict[str, list]:
@@ -345,7 +356,9 @@ def _claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
         ("of", "matters", "source", "where", "test", "seeds", *more),
     )
     raw = {"of": "", "matters": 0.0, "source": source} | _mapping(raw, where, required=required, optional=optional)
-    _where(raw, where, swept)
+    for key in ("claim", "source"):
+        _text(raw, key, where)
+    raw |= {"where": _where(raw, where, swept)}
     if not isinstance(raw[METRIC], str | list):
         raise InputError(f"metric of {where} must be a name, not {raw[METRIC]!r}")
     if (said := raw["direction"]) not in (allowed := TRENDS if explains else DIRECTIONS):
@@ -379,7 +392,8 @@ def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
     if not isinstance(levels, list) or len(levels) < 2:
         raise InputError(f"levels of {where} must be a list of two or more values of {over}, not {levels!r}")
     if over not in (METRIC, OF):
-        levels = [_level(level, raw["over"], where, swept) for level in levels]
+        of = f"case in {where}" if over == CASE else f"level of {over} in {where}"
+        levels = [_value(level, over, of, swept) for level in levels]
     _differ(levels, f"levels of {where}")
     for key in ("metric", "of") if isinstance(raw["metric"], list) else ():
         if isinstance(raw[key], list) and len(raw[key]) != len(levels) and raw["over"] != METRIC:
@@ -392,12 +406,27 @@ def _comparison(raw: dict, where: str, swept: Mapping) -> Claim:
     return claim
 
 
-def _level(level, over: str, where: str, swept: Mapping):
-    """The value of `over` that a level names, as the table holds it."""
-    values = {str(value): str(value) if isinstance(value, list | dict) else value for value in swept[over]}
-    if str(level) not in values and level not in values.values():  # 1 and 1.0 are one
-        raise unknown(f"case in {where}" if over == CASE else f"level of {over} in {where}", level, values)
-    return values.get(str(level), level)
+def _value(said, key: str, what: str, swept: Mapping):
+    """The value of a swept parameter that is meant, as a table of runs holds it. Raises InputError if there is none.
+
+    A table has a list, and whatever stands in one column with lists or texts, as text.
+    """
+    text = any(isinstance(value, str | list | dict) for value in swept[key])
+    known = {str(value): str(value) if text else value for value in swept[key] if value is not None}
+    meant = said
+    if key in config.types() or key in config.GROUPS:
+        with suppress(InputError):
+            meant = config.typed(key, said)  # the text 1e-3 is the number .001
+    for value in (meant, said):
+        same = [name for name, x in known.items() if str(value) == name or (_is_number(value) and value == x)]
+        if same:
+            return known[same[0]]
+    raise unknown(what, said, known)
+
+
+def _held(value):
+    """A swept value as a table of runs holds it."""
+    return str(value) if isinstance(value, list | dict) else value
 
 
 def _explanation(raw: dict, where: str, swept: Mapping) -> Claim:
@@ -425,14 +454,15 @@ def _explanation(raw: dict, where: str, swept: Mapping) -> Claim:
     return Claim(**raw | {"given": tuple(given), "held": tuple(held)})
 
 
-def _where(raw: Mapping, where: str, swept: Mapping) -> None:
+def _where(raw: Mapping, where: str, swept: Mapping) -> dict:
     """Swept parameters and the value, or values, that runs must have to count."""
+    found = {}
     for key, values in _mapping(raw.get("where", {}), f"where of {where}").items():
         if key not in swept:
             raise unknown(f"swept parameter in where of {where}", key, swept)
-        for value in values if isinstance(values, list) else [values]:
-            if value not in swept[key]:
-                raise unknown(f"value of {key} in where of {where}", str(value), dict.fromkeys(map(str, swept[key])))
+        meant = [_value(value, key, f"value of {key} in where of {where}", swept) for value in _listed(values)]
+        found[key] = meant if isinstance(values, list) else meant[0]
+    return found
 
 
 def _variable(raw, where: str, swept: Mapping, *, also: Sequence[str] = (), text: bool = False) -> None:
@@ -445,6 +475,7 @@ def _variable(raw, where: str, swept: Mapping, *, also: Sequence[str] = (), text
     named = isinstance(of, str) or (isinstance(of, list) and of and all(isinstance(name, str) for name in of))
     if not isinstance(raw.get("metric", ""), str) or not named:
         raise InputError(f"{where}: metric must be a name, and of a name or a list of names (put numbers in quotes)")
+    _text(raw, "label", where, "")
     if "over" not in raw:
         return
     if str(raw["over"]) not in swept:
@@ -454,8 +485,15 @@ def _variable(raw, where: str, swept: Mapping, *, also: Sequence[str] = (), text
 
 
 def _number(raw: Mapping, key: str, where: str) -> None:
-    if not _is_number(raw[key]) or not raw[key] >= 0:
-        raise InputError(f"{key} of {where} must be a number of 0 or more (write 0.001, not 1e-3), not {raw[key]!r}")
+    if not _is_number(raw[key]) or not 0 <= raw[key] < float("inf"):
+        raise InputError(f"{key} of {where} must be a number of 0 or more, not {raw[key]!r}")
+
+
+def _text(raw: Mapping, key: str, where: str, default: str | None = None) -> str:
+    text = raw[key] if default is None else raw.get(key, default)
+    if not isinstance(text, str):
+        raise InputError(f"{key} of {where} must be a text (put it in quotes), not {text!r}")
+    return text
 
 
 def _is_number(value) -> bool:
@@ -479,15 +517,17 @@ def as_text(names) -> str:
 
 
 def _figure(raw, where: str, swept: Mapping) -> dict:
+    """The figure, with values of swept parameters as a table of runs holds them."""
     _mapping(raw, where, optional=("title", "arms", "x", "over", "panels", "thresholds", "diagram"))
-    _mapping(raw.get("arms", {}), f"arms of {where}")
+    _text(raw, "title", where, "")
+    arms = _mapping(raw.get("arms", {}), f"arms of {where}")
+    for name in arms:
+        _text(arms, name, f"arms of {where}")
     if "x" in raw:
         _variable(raw["x"], f"x of {where}", swept, also=("label",), text=True)
-    if "over" in raw and raw["over"] not in swept:
+    if "over" in raw and str(raw["over"]) not in swept:
         raise unknown(f"swept parameter in over of {where}", raw["over"], swept)
-    panels = _list(raw, "panels", where)
-    for panel in panels:
-        _panel(panel, raw, f"a panel of {where}", swept)
+    panels = [_panel(panel, raw, f"a panel of {where}", swept) for panel in _list(raw, "panels", where)]
     _differ([panel["title"] for panel in panels], f"panels of {where}")
     for asked in _list(raw, "thresholds", where):
         place = f"thresholds of {where}"
@@ -498,20 +538,21 @@ def _figure(raw, where: str, swept: Mapping) -> dict:
             raise InputError(f"share of {place} must lie between 0 and 1, not be {asked['share']!r}")
     if "diagram" in raw:
         _diagram(raw["diagram"], f"diagram of {where}", swept)
-    return raw
+    return raw | ({"panels": panels} if "panels" in raw else {}) | ({"arms": _by_name(arms)} if arms else {})
 
 
-def _panel(raw, figure: Mapping, where: str, swept: Mapping) -> None:
+def _panel(raw, figure: Mapping, where: str, swept: Mapping) -> dict:
     kind = raw.get("kind", "levels") if isinstance(raw, dict) else "levels"
     if str(kind) not in PANELS:
         raise unknown(f"kind of {where}", kind, PANELS)
     required = ("title", "curves", *(("over", "levels") if kind == "forest" else ()))
     _mapping(raw, where, required=required, optional=("kind", "x", "where", *PANELS[kind]))
+    _text(raw, "title", where)
     where = f"panel {raw['title']!r} of {where.split(' of ', 1)[1]}"
-    _where(raw, where, swept)
+    meant = {"where": _where(raw, where, swept)} if "where" in raw else {}
     if kind in ("course", "forest"):
-        _mapping(raw.get("x", {}), f"x of {where}", optional=("label",))
-        _course(raw, where) if kind == "course" else _forest(raw, where, swept)
+        _text(_mapping(raw.get("x", {}), f"x of {where}", optional=("label",)), "label", f"x of {where}", "")
+        meant |= _course(raw, where) if kind == "course" else _forest(raw, where, swept)
     else:
         _variable(x_of(raw, figure, where), f"x of {where}", swept, also=("label",), text=kind == "cases")
     published = ("published",) if kind == "cases" else ()
@@ -520,17 +561,27 @@ def _panel(raw, figure: Mapping, where: str, swept: Mapping) -> None:
     for curve in [*curves, *([raw["ideal"]] if "ideal" in raw else [])]:
         _mapping(curve, f"a curve of {where}", required=("metric",), optional=(*of, "label", *published))
         _variable(curve, f"a curve of {where}", swept, also=("label", *published))
-        for name in _mapping(curve.get("published", {}), f"published of {where}"):
-            if name not in (values := swept.get(x_of(raw, figure, where).get("over"), ())):
-                raise unknown(f"case in published of {where}", name, dict.fromkeys(values))
+        for name, value in _mapping(curve.get("published", {}), f"published of {where}").items():
+            if str(name) not in (names := list(map(str, swept.get(x_of(raw, figure, where).get("over"), ())))):
+                raise unknown(f"case in published of {where}", name, dict.fromkeys(names))
+            if not _is_number(value) or not isfinite(value):
+                raise InputError(f"published of {where} must be numbers, not {value!r}")
     _differ([curve.get("label", "") for curve in curves], f"curves of {where}")
     if "colour" in raw:
         _variable(raw["colour"], f"colour of {where}", swept, text=True)
     if not isinstance(raw.get("fits", True), bool):
         raise InputError(f"fits of {where} must be true or false, not {raw['fits']!r}")
+    curves = [
+        curve | {"published": _by_name(curve["published"])} if "published" in curve else curve for curve in curves
+    ]
+    return raw | meant | {"curves": curves}
 
 
-def _course(raw: Mapping, where: str) -> None:
+def _by_name(raw: Mapping) -> dict:
+    return {str(name): value for name, value in raw.items()}
+
+
+def _course(raw: Mapping, where: str) -> dict:
     for curve in _list(raw, "curves", where):
         metric = curve.get("metric", "_at") if isinstance(curve, dict) else "_at"
         if not str(metric).endswith("_at"):
@@ -540,24 +591,25 @@ def _course(raw: Mapping, where: str) -> None:
             raise InputError(
                 f"marks of {where} must be texts at shares of training from 0 to 1, not {{{share!r}: {text!r}}}"
             )
+    return {}
 
 
-def _forest(raw: Mapping, where: str, swept: Mapping) -> None:
+def _forest(raw: Mapping, where: str, swept: Mapping) -> dict:
     if (over := str(raw["over"])) not in swept:
         raise unknown(f"swept parameter in over of {where}", over, swept)
-    levels, known = raw["levels"], list(map(str, swept[over]))
+    levels = raw["levels"]
     if not isinstance(levels, list) or len(levels) < 2:
         raise InputError(f"levels of {where} must be a list of two or more values of {over}")
-    for level in levels:
-        if level not in swept[over] and not (over == CASE and str(level) in known):
-            raise unknown(f"value of {over} in levels of {where}", str(level), dict.fromkeys(known))
+    levels = [_value(level, over, f"value of {over} in levels of {where}", swept) for level in levels]
     _differ(list(map(str, levels)), f"levels of {where}")
     if "matters" in raw:
         _number(raw, "matters", where)
+    return {"levels": levels}
 
 
 def _diagram(raw, where: str, swept: Mapping) -> None:
     _mapping(raw, where, required=("tiers",), optional=("title",))
+    _text(raw, "title", where, "")
     tiers = _list(raw, "tiers", where)
     if len(tiers) < 2 or not all(isinstance(tier, list) and tier for tier in tiers):
         raise InputError(f"tiers of {where} must be two or more lists of variables, causes first")
@@ -596,10 +648,42 @@ def _differ(names: Sequence[str], where: str) -> None:
         raise InputError(f"{where}: {twice!r} is there twice, and one could not tell them apart")
 
 
-def _grid(raw, where: str) -> None:
+def _can_be_drawn(raw, path: Path) -> None:
+    """Raises InputError for a text that a figure could not show: what stands between two $ is a formula there."""
+    if isinstance(raw, Mapping):
+        raw = [*raw, *raw.values()]
+    if isinstance(raw, list | tuple):
+        for part in raw:
+            _can_be_drawn(part, path)
+    elif isinstance(raw, str) and "$" in raw:
+        from matplotlib.cbook import is_math_text  # a second that most studies need not wait for
+        from matplotlib.mathtext import MathTextParser
+
+        lines = {line for width in WIDTHS for line in (fill(raw, width) if width else raw).splitlines()}
+        for line in filter(is_math_text, sorted(lines)):
+            try:
+                MathTextParser("path").parse(line)
+            except Exception as error:  # whatever the parser raises, it is the text that is at fault
+                what = f"{path}: a figure cannot show {line!r} as a formula"
+                raise InputError(f"{what}; write \\$ for a dollar, and put formulas between two $") from error
+
+
+def _grid(raw, where: str) -> dict:
+    """The grid, its values of their options' types."""
+    found = {}
     for key, values in _mapping(raw, where).items():
         if not isinstance(values, list) or not values:
             raise InputError(f"{where}: {key} needs a list of one or more values, like [{values if values else 0}]")
+        config.check_option(str(key), f" in {where}")
+        found[key] = [config.typed(key, value, f" in {where}") for value in values]
+    return found
+
+
+def _set(raw, where: str) -> dict:
+    """What is set, of its options' types."""
+    for key in _mapping(raw, where):
+        config.check_option(str(key), f" in {where}")
+    return {key: config.typed(key, value, f" in {where}") for key, value in raw.items()}
 
 
 def _cases(raw, where: str) -> list[dict]:
@@ -608,12 +692,12 @@ def _cases(raw, where: str) -> list[dict]:
         found = [
             (str(name), case) for name, some in raw.items() for case in (some if isinstance(some, list) else [some])
         ]
-        return [{CASE: name} | _mapping(case, f"case {name!r} in {where}") for name, case in found]
+        return [{CASE: name} | _set(case, f"case {name!r} in {where}") for name, case in found]
     if not isinstance(raw or [], list):
         raise InputError(
             f"{where} must be a list of mappings, an arm of the comparison each, or name them: name: mapping"
         )
-    return [_mapping(case, where) for case in raw or []]
+    return [_set(case, where) for case in raw or []]
 
 
 def _mapping(raw, where: str, *, required: Sequence[str] = (), optional: Sequence[str] = ()) -> dict:
@@ -644,7 +728,7 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
     changes = study.presets[preset]
     grid = {**study.grid, **changes.get("grid", {})}
     cases = changes.get("cases", study.cases)
-    constant = [f"{key}={value}" for key, value in changes.get("set", {}).items()]
+    constant = [config.written(key, value) for key, value in changes.get("set", {}).items()]
 
     for dropped in (o.removeprefix("~") for o in overrides if o.startswith("~")):
         if grid.pop(dropped, None) is None:
@@ -656,15 +740,16 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
     for override in config.parse(plain) if plain else ():
         key = override.key_or_group
         if override.is_sweep_override():
-            grid[key] = [
-                config.parse([*groups, f"{key}={value}"])[-1].value() for value in override.sweep_string_iterator()
-            ]
+            grid[key] = config.values(override)
         elif key in grid or any(key in case for case in cases):
             grid[key] = [override.value()]
         else:
             constant.append(override.input_line)
     if any(key in grid for case in cases for key in case):  # then their names would lie
         cases = [{key: value for key, value in case.items() if key not in (*grid, CASE)} for case in cases]
+    number = len(cases) * prod(map(len, grid.values()))
+    if number > config.MOST_RUNS:
+        raise InputError(f"{study.name} would be {number:,} runs, more than {config.MOST_RUNS:,}; give fewer values")
     swept = list(dict.fromkeys([*grid, *(key for case in cases for key in case)]))
     cells = [{**case, **dict(zip(grid, values, strict=True))} for case in cases for values in product(*grid.values())]
     for cell in cells:
@@ -672,7 +757,7 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
             group = key.partition(".")[0]
             if group in cell and key in config.keys({group: cell[group]}):
                 cell[key] = value
-    unique = {tuple(sorted((k, str(v)) for k, v in cell.items())): cell for cell in cells}
+    unique = {tuple(sorted((k, str(_canonical(v))) for k, v in cell.items())): cell for cell in cells}
     return swept, list(unique.values()), constant
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from data_gen.errors import InputError, unknown
+from synthgap.metric_names import METRICS
 from synthgap.statistics import (
     FEWEST_LEVELS,
     Verdict,
@@ -77,9 +78,8 @@ def _runs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_runs(table: pd.DataFrame, variable: str | Mapping) -> pd.Series:
-    """One value a run, by run_id: of a swept parameter, or of {metric, of}; where `of` is a list, the mean.
-
-    Raises InputError if the table has no such thing.
+    """One value a run, by run_id: of a swept parameter, or of {metric, of}; where `of` is a list, the mean, and nan if any
+    of them is. Raises InputError if the table has no such thing.
     """
     variable = {"over": variable} if isinstance(variable, str) else variable
     if "over" in variable:
@@ -93,16 +93,35 @@ def of_runs(table: pd.DataFrame, variable: str | Mapping) -> pd.Series:
     for name in names:
         if name not in set(rows["of"]):
             raise unknown(f"`of` of {metric}", name, sorted(set(rows["of"])))
-    return rows[rows["of"].isin(names)].groupby("run_id", sort=False).value.mean()
+    values = rows[rows["of"].isin(names)].groupby("run_id", sort=False).value
+    return values.mean().where(values.count() == values.size())
 
 
 def missing(table: pd.DataFrame, variable: str | Mapping) -> str:
-    """Why no run has this variable, as worlds differ in factors; empty where runs have it."""
+    """Why no run has this variable, as worlds differ in factors, and samples may leave a metric undefined; empty where runs
+    have it."""
     try:
-        of_runs(table, variable)
+        values = of_runs(table, variable)
     except InputError as error:
         return str(error)
+    if isinstance(variable, Mapping) and "metric" in variable and values.isna().all():
+        return f"{told(variable)} is undefined in all runs{because(variable['metric'])}"
     return ""
+
+
+def because(metric: str) -> str:
+    """Where a metric is undefined, in brackets, if that is known."""
+    known = metric in METRICS and METRICS[metric].undefined
+    return f" (as it is where {known})" if known else ""
+
+
+def undefined(table: pd.DataFrame) -> dict[str, tuple[str, int]]:
+    """Metrics that samples left undefined in some run, with what they are of → where that is so, and in how many runs."""
+    rows = table[table.value.isna()]
+    return {
+        f"{metric} {of}".strip(): (because(metric), part.run_id.nunique())
+        for (metric, of), part in rows.groupby(["metric", "of"], sort=False)
+    }
 
 
 def dots(table: pd.DataFrame, study: Study) -> pd.DataFrame:

@@ -1,15 +1,69 @@
-"""A table of runs on disk: found, read, and the design of the sweep that made it."""
+"""Tables on disk: written and read whole; those of runs found, checked, and the design of the sweep that made them.
 
+A Parquet table is sealed: its metadata hold the SHA-256 of the file, taken with zeros in that place. So whatever bit of it
+changes afterwards, what is read is what was written, or it is told. One without a seal was written before there were any,
+or by another tool.
+"""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from data_gen import InputError
+from data_gen import InputError, files
 from data_gen.errors import unknown
 
 FILE = "results.parquet"
 CASE = "case"  # the swept parameter that holds the names of cases
 COLUMNS = ("run_id", "seed", "metric", "of", "value")  # all others are swept
+_SEAL = re.compile(rb"synthgap-sha256=([0-9a-f]{64})")
+_UNSEALED = b"synthgap-sha256=" + b"0" * 64
+
+
+class DamagedError(InputError):
+    """A file that holds no such table as it should."""
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table whole, without its index, as its ending says: .csv or .parquet, which is sealed."""
+    if path.suffix == ".csv":
+        content = table.to_csv(index=False).encode()
+    else:
+        arrow, buffer = pa.Table.from_pandas(table), BytesIO()
+        pq.write_table(arrow.replace_schema_metadata({**arrow.schema.metadata, b"seal": _UNSEALED}), buffer)
+        content = buffer.getvalue()
+        content = content.replace(_UNSEALED, b"synthgap-sha256=" + sha256(content).hexdigest().encode())
+    with files.whole(path) as beside:
+        beside.write_bytes(content)
+
+
+def load(path: Path) -> pd.DataFrame:
+    """A Parquet table, as it was written. Raises DamagedError if it is not that, and InputError if it cannot be read."""
+    try:
+        content = path.read_bytes()
+    except PermissionError as error:
+        raise files.not_yours(error) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    for seal in _SEAL.findall(content):
+        if sha256(_SEAL.sub(_UNSEALED, content)).hexdigest().encode() != seal:
+            raise DamagedError(f"{path} is damaged: it does not match its checksum")
+    try:
+        return pd.read_parquet(BytesIO(content))
+    except Exception as error:  # whatever a parser raises at bytes that may be anything
+        raise DamagedError(f"{path} is damaged, or no Parquet file: {_first_line(error)}") from error
+
+
+def holds(path: Path, table: pd.DataFrame) -> bool:
+    """Whether a file holds this table, as `write` writes it. Raises DamagedError if it holds none."""
+    if path.suffix == ".csv":
+        return path.read_bytes() == table.to_csv(index=False).encode()
+    return load(path).equals(table)
 
 
 def find(name: str, beside: Path, out: Path) -> Path:
@@ -27,18 +81,21 @@ def find(name: str, beside: Path, out: Path) -> Path:
     raise unknown(f"table (no such file, nor a study that has one in {out})", name, there)
 
 
-def read(path: Path) -> pd.DataFrame:
-    """run_id, seed, the swept parameters, metric, of, value; a row a number. Raises InputError if it is not that."""
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged, or no Parquet file: {_first_line(error)}") from error
-    if lacking := [column for column in COLUMNS if column not in table]:
-        raise InputError(f"{path} is no table of runs: it has no column {', '.join(lacking)}")
+def read(path: Path, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """run_id, seed, the swept parameters, metric, of, value; a row a number. Raises DamagedError if it lacks any of these
+    `columns`, or holds something else in them."""
+    table = load(path)
+    if lacking := [column for column in columns if column not in table]:
+        raise DamagedError(f"{path} is no table of runs: it has no column {', '.join(lacking)}")
     if table.empty:
-        raise InputError(f"{path} holds no runs")
-    if not pd.api.types.is_numeric_dtype(table.value):
-        raise InputError(f"{path} is no table of runs: its values are no numbers")
+        raise DamagedError(f"{path} holds no runs")
+    for column in columns:
+        number = column in ("seed", "value")
+        fits = pd.api.types.is_numeric_dtype if number else pd.api.types.is_string_dtype
+        if not fits(table[column]):
+            raise DamagedError(
+                f"{path} is no table of runs: its column {column} holds no {'numbers' if number else 'text'}"
+            )
     return table
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from math import cos, isfinite, log, pi
+from math import ceil, cos, isfinite, log, pi
 
 import numpy as np
 import pandas as pd
@@ -63,7 +63,7 @@ def train(
     then: Finetuning | None = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Trained:
-    """Train in place on `inputs` {modality: [N, …]}, whole epochs of full batches in the given order.
+    """Train in place on `inputs` {modality: [N, …]}: epochs of full batches in the given order, or so many steps of them.
 
     temperature, training: the config's sections of those names. settings: the loss's, which `settings_at` brings up to date
     at each step; those in `LEARNT` are learnt from where they stand, even where the temperature is fixed. watched: a small
@@ -81,8 +81,9 @@ def train(
     }
     optimiser = _optimiser(model, log_scale, learnt, temperature, training)
     n, batch = len(next(iter(inputs.values()))), training["batch"]
-    epochs, finetuning = training["epochs"], then.epochs if then else 0
-    first, steps = epochs * (n // batch), (epochs + finetuning) * (n // batch)
+    finetuning = then.epochs if then else 0
+    first = training.get("steps") or training["epochs"] * (n // batch)
+    epochs, steps = ceil(first / (n // batch)), first + finetuning * (n // batch)
     schedule = LambdaLR(optimiser, lambda step: _rate(step, first, training["warmup"]))
     every, trajectory, step = max(1, steps // TRAJECTORY), [], 0
 
@@ -94,7 +95,8 @@ def train(
             log_scale.requires_grad_(log_scale.requires_grad and not then.frozen)
             schedule = _anew(optimiser, then.lr / training["lr"], steps - first, training["warmup"])
         shuffled = torch.from_numpy(order.permutation(n)).to(training["device"])
-        for rows in shuffled[: n // batch * batch].split(batch):
+        left = first - step if epoch < epochs else steps - step
+        for rows in shuffled[: min(n // batch, left) * batch].split(batch):
             with torch.autocast(training["device"], torch.bfloat16, enabled=training["bf16"]):
                 embeddings = model({name: x[rows] for name, x in inputs.items()})
             told = {"known": {name: x[rows] for name, x in known.items()}} if known else {}

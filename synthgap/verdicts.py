@@ -1,7 +1,8 @@
 """The verdicts of studies in one table, corrected for one another: for the terminal, and as Markdown."""
 
+import sys
 from collections.abc import Sequence
-from math import isinf
+from math import inf, isinf, nan
 from pathlib import Path
 from textwrap import fill
 
@@ -12,16 +13,21 @@ from rich.table import Table
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import studies, tables
-from synthgap.statistics import MOST_SEEDS, holm, seeds_below
+from synthgap.statistics import MOST_SEEDS, holm, holm_bars, seeds_to_stand
 
 ALPHA = 0.05  # as of each verdict, so of all together
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
+_NUMBERS = ("effect", "low", "high", "p", "p_floor", "seeds", "seeds_needed")
 FEW = 6  # arms of a claim that Markdown tells one by one
 
 
 def of_all(names: Sequence[str], out: Path) -> pd.DataFrame:
-    """The verdicts of the studies named, or of every one under `out`, a row each; `p_holm`: p after Holm's correction for
-    all of them. Raises InputError."""
+    """The verdicts of the studies named, or of every one under `out`, a row each. Raises InputError.
+
+    p_holm_study, p_holm: p after Holm's correction for all claims of its study, and for all that are returned.
+    seeds_study, seeds_all: about how many seeds would let a supported claim stand in either, where it does not; nan
+    elsewhere, inf if more than 1,000 would be needed, or if it is not seeds that are few.
+    """
     places = {path.parent.name: path for path in sorted(out.glob("*/verdicts.parquet"))}
     if not places:
         known = ", ".join(studies.available())
@@ -29,54 +35,113 @@ def of_all(names: Sequence[str], out: Path) -> pd.DataFrame:
     for name in names:
         if name not in places:
             raise unknown(f"study with verdicts in {out}", name, places)
-    found = [read(places[name]).assign(study=name) for name in dict.fromkeys(names or places)]
+    found, damaged = [], []
+    for name in dict.fromkeys(names or places):
+        try:
+            found.append(read(places[name]).assign(study=name))
+        except tables.DamagedError as error:
+            damaged.append(str(error))
     found = [judged for judged in found if len(judged)]
     if not found:
-        raise InputError(f"no claim of {', '.join(names or places)} in {out} is judged")
+        raise InputError("; ".join(damaged) or f"no claim of {', '.join(names or places)} in {out} is judged")
+    for line in damaged:
+        print(f"synthgap: left out, and not counted: {line}", file=sys.stderr)
     judged = pd.concat(found, ignore_index=True)
-    judged["p_holm"] = holm(judged.p)
+    judged["p_holm_study"], judged["p_holm"] = judged.groupby("study").p.transform(holm), holm(judged.p)
+    bars = judged.groupby("study").p.transform(holm_bars), holm_bars(judged.p)
+    judged["seeds_study"], judged["seeds_all"] = (
+        [_seeds_to_stand(row, bar) for row, bar in zip(judged.itertuples(), some, strict=True)] for some in bars
+    )
     return judged
 
 
+def _seeds_to_stand(row, bar: float) -> float:
+    if row.verdict != "supported" or not row.p >= bar:
+        return nan
+    if getattr(row, "test", "") == "kendall":
+        return inf  # its floor is one of cells
+    return seeds_to_stand(row.p, row.p_floor, row.seeds, bar)
+
+
 def read(path: Path) -> pd.DataFrame:
-    """A table that a study wrote. Raises InputError if it is damaged."""
+    """The verdicts that a study wrote, a row each; none where no claim is judged. Raises tables.DamagedError."""
+    mend = f"`synthgap show {path.parent.name}` writes it anew"
     try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged; `synthgap show {path.parent.name}` writes it anew") from error
+        judged = tables.load(path)
+    except tables.DamagedError as error:
+        raise tables.DamagedError(f"{path} is damaged; {mend}") from error
+    if judged.empty:
+        return judged
+    if lacking := [name for name in ("claim", "verdict", *_NUMBERS) if name not in judged]:
+        raise tables.DamagedError(f"{path} holds no verdicts: it has no column {', '.join(lacking)}; {mend}")
+    numbers = all(pd.api.types.is_numeric_dtype(judged[name]) for name in _NUMBERS)
+    text = all(pd.api.types.is_string_dtype(judged[name]) for name in ("claim", "verdict"))
+    if not (numbers and text and judged.verdict.isin(COLOURS).all()):
+        raise tables.DamagedError(f"{path} holds no verdicts: its columns hold something else; {mend}")
+    return judged
 
 
 def _minutes(path: Path) -> str:
     """What all runs of a table took on one core; a claim on another's table trained nothing."""
     if not path.exists():
         return "–"
-    table = pd.read_parquet(path, columns=["metric", "of", "value"])
+    try:
+        table = tables.read(path, ("metric", "of", "value"))
+    except tables.DamagedError:  # what it says beside verdicts; whoever reads the table is told
+        return "?"
     return f"{table[(table.metric == 'seconds') & (table['of'] == '')].value.sum() / 60:.0f}"
 
 
+def counted(n: int, what: str) -> str:
+    """So many of something, which is one or several."""
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
 def shown(judged: pd.DataFrame) -> Table:
-    """A row a verdict; of several studies, where p is corrected for all, with study and corrected p (`p_holm`)."""
+    """A row a verdict; of `of_all`, with the study, and with p corrected within it and for all."""
     of_all = "p_holm" in judged
-    table = Table(box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=not of_all)  # of all, it just fits a log
     if of_all:
         table.add_column("study", no_wrap=True)
     table.add_column("claim", overflow="fold", min_width=20)
-    for name in ["test", "verdict", r"effect \[95 %]", "p (floor)"] + (["p (Holm)"] if of_all else []) + ["seeds"]:
+    corrected = ["p (Holm,\nstudy)", "p (Holm,\nall)"] if of_all else []
+    for name in ["test", "verdict", r"effect \[95 %]", "p (floor)", *corrected, "seeds"]:
         table.add_column(name, no_wrap=True)
-    before, tested = "", judged.p.notna().sum()
+    before = ""
     for row in judged.itertuples():
         claim = escape(row.claim) + (f" [dim]{row.hash}[/]" if pd.notna(getattr(row, "hash", None)) else "")
+        if changed := _changed(row):
+            claim += f"\n[yellow](with {escape(changed)})[/]"
         if getattr(row, "stated_after", 0) > 0:
-            claim += f"\n[yellow](stated after {row.stated_after:.0f} runs)[/]"
-        verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
-        verdict += "".join(f"\n({note})" for note in (_needed(row), _corrected(row, tested) if of_all else "") if note)
-        effect = f"{row.effect:+.3f}\n\\[{row.low:+.3f}, {row.high:+.3f}]"
+            claim += f"\n[yellow]{_stated(row.stated_after)}[/]"
+        needed = _needed(row)
+        verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]" + (f"\n({needed})" if needed else "")
+        effect = "\n".join(filter(None, [f"{row.effect:+.3f}", escape(_interval(row))]))
         p = _p(row.p) + (f"\n({row.p_floor:.0e})" if row.p_floor > 0 else "")  # t tests have no floor
         test = getattr(row, "test", "")
-        cells = [claim, test if pd.notna(test) else "", verdict, effect, p, *([_p(row.p_holm)] if of_all else [])]
-        table.add_row(*([fill(row.study, 14) if row.study != before else ""] if of_all else []), *cells, str(row.seeds))
+        cells = [claim, test if pd.notna(test) else "", verdict, effect, p]
+        if of_all:
+            cells = [fill(row.study, 12) if row.study != before else "", *cells]
+            for p, seeds in ((row.p_holm_study, row.seeds_study), (row.p_holm, row.seeds_all)):
+                cells.append("\n".join([_p(p), *_to_stand(row, seeds).split()]))
+        table.add_row(*cells, str(row.seeds))
         before = row.study
     return table
+
+
+def _changed(row) -> str:
+    """What is changed of the study, in a variation of it; tables from before that was told have no such column."""
+    changed = getattr(row, "changed", "")
+    return changed if isinstance(changed, str) else ""
+
+
+def _stated(after: float) -> str:
+    return f"(stated after {counted(round(after), 'run')})"
+
+
+def _interval(row) -> str:
+    """One seed has none."""
+    return "" if pd.isna(row.low) else f"[{row.low:+.3f}, {row.high:+.3f}]"
 
 
 def _p(p: float) -> str:
@@ -87,26 +152,27 @@ def _needed(row) -> str:
     if row.verdict != "undecided" or pd.isna(row.seeds_needed):
         return ""
     seeds = f"over {MOST_SEEDS}" if isinf(row.seeds_needed) else f"about {row.seeds_needed:.0f}"
-    return f"{seeds} seeds\nwould tell"
+    return f"{seeds}\nseeds would\ntell"
 
 
-def _corrected(row, counted: int) -> str:
-    """What keeps a supported claim from standing among so many: its p, or that there are too few seeds for a smaller one."""
-    if row.verdict != "supported" or row.p_holm < ALPHA:
+def _to_stand(row, seeds: float) -> str:
+    """What would let a supported claim stand after a correction; nothing where it does."""
+    if pd.isna(seeds):
         return ""
-    if row.p_floor * counted < ALPHA or getattr(row, "test", "") == "kendall":  # the floor of which is one of cells
-        return "not after Holm"
-    return f"{seeds_below(ALPHA / counted, row.seeds, row.p_floor)} seeds\nfor Holm"
+    if getattr(row, "test", "") == "kendall":
+        return "(more cells)"
+    return f"(over {MOST_SEEDS})" if isinf(seeds) else f"({seeds:.0f} seeds)"
 
 
-def counted(judged: pd.DataFrame) -> str:
+def summed_up(judged: pd.DataFrame) -> str:
     count = judged.verdict.value_counts()
     said = ", ".join(f"{count.get(verdict, 0)} {verdict}" for verdict in COLOURS)
-    stand = ((judged.verdict == "supported") & (judged.p_holm < ALPHA)).sum()
+    supported = judged[judged.verdict == "supported"]
+    within, among = (supported[name].lt(ALPHA).sum() for name in ("p_holm_study", "p_holm"))
     return (
-        f"{len(judged)} claims: {said}; {stand} of the {count.get('supported', 0)} supported stand after Holm's correction "
-        "for all that are shown. No p is under its floor (of two levels at 8 seeds, 1/256), so where many claims are shown, "
-        "only more seeds can tell."
+        f"{counted(len(judged), 'claim')}: {said}. Of the {len(supported)} supported, {within} stand after Holm's correction "
+        f"for all claims of their study, {among} after that for all that are shown; in brackets: how many seeds would do. No p "
+        "is under its floor (of two levels at 8 seeds, 1/256), so the more claims there are, the more seeds it takes."
     )
 
 
@@ -120,25 +186,31 @@ def markdown(judged: pd.DataFrame, out: Path) -> str:
         if "hash" not in arms or arms.hash.isna().any():
             raise InputError(f"the verdicts of {study} do not tell their claims apart; `synthgap show {study}` does")
     minutes = {study: _minutes(out / study / tables.FILE) for study in judged.study.unique()}
-    rows = ["| Claim | study and source | verdict, effect [95 %] | p (floor) | p after Holm | seeds | minutes |"]
-    rows += ["| --- | --- | --- | --- | --- | --- | --- |"]
+    heads = ["Claim", "study and source", "verdict, effect [95 %]", "p (floor)", "p (Holm, study)", "p (Holm, all)"]
+    heads += ["seeds", "minutes"]
+    rows = [f"| {' | '.join(heads)} |", "| " + "--- | " * (len(heads) - 1) + "--- |"]
     for (study, _), arms in judged.groupby(["study", "hash"], sort=False):
         first = arms.iloc[0]
         claim = first.claim.removesuffix(f" ({first.arm})") if first.arm else first.claim
         after = getattr(first, "stated_after", 0)
-        claim += f" (stated after {after:.0f} runs)" if after > 0 else ""
+        claim += f" (with {changed})" if (changed := _changed(first)) else ""
+        claim += f" {_stated(after)}" if after > 0 else ""
         seeds = " to ".join(dict.fromkeys(str(n) for n in (arms.seeds.min(), arms.seeds.max())))
         floor = f" ({first.p_floor:.0e})" if first.p_floor > 0 else ""
-        p, corrected = (_range(arms[name].dropna(), ".0e") for name in ("p", "p_holm"))
+        p, *corrected = (_range(arms[name].dropna(), ".0e") for name in ("p", "p_holm_study", "p_holm"))
+        corrected = [
+            f"{text} {_to_stand(first, arms[name].max())}".strip()
+            for text, name in zip(corrected, ("seeds_study", "seeds_all"), strict=True)
+        ]
         told = _arms(arms) if len(arms) > FEW else "<br>".join(map(_arm, arms.itertuples()))
-        cells = [claim, f"{study}<br>{first.source}", told, p + floor, corrected, seeds, minutes[study]]
+        cells = [claim, f"{study}<br>{first.source}", told, p + floor, *corrected, seeds, minutes[study]]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
 def _arm(row) -> str:
     named = f"{row.arm}: " if row.arm else ""
-    return f"{named}**{row.verdict}** {row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+    return f"{named}**{row.verdict}** {row.effect:+.3f} {_interval(row)}".rstrip()
 
 
 def _arms(arms: pd.DataFrame) -> str:

@@ -94,7 +94,11 @@ OTHER = {
     "posthoc.top": "2",
     "posthoc.bottom": "2",
     "posthoc.whitened": "true",
+    "posthoc.published": "true",
     "posthoc.steps": "2",
+    "posthoc.text_steps": "2",
+    "loss.contrast": "0.5",
+    "training.steps": "7",
     "posthoc.lr": "1",
     "shift.sd": "2",
     "shift.sigma": "2",
@@ -132,6 +136,13 @@ def test_runs_of_published_tables_are_found_again_whatever_options_came_since():
         published = pd.read_parquet(FIGURES / name / "results.parquet", columns=["run_id"])
         tasks = runs.plan(studies.load(name), ["preset=full"]).tasks
         assert {task.run_id for task in tasks} == set(published.run_id), name
+
+
+def test_an_option_that_came_later_leaves_the_ids_of_older_runs_where_it_does_nothing():
+    for later in ("training.steps=null", "loss=modgap loss.contrast=1", "posthoc=isoclip_mlp posthoc.published=false"):
+        *group, option = later.split()
+        assert run_id(*group, option) == run_id(*group)
+        assert run_id(*group, f"{option.split('=')[0]}={OTHER[option.split('=')[0]]}") != run_id(*group)
 
 
 def test_choosing_another_group_option_changes_the_run_id():
@@ -260,6 +271,8 @@ def test_a_mistake_is_told_in_one_line_with_what_would_be_right(override, told):
         ),
         ("modgap", "uniform=[[0,1],[1,-1]]"),
         ("alignclip", "weight=-1"),
+        ("modgap", "contrast=-1"),
+        ("alignclip", "contrast=[[0,1],[1,-1]]"),
     ],
 )
 def test_settings_of_losses_are_checked(loss, setting):
@@ -284,7 +297,13 @@ def test_settings_of_losses_are_checked(loss, setting):
         ),
         ("posthoc=whitening posthoc.shrinkage=2", r"posthoc.shrinkage=2\.0: it must be from 0 to 1"),
         ("posthoc=translation posthoc.gap=-1", "posthoc.gap=-1"),
+        ("posthoc=isoclip posthoc.published=true posthoc.bottom=129", "it must be a whole number from 0 to 127"),
+        ("posthoc=isoclip_mlp posthoc.published=true posthoc.bottom=64", "it must be a whole number from 0 to 63"),
         ("posthoc=inversion posthoc.steps=0", "posthoc.steps=0"),
+        ("posthoc=inversion posthoc.text_steps=0", "posthoc.text_steps=0"),
+        ("loss=modgap loss.contrast=0 loss.align=0 loss.uniform=[[0,0],[1,0]]", "all its weights 0: nothing would be"),
+        ("loss=alignclip loss.contrast=0 loss.weight=0", "loss=alignclip with all its weights 0"),
+        ("training.steps=0", "training.steps=0: it must be at least 1, or null for epochs"),
         ("posthoc=inversion posthoc.lr=0", "posthoc.lr=0.0: it must be above 0"),
         ("posthoc=isoclip_mlp encoder.text=transformer", "posthoc=isoclip_mlp is for trunks that read vectors"),
         ("finetune=contiguous finetune.epochs=0", "finetune.epochs=0: it must be at least 1"),

@@ -72,13 +72,18 @@ def test_gap_share_of_dimensions_there_are_not(k):
 
 
 def test_largest_means_at_known_places():
-    x, y = torch.eye(5)[[3, 3, 1]], -torch.eye(5)[[0, 0, 4]]
+    x, y = torch.eye(5)[[3, 3, 1]], torch.eye(5)[[0, 0, 4]]
     assert largest_means(x, y) == (3, 0)
     assert largest_means(y, x) == (0, 3)
 
 
+def test_largest_means_are_signed_as_published():
+    x, y = torch.tensor([[0.6, -0.8]] * 4), torch.tensor([[-0.8, 0.6]] * 4)
+    assert largest_means(x, y) == (0, 1)  # by |mean| it would be (1, 0)
+
+
 def test_two_modalities_that_share_their_largest_dimension_show_the_second_s_next():
-    x, y = torch.eye(5)[[3, 3, 1]], -torch.eye(5)[[3, 3, 4]]
+    x, y = torch.eye(5)[[3, 3, 1]], torch.eye(5)[[3, 3, 4]]
     assert largest_means(x, y) == (3, 4)
     assert largest_means(y, x) == (3, 1)
 
@@ -91,7 +96,7 @@ def test_largest_differences_at_known_places():
 @given(st.integers(2, 9), st.integers(0, 1000))
 def test_the_largest_are_numpy_s(d, seed):
     x, y = cloud(12, d, seed), cloud(12, d, seed + 1)
-    of_x, of_y = (np.argsort(-np.abs(z.numpy().mean(0)), kind="stable") for z in (x, y))
+    of_x, of_y = (np.argsort(-z.numpy().mean(0), kind="stable") for z in (x, y))
     assert largest_means(x, y) == (of_x[0], of_y[0] if of_y[0] != of_x[0] else of_y[1])
     assert largest_differences(x, y) == tuple(np.argsort(-np.abs(mean_difference(x, y).numpy()), kind="stable")[:2])
 

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import TRIO, trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from data_gen import FactorSpace, World, captions
+from data_gen import Factor, FactorSpace, World, captions
 from data_gen.information import critic_on, information
 from data_gen.seeds import generator
-from synthgap import metrics, posthoc
+from synthgap import metric_names, metrics, posthoc
 from synthgap.encoders import Bag, Encoders, initialise
-from synthgap.evaluation import composition, evaluate, floors, within
+from synthgap.evaluation import check, composition, evaluate, floors, within
 from synthgap.losses import LOSSES, clip
 from synthgap.observations import known_of
 from synthgap.posthoc import POSTHOC
@@ -204,3 +206,92 @@ def test_floors_are_those_of_each_pair_and_the_loss_is_the_anchors():
     assert pairs["audio"] == pytest.approx(pairs["text"]) and pairs["text"] < pairs["image"], (
         "sound and caption share most"
     )
+
+
+# --- what the samples leave undefined is nan, and all else is a number
+
+
+@st.composite
+def small_worlds(draw):
+    """A world, codes that may hold few of its values, and a model whose embeddings may all be the same."""
+    sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    space = FactorSpace([Factor(f"f{i}", [f"{i}{v}" for v in range(size)]) for i, size in enumerate(sizes)])
+    n = draw(st.integers(2, 30))
+    codes = space.sample(n, generator(draw(st.integers(0, 9)), "factors"))
+    for f in draw(st.sets(st.integers(0, len(sizes) - 1))):
+        codes[:, f] = draw(st.integers(0, sizes[f] - 1))  # as where a test shows one value only
+    modalities = draw(st.sampled_from([("image", "text"), ("image", "audio", "text")]))
+    hears = draw(st.sets(st.sampled_from(space.names), min_size=1))
+    shows = {"image": space.names, "audio": tuple(n for n in space.names if n in hears)} if len(modalities) > 2 else {}
+    hidden = tuple(draw(st.sets(st.sampled_from(space.names), max_size=len(sizes) - 1)))
+    width, same = draw(st.sampled_from([1, 2, 3, 8])), draw(st.booleans())
+    return World(space, shows=shows, hidden=hidden), codes, modalities, width, same
+
+
+def model_of(world, modalities, width, same):
+    encoders = {name: Bag(vocabulary=len(world.space.words), width=8, embedding=width) for name in modalities}
+    model = initialise(Encoders(encoders), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for encoder in encoders.values():
+            encoder.projection.bias += 0.1
+            encoder.projection.weight *= not same
+    return model
+
+
+def undefined(world, codes, z):
+    """What is nan, (metric, of), as the definitions say: found from codes and embeddings without the metrics' code."""
+    space, n, found = world.space, len(codes), set()
+    values = [set(column) for column in codes.T]
+    shared = [len(column) > len(set(column)) for column in codes.T]
+    known = generator(0, "knn").permutation(n)[: round(0.8 * n)]
+    if len(set(codes[known, 0])) < 2 or len(known) * len(z) < 5 or len(known) == n:
+        found.add(("knn", "f0"))
+    found |= {("v_measure", name) for f, name in enumerate(space.names) if len(values[f]) < 2}
+    if len(values[0]) < 2:
+        found |= {("v_measure_centred", "f0"), ("nmi", "f0")}
+    seen = [f for f, factor in enumerate(space.names) if factor in world.shows.get("image", space.names)]
+    for of, about in (("f0", [0]), ("words", seen)):
+        if sum(len(values[f]) for f in about) < 3 <= sum(len(space.factors[f]) for f in about):
+            found |= {(f"neighbour_distance{how}", of) for how in ("", "_random", "_published")}
+    for name, x in z.items():
+        shown = [f for f, factor in enumerate(space.names) if factor in world.shows.get(name, space.names)]
+        of = {f: ("" if name == "image" else f"{name} ") + space.names[f] for f in shown}
+        if any(len(values[f]) < 2 or not shared[f] for f in shown) and len(shown) > 1:
+            found |= {("moad", name)} if 0 in shown else set()
+            found |= {("moad_towards", f"{name} {space.names[f]}") for f in shown}
+        for f in shown:
+            if len(set(codes[: n // 2, f])) < 2:
+                found |= {("ncm", of[f])} | ({("probe", of[f])} if name != "text" else set())
+            if not shared[f]:
+                found.add(("map", of[f]))
+        if (x == x[0]).all():
+            found.add(("effective_rank", name))
+    for a, b in combinations(z, 2):
+        if torch.equal(z[a].mean(0), z[b].mean(0)):
+            found |= {("gap_share@1", f"{a}-{b}"), ("gap_share@4", f"{a}-{b}")}
+        if z[a].shape[1] < 4:
+            found.add(("gap_share@4", f"{a}-{b}"))
+        if z[a].shape[1] < 2:
+            found |= {(f"separability_{which}", f"{a}-{b}") for which in ("means", "differences")}
+    return found
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(small_worlds(), st.sampled_from(["clip", "unicl", "modgap", "gram", "alignclip"]))
+def test_what_the_samples_leave_undefined_is_nan_and_all_else_is_a_number(small, loss):
+    world, codes, modalities, width, same = small
+    tokens = 1 + world.space.offsets + codes
+    inputs = {
+        name: torch.from_numpy(tokens if name == "text" else tokens[:, world.shown_by(name)]) for name in modalities
+    }
+    inputs = {name: x if x.shape[1] else torch.zeros(len(x), 1, dtype=torch.int64) for name, x in inputs.items()}
+    model = model_of(world, modalities, width, same)
+    rows = evaluate(model, inputs, codes, world, object="f0", loss=LOSSES[loss], scale=5.0, batch=8)
+    nans = {(metric, of) for metric, of, value in rows if not np.isfinite(value)}
+    nans -= {
+        ("moad_pooled", name) for name in modalities
+    }  # as published: pairs of unlike factors count, so fewer are nan
+    assert nans == undefined(world, codes, embed(model, inputs))
+    assert check(rows) == rows, "and each of them is known to be undefined there"
+    possible = {metric: set(of) for metric, of in metric_names.possible(world, "f0").items()}
+    assert {metric: {of for m, of, _ in rows if m == metric} for metric, *_ in rows}.items() <= possible.items()

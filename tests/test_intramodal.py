@@ -66,6 +66,14 @@ def test_queries_without_a_right_answer_do_not_count():
     assert np.isnan(mean_average_precision(x, np.array([0, 1, 2])))
 
 
+def test_queries_without_a_right_answer_count_as_0_in_the_published_evaluation():
+    x = at(0, 10, 90)
+    assert mean_average_precision(x, np.array([0, 0, 1]), alone=0) == pytest.approx(2 / 3)
+    assert mean_average_precision(x, np.array([0, 1, 2]), alone=0) == 0
+    of_both = mean_average_precision(x, np.array([[0, 0], [0, 1], [1, 2]]), alone=0)
+    assert of_both == pytest.approx([2 / 3, 0])
+
+
 def test_several_factors_are_one_sort_of_the_same_numbers():
     x, codes = sphere(600), generator(0, "codes").integers(0, [2, 3, 600], (600, 3))
     each = mean_average_precision(x, torch.from_numpy(codes))

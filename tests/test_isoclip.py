@@ -7,7 +7,15 @@ from torch import nn
 from torch.nn.functional import normalize, pad
 
 from data_gen import InputError
-from synthgap.posthoc.isoclip import band, head_matrix, isoclip, linearised, operator, spectrum
+from synthgap.posthoc.isoclip import (
+    band,
+    head_matrix,
+    isoclip,
+    linearised,
+    linearised_as_published,
+    operator,
+    spectrum,
+)
 
 
 def g(seed: int) -> torch.Generator:
@@ -63,6 +71,21 @@ def test_a_linearised_head_is_right_at_the_mean_and_to_first_order_around_it():
     assert rest[0] / rest[1] == pytest.approx(100, rel=0.2)
 
 
+def test_the_published_linearisation_halves_gelu_and_keeps_the_norm_s_scale_and_shift():
+    trunk, projection = nn.Sequential(nn.LayerNorm(10), nn.Linear(10, 16), nn.GELU()), nn.Linear(16, 4)
+    drawn(nn.ModuleList([trunk, projection]))
+    norm, linear, _ = trunk
+    f = torch.randn(6, 10, generator=g(1), dtype=torch.float64)
+    with torch.no_grad():
+        expected = projection(linear(f * norm.weight + norm.bias) / 2)  # gelu(a) = a / 2 to first order at 0
+        w = linearised_as_published(trunk, projection)
+        torch.testing.assert_close(pad(f, (0, 1), value=1) @ w.T, expected)
+        small = 1e-4 * torch.randn(6, 16, generator=g(2), dtype=torch.float64)
+        torch.testing.assert_close(nn.functional.gelu(small), small / 2, atol=1e-7, rtol=0)
+    assert not torch.allclose(w, linearised(nn.Sequential(trunk, projection), f.mean(0)))
+    torch.testing.assert_close(linearised_as_published(nn.Identity(), projection), head_matrix(projection))
+
+
 # --- the operator ------------------------------------------------------------------------------------------------
 
 
@@ -99,6 +122,25 @@ def test_a_band_is_numpy_s(D, d_x, d_y, top, bottom):
     kept_x, kept_y = band(w_x, w_y, top, bottom)
     assert kept_x.numpy() == pytest.approx(w_x.numpy() @ u[:, kept] @ u[:, kept].T, abs=1e-9)
     assert kept_y.numpy() == pytest.approx(w_y.numpy() @ vt[kept].T @ vt[kept], abs=1e-9)
+
+
+@pytest.mark.parametrize(("D", "d_x", "d_y"), SHAPES)
+@pytest.mark.parametrize(("top", "bottom"), [(0, 0), (1, 0), (0, 1), (1, 4), (0, 6), (0, 7)])
+def test_a_published_band_counts_from_the_features_dimensions(D, d_x, d_y, top, bottom):
+    """The published code decomposes Ψ itself, [d_x, d_y]: where D is smaller, its bottom holds nothing at first."""
+    w_x, w_y = head(d_x, D, seed=1).double(), head(d_y, D, seed=2).double()
+    u, values, vt = np.linalg.svd(w_x.numpy().T @ w_y.numpy(), full_matrices=False)
+    kept = slice(top, max(0, len(values) - bottom))
+    if not values[kept].any():
+        with pytest.raises(InputError, match="below the rank"):
+            band(w_x, w_y, top, bottom, published=True)
+        return
+    kept_x, kept_y = band(w_x, w_y, top, bottom, published=True)
+    assert kept_x.numpy() == pytest.approx(w_x.numpy() @ u[:, kept] @ u[:, kept].T, abs=1e-9)
+    assert kept_y.numpy() == pytest.approx(w_y.numpy() @ vt[kept].T @ vt[kept], abs=1e-9)
+    if bottom and min(d_x, d_y) - D >= bottom and not top:
+        torch.testing.assert_close(kept_x, w_x)  # nothing was dropped, where ours drops the weakest directions
+        assert not torch.allclose(band(w_x, w_y, top, bottom)[0], w_x)
 
 
 def test_a_band_of_a_band_is_the_band_and_has_its_part_of_the_spectrum():

@@ -120,6 +120,19 @@ def test_modgap_is_the_weighted_sum_of_its_parts():
     weighted = modgap(z, 3.0, anchor="text", align=0.5, uniform=2.0)
     assert float(weighted) == pytest.approx(contrast + 0.5 * align + 2 * uniform)
     assert float(modgap(z, 3.0, align=0, uniform=0)) == pytest.approx(float(LOSSES["clip"](z, 3.0)))
+    for weight in (0.0, 0.25):
+        assert float(modgap(z, 3.0, anchor="text", contrast=weight)) == pytest.approx(
+            weight * contrast + align + uniform
+        )
+
+
+@pytest.mark.parametrize("align", [0.0, 1.0])
+def test_without_contrast_modgap_does_not_see_the_temperature(align):
+    z, scale = tuples("image", "text"), torch.tensor(3.0, requires_grad=True)
+    value = modgap(z, scale, contrast=0, align=align)
+    assert float(value.detach()) == pytest.approx(align * float(align_true_pairs(z)) + float(centroid_uniformity(z)))
+    value.backward()
+    assert scale.grad == 0
 
 
 # --- GRAM --------------------------------------------------------------------------------------------------------
@@ -200,6 +213,8 @@ def test_alignclip_is_its_double_sums(positive, distance):
         one = float(alignclip(z, 3.0, side=side, weight=2.0, **options))
         assert one == pytest.approx(contrast + 2 * value / 2), "one side counts as it does among both"
     assert float(alignclip(z, 3.0, weight=0.0, **options)) == pytest.approx(contrast)
+    alone = float(alignclip(z, 3.0, contrast=0.0, **options))
+    assert alone == pytest.approx(0.5 * sum(sides.values()) / 2), "IMSep without CLIP's loss"
 
 
 def test_without_rescaling_separation_is_cross_entropy_within_a_modality():

@@ -1,7 +1,8 @@
 """The registry of metrics: exactly what runs write, of exactly what they write it; and what is told of any other name."""
 
+import pandas as pd
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,13 @@ def test_a_course_is_of_shares_of_training():
     for of in ("", "half", "1.5", "nan"):
         with pytest.raises(InputError, match='"0" to "1"'):
             check({"metric": "rmg_at", "of": of}, "", {"rmg_at": None}, "")
+
+
+def test_no_value_that_was_ever_published_is_beyond_the_range_of_its_metric():
+    tables = [
+        pd.read_parquet(path, columns=["metric", "value"]) for path in (ROOT / "figures").glob("*/results.parquet")
+    ]
+    seen = pd.concat(tables).groupby("metric").value.agg(["min", "max"])
+    assert len(tables) > 20 and len(seen) > 40
+    for name, values in seen.iterrows():
+        assert METRICS[name].low - 1e-6 <= values["min"] <= values["max"] <= METRICS[name].high + 1e-6, name

@@ -1,6 +1,6 @@
 """Every metric on vectors at known angles, against an explicit loop, and against an independent implementation."""
 
-from itertools import combinations
+from itertools import combinations, product
 from math import comb
 
 import numpy as np
@@ -92,20 +92,48 @@ def test_separation_and_moad_are_their_definitions(n, seed):
     assert metrics.moad(x, codes, space, "b") == pytest.approx(slow[1] - (slow[0] + slow[2]) / 2, abs=1e-5, nan_ok=True)
 
 
+def published_separation(x, labels) -> float:
+    """As the published code walks: label by label, the upper triangle of each block of cosines. labels: [N] sets."""
+    groups = [[i for i, held in enumerate(labels) if label in held] for label in sorted(set().union(*labels))]
+    positive, negative = [], []
+    for a, b in product(range(len(groups)), repeat=2):
+        for p, i in enumerate(groups[a]):
+            for q, j in enumerate(groups[b]):
+                if p < q:
+                    (positive if a == b else negative).append(float(x[i] @ x[j]))
+    return np.mean(positive) - np.mean(negative) if positive and negative else np.nan
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.integers(6, 25), st.integers(0, 1000))
-def test_pooled_moad_is_the_published_double_loop(n, seed):
-    """All attribute values as labels of one grouping: positives share a label, negatives hold two different ones."""
+def test_pooled_moad_is_the_published_walk_over_blocks(n, seed):
+    """Unlike the corrected form it pools the values of all attributes, and takes half of each rectangular block."""
     space = FactorSpace((Factor("o", ("o0", "o1")), Factor("b", ("b0", "b1", "b2")), Factor("c", ("c0", "c1"))))
     x, codes = sphere(n, seed=seed), space.sample(n, generator(seed))
-    labels = [{("b", b), ("c", c)} for _, b, c in codes.tolist()]
-    positive, negative = [], []
-    for i, j in combinations(range(n), 2):
-        for one in labels[i]:
-            for other in labels[j]:
-                (positive if one == other else negative).append(float(x[i] @ x[j]))
-    expected = metrics.separation(x, codes[:, 0]) - (np.mean(positive) - np.mean(negative))
+    attributes = [{("b", b), ("c", c)} for _, b, c in codes.tolist()]
+    expected = published_separation(x, [{o} for o in codes[:, 0]]) - published_separation(x, attributes)
     assert metrics.moad_pooled(x, codes, space, "o") == pytest.approx(expected, abs=1e-5, nan_ok=True)
+
+
+def test_pooled_moad_of_six_known_vectors():
+    """−0.222222 over all pairs of different values; the published blocks leave out half of them, and it is −0.266667."""
+    x = torch.tensor([[1, 0], [1, 0], [0, 1], [0, 1], [0.6, 0.8], [0.8, 0.6]])
+    codes = np.array([[0, 0], [0, 0], [1, 1], [1, 1], [0, 1], [1, 0]])
+    space = FactorSpace((Factor("o", ("o0", "o1")), Factor("a", ("a0", "a1"))))
+    assert metrics.moad(x, codes, space, "o") == pytest.approx(-0.222222, abs=1e-6)
+    assert metrics.moad_pooled(x, codes, space, "o") == pytest.approx(-0.266667, abs=1e-6)
+
+
+def test_in_pooled_moad_a_row_is_among_its_own_negatives():
+    """Orthogonal rows, two attributes: the only negative cosines that are not 0 are those of a row with itself."""
+    x, codes = torch.eye(4), np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1]])
+    space = FactorSpace(Factor(name, (f"{name}0", f"{name}1")) for name in "oab")
+    assert metrics.moad(x, codes, space, "o") == 0
+    # groups a0: 0 2, a1: 1 3, b0: 1 2, b1: 0 3, so rows 1 and 2 stand at one rank in both their groups, and so do 0 and 3
+    assert metrics.moad_pooled(x, codes, space, "o") == 0
+    # groups a0: 0 1, a1: 2 3, b0: 1, b1: 0 2 3: of the 14 negatives three are of a row with itself, 1, 2 and 3
+    uneven = np.array([[0, 0, 1], [0, 0, 0], [1, 1, 1], [1, 1, 1]])
+    assert metrics.moad_pooled(x, uneven, space, "o") == pytest.approx(3 / 14)
 
 
 def test_moad_says_which_factor_rules_the_space_and_pooling_hides_it():
@@ -255,7 +283,10 @@ def test_v_measure_is_its_definition(n, k, seed):
     np.add.at(counts, (np.tile(classes, 2), found.ravel()), 1)
     h = lambda table: scipy_entropy(table.ravel())  # noqa: E731
     of_class, of_cluster, joint = h(counts.sum(1)), h(counts.sum(0)), h(counts)
-    homogeneity = 1 - (joint - of_cluster) / of_class if of_class else 1
+    if not of_class:
+        assert np.isnan(metrics.v_measure(found, classes)) and np.isnan(metrics.nmi(found, classes)), "nothing to find"
+        return
+    homogeneity = 1 - (joint - of_cluster) / of_class
     completeness = 1 - (joint - of_class) / of_cluster if of_cluster else 1
     total = homogeneity + completeness
     expected = 2 * homogeneity * completeness / total if total > 1e-12 else 0

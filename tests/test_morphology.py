@@ -89,6 +89,24 @@ def test_downscale_is_scikit_images_to_a_grey_level():
             assert not made[reference == 0].any()
 
 
+def test_downscale_as_published_is_the_published_code_s():
+    """scikit-image's reduction, cut off to whole grey levels; a small digit is shrunk from those and cut off again."""
+    for digits in (shapes(), mnist(100)):
+        ink = morphology.thicken(morphology.upscale(digits), np.full(len(digits), 3))  # wide strokes have flat insides
+        corner = np.array([[3, 4], [4, 3], [4, 4]])[np.arange(len(ink)) % 3]
+        large = [(255 * transform.pyramid_reduce(image, downscale=4, order=3)).astype(np.uint8) for image in ink]
+        made = morphology.downscale_as_published(ink, np.zeros(len(ink), int), corner)
+        off = np.abs(made.astype(int) - large)
+        flat = np.minimum(made, large) >= 254  # where all is ink, 254 or 255 is up to the last bit of a sum
+        assert off.max() <= 1 and off[flat].mean() < 0.2 and off[~flat].mean() < 1e-4
+        assert not np.array_equal(made, morphology.downscale(ink, np.zeros(len(ink), int), corner))
+        small = morphology.downscale_as_published(ink, np.ones(len(ink), int), corner)
+        for image, whole, (y, x) in zip(small, made, corner, strict=True):
+            shrunk = transform.rescale(whole.astype(np.float32) / 255, 0.75, anti_aliasing=False)
+            np.testing.assert_array_equal(image[y : y + 21, x : x + 21], (255 * shrunk).astype(np.uint8))
+            assert image.astype(int).sum() == image[y : y + 21, x : x + 21].astype(int).sum()
+
+
 @pytest.mark.parametrize("size", [0, 1])
 def test_a_single_pixel_of_ink_is_still_seen_at_28_px(size):
     for y in range(112):
@@ -250,6 +268,21 @@ def test_fractures_are_the_published_ones_centred():
         places = np.rint(ends.mean(2)).astype(int)
         reference = np.stack([fractured(*each) for each in zip(ink, drawn(bones), places, strict=True)])
         assert differing(morphology.erase(ink, ends), reference).max() < 0.02
+
+
+def test_published_fractures_are_the_published_code_s_to_the_pixel():
+    """It truncates the ends of a cut to whole px, and then draws 3 px above and left of them."""
+    ink = morphology.upscale(mnist(200))
+    ends = morphology.cuts(morphology.skeleton(ink), np.random.default_rng(0).random((len(ink), 3)))
+    expected = np.pad(ink, ((0, 0), (3, 3), (3, 3)))
+    for image, pairs in zip(expected, ends, strict=True):
+        for first, last in pairs:
+            along = 2 * (last - first) / max(np.linalg.norm(last - first), 1e-6)
+            for y, x in zip(*draw.line(*(last + along).astype(int), *(first - along).astype(int)), strict=True):
+                image[y - 3 : y + 4, x - 3 : x + 4] &= ~plain.disk(3, dtype=bool)
+    expected = expected[:, 3:-3, 3:-3]
+    assert expected.any((1, 2)).all()  # else ours would leave the last ink
+    np.testing.assert_array_equal(morphology.erase(ink, ends - 4 * morphology.OFFSET), expected)
 
 
 @pytest.mark.parametrize("offset", [0.75, 0.25])

@@ -1,12 +1,16 @@
 """From a table with known numbers to verdicts, levels and a figure: only the last test trains, a little."""
 
+import re
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from synthgap import figures, report, runs, studies, summary
+from synthgap import figures, report, runs, studies, summary, verdicts
 
 STUDY = studies.load("imbalance")
 
@@ -97,6 +101,42 @@ def test_a_figure_is_drawn_whole(tmp_path):
     assert image.shape[0] > 500
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
     assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "mean", "low", "high", "drawn"),
+    [
+        ("levels", "probe", 0.99, 0.96, 1.02, (0.96, 1.0)),
+        ("cases", "recall@1", 0.01, -0.02, 0.04, (0.0, 0.04)),
+        ("scatter", "v_measure", 0.5, np.nan, np.nan, (np.nan, np.nan)),
+        ("course", "rmg_at", 0.99, 0.9, 1.1, (0.9, 1.0)),
+        ("cases", "alignment", -0.9, -1.3, -0.5, (-1.0, -0.5)),
+        ("cases", "moad", 0.9, 0.5, 1.3, (0.5, 1.3)),  # it has no range
+        ("cases", "zero_shot", 1.000001, 0.9, 1.1, (0.9, 1.000001)),
+        ("forest", "knn", -0.9, -1.2, -0.6, (-1.0, -0.6)),
+    ],
+)
+def test_an_interval_is_drawn_no_further_than_its_metric_goes(kind, metric, mean, low, high, drawn):
+    panel = {"title": "it", "kind": kind, "curves": [{"metric": metric, "of": ""}]}
+    points = pd.DataFrame({"panel": ["it"], "curve": "", "mean": mean, "low": low, "high": high})
+    cut = figures._within_range(points, [panel])
+    assert cut[["low", "high"]].to_numpy()[0] == pytest.approx(drawn, nan_ok=True)
+    assert points.low.equals(pd.Series([low], name="low")), "levels.csv keeps what was computed"
+
+
+def test_a_share_s_intervals_are_drawn_within_its_range(tmp_path, monkeypatch):
+    """One level in which all seeds have 1 and one in which they have not: the within-seed interval of the first leaves it."""
+    part = table(seeds=3)
+    part = part[part.metric.isin(["rmg", "imbalance_bits"])]
+    gaps = np.where(part["captions.attributes"] > 2, 1.0, 0.5 + 0.2 * part.seed)
+    part = part.assign(value=part.value.where(part.metric != "rmg", gaps))
+    dots = summary.dots(part, STUDY)
+    points = summary.levels(dots)
+    assert points.high.max() > 1
+    bands = []
+    monkeypatch.setattr(Axes, "fill_between", lambda _, x, low, high, **look: bands.extend([low.min(), high.max()]))
+    figures.draw(points, dots, STUDY.figure, tmp_path / "figure.png")
+    assert bands and max(bands) <= 1
 
 
 OWN = """\
@@ -202,32 +242,39 @@ def row(verdict="supported", p=1 / 256, test="difference", **more):
     return known | {"p_floor": 1 / 256, "seeds": 8, "seeds_needed": np.nan, "hash": "0123abcd"} | more
 
 
-def test_support_that_does_not_stand_among_many_says_why(verdicts_of):
+def test_support_that_does_not_stand_says_how_many_seeds_would_let_it(verdicts_of):
     """Thirteen times 1/256 is over 0.05, and no p of eight seeds is smaller; nine seeds can have one."""
     many = [row() for _ in range(13)]
     told = verdicts_of(many)
-    assert told.count("5.1e-02") == 13 and told.count("(9 seeds") == 13
-    assert "13 claims: 13 supported, 0 contradicted, 0 undecided; 0 of the 13 supported stand after Holm" in told
-    told = verdicts_of([row(p_floor=1e-6)] * 13)
-    assert "not after Holm" in told and "seeds for Holm" not in told
-    assert "not after Holm" in verdicts_of([row(test="kendall")] * 13), "more seeds make no more cells"
+    assert told.count("5.1e-02") == 26 and told.count("(9") == 26, "within the study and over all, which are the same"
+    assert "13 claims: 13 supported, 0 contradicted, 0 undecided. Of the 13 supported, 0 stand after Holm" in told
     told = verdicts_of(many[:12])
-    assert "after Holm)" not in told and "seeds)" not in told and "12 of the 12 supported stand" in told
+    assert "(9" not in told and "Of the 12 supported, 12 stand after Holm" in told
+    told = verdicts_of([row(p_floor=1e-6)] * 13)
+    assert told.count("(9") == 26, "above its floor, p is a matter of luck, and falls as seeds like these are added"
+    told = verdicts_of([row(test="kendall")] * 13)
+    assert told.count("(more") == told.count("cells)") == 26 and "(9" not in told, "more seeds make no more cells"
 
 
 def test_what_was_not_tested_does_not_count_among_the_claims(verdicts_of):
     untested = row("undecided", p=np.nan, p_floor=np.nan, seeds=2, seeds_needed=3.0)
     told = verdicts_of([row()] * 12 + [untested] * 5)
-    assert "12 of the 12 supported stand" in told and "(about 3 seeds" in told and "nan" not in told
-    assert "over 1000 seeds" in verdicts_of([row("undecided", seeds_needed=np.inf)])
+    assert "12 stand after Holm" in told and "(about 3 " in told and "nan" not in told
+    assert "(over 1000 " in verdicts_of([row("undecided", seeds_needed=np.inf)])
 
 
-def test_claims_of_all_studies_that_are_shown_count(verdicts_of):
+def test_p_is_corrected_for_the_claims_of_its_study_and_beside_it_for_all_that_are_shown(verdicts_of):
+    """A claim about two levels at eight seeds can stand in its study, however many other studies there are."""
     others = {"other": [row()] * 12}
     told = verdicts_of([row()], **others)
-    assert "0 of the 13 supported stand" in told and "it [does] 0123abcd" in told
-    assert "12 of the 12 supported stand" in verdicts_of([row()], ["other"], **others)
-    assert "12 of the 12 supported stand" in verdicts_of([row()], ["other", "other"], **others)
+    assert (
+        "Of the 13 supported, 13 stand after Holm's correction for all claims of their study, 0 after that for all"
+        in told
+    )
+    assert "own it [does] 0123abcd" in told and "3.9e-03 5.1e-02 8" in told.replace("(4e-03) (9 seeds)", "")
+    for names in (["other"], ["other", "other"]):
+        told = verdicts_of([row()], names, **others)
+        assert "12 stand after Holm's correction for all claims of their study, 12 after that for all" in told
 
 
 def test_verdicts_from_before_they_named_a_test_are_told_as_well(verdicts_of):
@@ -241,4 +288,41 @@ def test_the_table_fits_a_log_and_cuts_no_word(verdicts_of, tmp_path, capsys):
     report.all_verdicts(["own"], tmp_path)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= report.WIDTH and not any("…" in line for line in lines)
-    assert all(word in lines[0] for word in ("study", "claim", "test", "verdict", "effect [95 %]", "p (Holm)", "seeds"))
+    assert lines[0].count("p (Holm,") == 2 and all(
+        word in lines[1] for word in ("study)", "all)", "claim", "test", "verdict", "effect [95 %]", "seeds")
+    )
+
+
+def test_one_seed_has_no_interval_and_one_of_a_thing_is_not_called_many(tmp_path, capsys, verdicts_of):
+    alone = summary.verdicts(table(seeds=1), STUDY)
+    assert alone.low.isna().all()
+    told = verdicts_of(alone)
+    assert "nan" not in told and f"{alone.effect[0]:+.3f}" in told
+    marked = verdicts.markdown(verdicts.of_all([], tmp_path), tmp_path)
+    assert "nan" not in marked
+    assert "(stated after 1 run)" in verdicts_of([row(stated_after=1.0)])
+
+    plan = runs.plan(STUDY, [*TINY, f"out={tmp_path}", "captions.attributes=1", "seed=0"])
+    runs.prepare(plan)
+    runs.work(plan)
+    capsys.readouterr()
+    assert report.conclude(plan, did=1) == report.conclude(plan, did=0) == report.conclude(plan, 0, redraw=True) == 0
+    told = capsys.readouterr().out
+    assert "1 of 1 run was missing and is done" in told and "the run was done" in told and "1 run, redrawn" in told
+    assert not re.search(r"\b1 (runs|seeds|claims)\b|nan", told)
+
+
+def test_fidelity_has_percent_on_an_axis_of_percent(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    import fidelity
+
+    drawn = {}
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path: drawn.setdefault(path.name, figure))
+    accuracy = pd.read_csv(ROOT / "figures" / "fidelity" / "accuracy.csv")
+    fidelity.draw_accuracy(accuracy, tmp_path / "accuracy.png")
+    (axis,) = drawn["accuracy.png"].axes
+    assert "%" in axis.get_ylabel() and axis.get_ylim()[1] > 100 and max(axis.get_yticks()) == 100
+    heights = [bar.get_height() for bar in axis.patches]
+    assert [f"{height:.1f}" for height in heights] == [text.get_text() for text in axis.texts]
+    assert sorted(heights) == pytest.approx(sorted(100 * accuracy.accuracy))
+    assert {line.get_ydata()[0] for line in axis.lines} == set(100 * accuracy.chance[:6])

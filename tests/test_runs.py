@@ -309,7 +309,7 @@ def test_a_failing_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path
     record = json.loads((plan.folder / f"{bad.run_id}.failed.json").read_text())
     assert "loss is nan" in record["reason"] and record["swept"]["training.lr"] == 1e30
     assert "Traceback" in record["traceback"] and record["config"]["training"]["lr"] == 1e30
-    assert not list(plan.folder.glob("*.partial"))
+    assert not list(plan.folder.glob(".*.partial*"))
 
     assert report.conclude(plan, did=2) == 1
     told = capsys.readouterr().out
@@ -333,7 +333,7 @@ def test_a_full_disk_in_the_middle_of_a_run_is_a_failure_with_a_reason(tmp_path,
     assert [failure["reason"] for failure in runs.failures(plan).values()] == [
         "OSError: [Errno 28] No space left on device"
     ]
-    assert not list(plan.folder.glob("*.partial"))
+    assert not list(plan.folder.glob(".*.partial*"))
 
 
 def test_a_record_of_failure_that_cannot_be_read_is_no_reason_to_fail(copied, capsys):
@@ -347,10 +347,10 @@ def test_what_a_killed_worker_left_is_cleared_away(copied):
     task = copied.tasks[0]
     place = copied.folder / task.run_id
     whole = pd.read_parquet(place / "metrics.parquet")
-    place.rename(copied.folder / f"{task.run_id}.partial")
-    ((copied.folder / f"{task.run_id}.partial") / "junk").touch()
+    left = place.rename(copied.folder / f".{task.run_id}.0123abcd.partial")
+    (left / "junk").touch()
     finish(copied)
-    assert not list(copied.folder.glob("*.partial")) and not (place / "junk").exists()
+    assert not list(copied.folder.glob(".*.partial")) and not (place / "junk").exists()
     assert numbers(pd.read_parquet(place / "metrics.parquet")).equals(numbers(whole))
 
 
@@ -365,7 +365,6 @@ def test_a_run_that_another_worker_holds_is_left_to_it(tmp_path, monkeypatch):
     plan = planned(tmp_path, "captions.attributes=1", "seed=0,1")
     runs.prepare(plan)
     held, free = plan.tasks
-    (plan.folder / ".locks").mkdir()
     done = []
 
     def run(p, task, folder):
@@ -404,6 +403,11 @@ DAMAGE = {
     "an empty done mark": spoil("done.json", lambda content: b""),
     "a done mark of binary": spoil("done.json", lambda content: b"\xff\xfe"),
     "a done mark that is a list": spoil("done.json", lambda content: b"[]"),
+    "a done mark that lists nothing": spoil("done.json", lambda content: b'{"checksums": {}}'),
+    "a done mark that lists no weights": spoil(
+        "done.json", lambda content: content.replace(b'"model.safetensors"', b'"metrics.parquet"')
+    ),
+    "a done mark of another run": spoil("done.json", lambda content: content.replace(b'"run_id": "', b'"run_id": "0')),
 }
 
 

@@ -90,6 +90,30 @@ def test_an_mlp_is_corrected_by_what_its_linear_part_gives_to_the_dropped_direct
     assert (dropped["text"] - nothing["text"]).abs().max() > 0.05
 
 
+def test_the_published_form_puts_the_linear_head_in_place_of_the_mlp():
+    shown = inputs()
+    net = model(shown)
+    whole, _ = found("isoclip_mlp", net, shown, top=0, bottom=0, published=True)
+    for modality, encoder in net.by_modality.items():
+        norm, linear, _ = encoder.trunk
+        with torch.no_grad():
+            f = encoder.adapter(shown[modality]) * norm.weight + norm.bias
+            head = normalize(encoder.projection(linear(f) / 2), dim=1)
+        torch.testing.assert_close(whole[modality], head, rtol=1e-4, atol=1e-5)
+        assert (whole[modality] - embed(net, shown)[modality]).abs().max() > 0.05  # dropping nothing changes a lot
+    ours, published = (found("isoclip_mlp", net, shown, published=form)[0] for form in (False, True))
+    assert (ours["text"] - published["text"]).abs().max() > 0.05
+
+
+def test_texts_ask_in_steps_of_their_own():
+    shown = inputs()
+    net = model(shown)
+    same, other = (found("inversion", net, shown, text_steps=n)[1] for n in (5, 40))
+    without = found("inversion", net, shown)[1]
+    assert all(torch.equal(same[name], without[name]) for name in shown)
+    assert torch.equal(other["image"], same["image"]) and not torch.equal(other["text"], same["text"])
+
+
 @pytest.mark.parametrize("options", [{}, {"text": "transformer", "image": "transformer"}, {"image": "conv-mlp"}])
 @pytest.mark.parametrize("pixels", [False, True])
 def test_inversion_brings_the_other_encoder_nearer(options, pixels):

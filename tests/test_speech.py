@@ -255,10 +255,10 @@ def tone(seconds=0.4, rate=RATE, hz=300.0, channels=1) -> np.ndarray:
 
 @pytest.fixture
 def folder(tmp_path, soundfile):
-    """Six people say the ten digits twice; each file is a tone of its own length."""
+    """Six people say the ten digits twice; each file is a tone of its own length, each person's of a pitch of its own."""
     for who, digit, index in product(range(6), range(10), range(2)):
         seconds = 0.2 + 0.01 * digit + 0.1 * index
-        soundfile.write(tmp_path / f"{digit}_{'abcdef'[who]}_{index}.wav", tone(seconds), RATE)
+        soundfile.write(tmp_path / f"{digit}_{'abcdef'[who]}_{index}.wav", tone(seconds, hz=300 + 20 * (5 - who)), RATE)
     return tmp_path
 
 
@@ -295,6 +295,56 @@ def test_other_rates_and_channels_become_ours(folder, soundfile):
     assert np.abs(again.clips - plain.clips).mean() < 1e-3
 
 
+def test_channels_that_cancel_are_heard_by_the_loudest(folder, soundfile):
+    """Two microphones in opposite phase are silent in their mean."""
+    plain = recordings.read(folder, "test").clips
+    for right in (-1, -0.95):
+        for seconds, index in ((0.2, 0), (0.3, 1)):
+            soundfile.write(folder / f"0_f_{index}.wav", tone(seconds, channels=2) * (1, right), RATE)
+        np.testing.assert_allclose(recordings.read(folder, "test").clips, plain, atol=1e-4)
+    soundfile.write(folder / "0_f_0.wav", tone(0.2, channels=8) * ([0] * 7 + [1]), RATE)  # one live: nothing cancels
+    np.testing.assert_allclose(8 * recordings.read(folder, "test").clips[0], plain[0], atol=1e-3)
+
+
+def test_folders_a_speaker_are_read_as_audiomnist_leaves_them(folder, tmp_path_factory):
+    before, expected = recordings.fingerprint(folder), recordings.read(folder, "train")
+    (folder / "notes").mkdir()
+    (folder / "data").mkdir()
+    for place in (folder / "notes", folder / "data"):
+        (place / "any.wav").write_bytes(b"")
+    assert recordings.fingerprint(folder) == before  # files that lie there come first, as ever
+    elsewhere = tmp_path_factory.mktemp("AudioMNIST")
+    for path in folder.glob("*.wav"):
+        inside = elsewhere / "data" / path.name.split("_")[1]
+        inside.mkdir(parents=True, exist_ok=True)
+        (inside / path.name).write_bytes(path.read_bytes())
+        (inside / f"._{path.name}").write_bytes(b"\0\5\x16\7")  # macOS' own
+    (elsewhere / "data" / "audioMNIST_meta.txt").write_text("{}")
+    for root in (elsewhere, elsewhere / "data"):
+        assert recordings.fingerprint(root) == before
+        np.testing.assert_array_equal(recordings.read(root, "train").clips, expected.clips)
+    (elsewhere / "data" / "a" / "3_b_7.wav").write_bytes(b"")
+    with pytest.raises(InputError, match=r"3_b_7.wav is by b after its name, and by a after its folder"):
+        recordings.fingerprint(elsewhere)
+
+
+def test_hidden_files_hold_no_sound(folder):
+    before = recordings.fingerprint(folder)
+    (folder / "._0_a_0.wav").write_bytes(b"\0\5\x16\7")
+    assert recordings.fingerprint(folder) == before and len(recordings.read(folder, "test").clips) == 20
+
+
+def test_a_file_that_is_not_ours_to_read_is_not_called_damaged(folder, soundfile, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    for method in ("read_bytes", "iterdir"):
+        with monkeypatch.context() as m:
+            m.setattr(type(folder), method, refused)
+            with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)"):
+                recordings.read(folder, "train")
+
+
 def test_a_fingerprint_is_of_the_recordings_wherever_they_lie(folder, tmp_path):
     before = recordings.fingerprint(folder)
     inside = tmp_path / "somewhere" / "recordings"
@@ -307,14 +357,57 @@ def test_a_fingerprint_is_of_the_recordings_wherever_they_lie(folder, tmp_path):
     assert recordings.fingerprint(inside.parent) != before
 
 
+def rewrite(path, start, new):
+    content = path.read_bytes()
+    path.write_bytes(content[:start] + new + content[start + len(new) :])
+
+
 DAMAGES = {
     "empty file": (lambda f, sf: (f / "3_a_1.wav").write_bytes(b""), "3_a_1.wav is no sound WAV file"),
-    "no WAV": (lambda f, sf: (f / "3_a_1.wav").write_text("<!DOCTYPE html>"), "3_a_1.wav is no sound WAV file"),
+    "no WAV": (lambda f, sf: (f / "3_a_1.wav").write_text("no sound at all"), "3_a_1.wav is no sound WAV file"),
+    "a web page": (
+        lambda f, sf: (f / "3_a_1.wav").write_text("<!DOCTYPE html>"),
+        "3_a_1.wav is a web page, not the file that was to be downloaded; it should be a WAV file",
+    ),
+    "an archive": (lambda f, sf: (f / "3_a_1.wav").write_bytes(b"PK\3\4"), "3_a_1.wav is a ZIP archive; it should be"),
     "cut": (
         lambda f, sf: (f / "3_a_1.wav").write_bytes((f / "3_a_1.wav").read_bytes()[:1500]),
         "3_a_1.wav is cut off: 1500 bytes, should be 5324",
     ),
     "no samples": (lambda f, sf: sf.write(f / "3_a_1.wav", tone(0), RATE), "3_a_1.wav holds no sound: its 0"),
+    "a chunk that is cut": (
+        lambda f, sf: rewrite(f / "3_a_1.wav", 40, b"\x00\x00\x01\x00"),
+        "3_a_1.wav is cut off: 5324 bytes, should be 65580",
+    ),
+    "no rate": (lambda f, sf: rewrite(f / "3_a_1.wav", 24, bytes(4)), "3_a_1.wav"),
+    "a rate of gigahertz": (
+        lambda f, sf: rewrite(f / "3_a_1.wav", 24, b"\xff\xff\xff\x7f"),
+        "3_a_1.wav has 2147483647 samples a second; it should have from 4000 to 384000",
+    ),
+    "a constant": (
+        lambda f, sf: sf.write(f / "3_a_1.wav", 0 * tone() + 0.5, RATE),
+        "3_a_1.wav holds no sound: its 3200",
+    ),
+    "almost silent": (
+        lambda f, sf: sf.write(f / "3_a_1.wav", tone() / 3000, RATE),
+        "3_a_1.wav is almost silent: its loudest sample is 1.7e-04 of full scale, should be 3.1e-04 or more",
+    ),
+    "a sound that only bats hear": (
+        lambda f, sf: sf.write(f / "3_a_1.wav", tone(rate=96_000, hz=20_000) * np.hanning(38_400)[:, None], 96_000),
+        "3_a_1.wav holds no speech: at 8000 samples a second, next to nothing of its sound is left",
+    ),
+    "beyond numbers": (
+        lambda f, sf: sf.write(f / "3_a_1.wav", 1e300 * tone(), RATE, subtype="DOUBLE"),
+        "3_a_1.wav is no sound: a sample of it is 5.0e+299 times full scale",
+    ),
+    "heard in two splits": (
+        lambda f, sf: sf.write(f / "3_f_1.wav", sf.read(f / "3_a_1.wav")[0], RATE, subtype="PCM_32"),
+        "3_f_1.wav, in the test split, is the same recording as",
+    ),
+    "heard in validation too": (
+        lambda f, sf: (f / "3_d_1.wav").write_bytes((f / "3_a_0.wav").read_bytes()),
+        "3_a_0.wav, in the validation split, is the same recording as",
+    ),
     "silence": (lambda f, sf: sf.write(f / "3_a_1.wav", 0 * tone(), RATE), "3_a_1.wav holds no sound"),
     "nan": (
         lambda f, sf: sf.write(f / "3_a_1.wav", np.nan * tone(), RATE, subtype="FLOAT"),
@@ -341,7 +434,7 @@ def test_damage_is_told_in_one_line(folder, soundfile, damage, told):
 
 def test_a_folder_without_recordings_is_told(tmp_path, folder):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no WAV file; recordings are named"):
+    with pytest.raises(InputError, match="holds no WAV file, nor does a folder in it; recordings are named"):
         recordings.read(tmp_path / "empty", "train")
     with pytest.raises(InputError, match="nowhere is not a folder"):
         recordings.fingerprint(tmp_path / "nowhere")

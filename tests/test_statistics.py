@@ -17,6 +17,7 @@ from synthgap.statistics import (
     falls_under,
     fewest_seeds,
     holm,
+    holm_bars,
     judge,
     judge_order,
     kendall,
@@ -25,7 +26,7 @@ from synthgap.statistics import (
     paired_interval,
     partial_spearman,
     path_coefficients,
-    seeds_below,
+    seeds_to_stand,
     smallest_kendall_p,
     smallest_p,
     trend_test,
@@ -89,10 +90,18 @@ def test_floors_are_what_perfect_order_gives(seeds):
 
 
 @given(st.floats(1e-9, 0.5), st.integers(2, 6), st.integers(1, 12))
-def test_a_floor_passes_under_alpha_at_the_seeds_that_are_told(alpha, levels, seeds):
-    enough = seeds_below(alpha, seeds, smallest_p(seeds, levels))
-    assert smallest_p(enough, levels) < alpha * (1 + 1e-9)
-    assert smallest_p(enough - 1, levels) > alpha * (1 - 1e-9)
+def test_a_floor_passes_under_the_bar_at_the_seeds_that_are_told(bar, levels, seeds):
+    floor = smallest_p(seeds, levels)
+    enough = seeds_to_stand(floor, floor, seeds, bar)
+    assert smallest_p(enough, levels) < bar * (1 + 1e-9)
+    assert enough == seeds or smallest_p(enough - 1, levels) > bar * (1 - 1e-9)
+
+
+def test_a_p_above_its_floor_falls_as_seeds_like_these_are_added():
+    """The normal score of p grows with the root of the seeds: of 0.02, 2.05 at 8 and 3.09, that of 0.001, at 19."""
+    assert seeds_to_stand(0.02, 0.0, 8, 0.001) == 19 == np.ceil(8 * (stats.norm.isf(0.001) / stats.norm.isf(0.02)) ** 2)
+    assert seeds_to_stand(0.02, 0.5**8, 8, 0.03) == 8
+    assert seeds_to_stand(0.49, 0.0, 8, 1e-4) == np.inf
 
 
 def test_trend_p_is_the_share_of_orders_at_least_as_extreme():
@@ -634,3 +643,16 @@ def test_the_fewest_seeds_support_a_perfect_claim_and_one_fewer_cannot(levels, d
     table = step * np.arange(levels) + 1e-3 * np.random.default_rng(0).random((seeds, levels))
     outcomes = [judge(table[:n], direction, 0.1, fewest_levels=2).verdict for n in (seeds, seeds - 1)]
     assert outcomes == ["supported", "undecided"]
+
+
+@given(st.lists(st.one_of(st.floats(1e-6, 1), st.just(float("nan"))), min_size=1, max_size=12))
+def test_a_claim_stands_after_holm_just_under_its_bar_and_not_just_over_it(p):
+    p = np.array(p)
+    for i, bar in enumerate(holm_bars(p)):
+        if np.isnan(p[i]):
+            assert np.isnan(bar)
+            continue
+        for share, stands in ((0.999, True), (1.001, False)):
+            p_there = p.copy()
+            p_there[i] = share * bar
+            assert (holm(p_there)[i] < 0.05) == stands

@@ -1,5 +1,6 @@
 """The same study through plain Hydra and its launchers: same runs, same numbers, and no litter."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import report, runs, studies
+from synthgap import report, runs, studies, verdicts
 
 SCRIPT = ROOT / "experiments" / "sweep.py"
 
@@ -35,8 +36,8 @@ def usual(tmp_path_factory):
     return numbers(out)
 
 
-def numbers(out):
-    table = pd.read_parquet(Path(out) / "imbalance" / "results.parquet")
+def numbers(out, name="imbalance"):
+    table = pd.read_parquet(Path(out) / name / "results.parquet")
     return table[table.metric != "seconds"].reset_index(drop=True)
 
 
@@ -45,14 +46,27 @@ def test_a_launcher_splits_the_grid_and_a_single_job_does_what_it_left(sweep, us
     split = sweep("-m", *asked, "captions.attributes=1,5", "seed=0", "hydra/launcher=joblib")
     assert split.returncode == 0, split.stderr
     assert numbers(tmp_path / "here").equals(usual[usual.seed == 0].reset_index(drop=True))
+    stated = verdicts.read(tmp_path / "here/imbalance/verdicts.parquet").stated_after
+    assert len(stated) == 4 and (stated == 0).all(), "claims are on record before the first run"
 
     single = sweep(*asked, "captions.attributes=5", "seed=1")
-    assert single.returncode == 0 and "1 of 1 runs were missing and are done" in single.stdout, single.stderr
+    assert single.returncode == 0 and "1 of 1 run was missing and is done" in single.stdout, single.stderr
     same = usual[(usual["captions.attributes"] == 5) & (usual.seed == 1)].reset_index(drop=True)
-    assert numbers(tmp_path / "here").equals(same)
+    (part,) = (tmp_path / "here").glob("imbalance+*")
+    assert numbers(tmp_path / "here", part.name).equals(same) and str(part.relative_to(tmp_path)) in single.stdout
+    assert numbers(tmp_path / "here").equals(usual[usual.seed == 0].reset_index(drop=True)), "it stays as it was"
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
-    litter = {path.name for path in (tmp_path / "here").iterdir()} - {"imbalance", ".hydra"}
+    litter = {path.name for path in (tmp_path / "here").iterdir()} - {"imbalance", part.name, ".hydra"}
     assert not litter and not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_study_that_reads_a_table_is_judged_as_by_the_command(sweep, tmp_path):
+    shutil.copy(ROOT / "figures" / "translation" / "results.parquet", tmp_path / "table.parquet")
+    (tmp_path / "own.yaml").write_text("question: Is it there?\ntable: table.parquet\n")
+    read = sweep("study=own.yaml", "out=here")
+    assert read.returncode == 0 and "96 runs, 8 seeds of a table that was there" in read.stdout, read.stderr
+    wrong = sweep("study=own.yaml", "seed=0")
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and "only out=DIR" in wrong.stderr
 
 
 @pytest.mark.parametrize(

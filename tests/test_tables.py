@@ -45,7 +45,7 @@ def test_what_is_no_table_of_runs_is_told(tmp_path):
     path = saved([{"metric": "rmg", "of": "", "seed": 1}], tmp_path / "t.parquet")
     with pytest.raises(InputError, match="no table of runs: it has no column run_id, value"):
         tables.read(path)
-    with pytest.raises(InputError, match="values are no numbers"):
+    with pytest.raises(InputError, match="its column value holds no numbers"):
         tables.read(saved([RUN | {"value": "high"}], path))
     with pytest.raises(InputError, match="holds no runs"):
         tables.read(saved(pd.DataFrame([RUN])[:0], path))

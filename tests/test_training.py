@@ -77,6 +77,19 @@ def test_a_fixed_temperature_stays_and_a_learnable_one_moves_but_not_past_the_cl
     assert eager.trajectory.logit_scale.max() <= LARGEST_SCALE * (1 + 1e-6)
 
 
+@pytest.mark.parametrize(("batch", "steps"), [(128, 5), (128, 8), (256, 13), (1000, 3)])
+def test_the_number_of_steps_can_be_held_whatever_the_batch(batch, steps):
+    """1,024 samples: 8 steps an epoch of 128, 4 of 256, 1 of 1,000. Epochs then do not count."""
+    _, result = trained(batch=batch, steps=steps, epochs=99)
+    assert result.trajectory.step.iloc[-1] == steps - 1
+
+
+def test_steps_of_whole_epochs_are_those_epochs():
+    (a, first), (b, second) = trained(epochs=2), trained(steps=16)
+    assert first.trajectory.equals(second.trajectory)
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
 def test_the_loop_is_the_plain_one():
     """Step by step against torch's own pieces, written out: order, schedule, clamp, decay of matrices only."""
     net, result = trained(epochs=1)

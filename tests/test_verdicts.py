@@ -26,7 +26,7 @@ def cells_of(tmp_path):
                 runs.to_parquet(tmp_path / name / "results.parquet")
         lines = verdicts.markdown(verdicts.of_all([], tmp_path), tmp_path).splitlines()
         cells = [line.strip("| ").split(" | ") for line in lines if not line.startswith("| ---")]
-        assert {len(row) for row in cells} == {7}
+        assert {len(row) for row in cells} == {8}
         return cells[1:]
 
     return write
@@ -42,8 +42,14 @@ def test_arms_of_a_claim_share_a_row_and_claims_do_not(cells_of):
     assert two[0] == one[0] == "it rises", "the arm is told beside its verdict"
     assert two[1] == "own<br>A paper, Fig. 1"
     assert two[2] == "cold: **supported** +0.500 [+0.400, +0.600]<br>warm: **contradicted** -0.100 [-0.200, +0.000]"
-    assert two[3:] == ["4e-03 to 5e-01 (4e-03)", "1e-02 to 5e-01", "5 to 8", "–"]
-    assert one[2] == "**supported** +0.500 [+0.400, +0.600]" and one[3:] == ["4e-03 (4e-03)", "1e-02", "8", "–"]
+    assert two[3:] == ["4e-03 to 5e-01 (4e-03)", *["1e-02 to 5e-01"] * 2, "5 to 8", "–"]
+    assert one[2] == "**supported** +0.500 [+0.400, +0.600]" and one[3:] == [
+        "4e-03 (4e-03)",
+        "1e-02",
+        "1e-02",
+        "8",
+        "–",
+    ]
 
 
 def test_a_claim_that_was_stated_after_its_runs_says_so(cells_of):

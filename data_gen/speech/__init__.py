@@ -4,7 +4,7 @@ A wave is float32 at `RATE`, in [−1, 1]; a clip is a wave of `SAMPLES`, and cl
 """
 
 import wave as wav
-from functools import cache
+from functools import lru_cache
 from importlib import import_module
 from math import gcd
 from pathlib import Path
@@ -26,7 +26,7 @@ def resampled(wave: np.ndarray, rate: int) -> np.ndarray:
     return (wave if up == down else resample_poly(wave, up, down, window=_low_pass(max(up, down)))).astype(np.float32)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _low_pass(factor: int) -> np.ndarray:
     """The filter that resample_poly would design at every call, which takes it longer than to filter a digit."""
     return firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0))

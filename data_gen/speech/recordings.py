@@ -1,4 +1,7 @@
-"""Digits spoken by people: a folder of WAV files named as FSDD's are, `{digit}_{speaker}_{index}.wav` (Jackson 2016)."""
+"""Digits spoken by people: a folder of WAV files named as FSDD's are, `{digit}_{speaker}_{index}.wav` (Jackson 2016).
+
+They lie in one folder, or in a folder a speaker as AudioMNIST's do (Becker et al. 2024).
+"""
 
 import hashlib
 import re
@@ -9,12 +12,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data_gen import contents
 from data_gen.errors import InputError, unknown
-from data_gen.speech import clip, extra, resampled
+from data_gen.speech import RATE, clip, extra, resampled
 
 SPLITS = ("train", "validation", "test")
 VALIDATION = 10  # one training recording in so many; FSDD keeps as many of its own for a test, those of index 0 to 4
 _NAME = re.compile(r"(\d)_(.+)_(\d+)\.wav", re.IGNORECASE)
+#: Samples a second that are understood. Below, there is no speech; and odd rates above cost more than a recording is worth.
+RATES = (4000, 384_000)
+#: Of full scale: a sound whose loudest sample is below it is rounded to ten steps of 16 bits or fewer; above, it is no sound.
+LEVELS = (10 / 2**15, 2.0**32)
+#: Channels that are out of phase cancel in their mean: below this share of the power that they would have were they unlike,
+#: the loudest of them is heard alone.
+_CANCELS = 0.1
+_LEFT = 0.01  # of a sound's loudest sample, when our rate has taken what it cannot hold: with less, it was no speech
+_UNKNOWN = 0x7FFF_F000  # bytes: from here on, a size is that of a writer that did not know it
+#: The most samples that a byte of a file may hold: compressed forms have tens.
+_SAMPLES_A_BYTE = 64
 
 
 class Recordings(NamedTuple):
@@ -39,7 +54,9 @@ def read(root: str | Path, split: str, held_out: Sequence[str] = ()) -> Recordin
     held_out: the speakers who are heard in the test only; unless given, the last fifth by name (one at the least).
     Validation hears the others, in recordings that training does not: of each digit the first tenth by index, one at the
     least. People are few, and one of them tells more of that person than of a model.
-    Raises InputError, naming the file, for whatever is missing, damaged or no such recordings.
+    Channels are averaged; where they would cancel, the loudest is heard alone.
+    Raises InputError, naming the file, for whatever is missing, damaged or no such recordings: silent ones, and a recording
+    that is in two splits.
     """
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
@@ -51,19 +68,33 @@ def read(root: str | Path, split: str, held_out: Sequence[str] = ()) -> Recordin
     others = set(held_out) or set(names[-max(1, len(names) // 5) :])
     if not set(names) - others:
         raise InputError(f"{root} would have nobody to train on: its speakers are {', '.join(names)}, all held out")
-    chosen = [file for file in found if (file.speaker in others) == (split == "test")]
-    who = ", ".join(sorted({file.speaker for file in chosen}))
-    if split != "test":
-        kept_out = _first_tenth(chosen)
-        chosen = [file for file in chosen if (file in kept_out) == (split == "validation")]
+    parts = {"test": [file for file in found if file.speaker in others]}
+    rest = [file for file in found if file.speaker not in others]
+    kept_out = _first_tenth(rest)
+    parts |= {"validation": [file for file in rest if file in kept_out]}
+    parts |= {"train": [file for file in rest if file not in kept_out]}
+    chosen = parts[split]
+    who = ", ".join(sorted({file.speaker for file in (chosen if split == "test" else rest)}))
     digits = np.array([file.digit for file in chosen], dtype=np.int64)
     if absent := sorted(set(range(10)) - set(digits.tolist())):
         rest = "" if split == "test" else ", and validation one in ten of training's, one of each at the least"
         raise InputError(
             f"{root} holds too few recordings of {absent} by {who}: the {split} split needs all ten digits{rest}"
         )
+    clips, heard = [], {}  # the first recording of each sound, and its split
+    for part, files in sorted(parts.items(), key=lambda named: named[0] != split):  # the one asked for first
+        for file in files:
+            wave, rate = _wave(file.path)
+            if part == split:
+                clips.append(_clip(file.path, wave, rate))
+            first, where = heard.setdefault(hashlib.sha256(wave.tobytes()).digest(), (file.path, part))
+            if where != part:
+                raise InputError(
+                    f"{file.path}, in the {part} split, is the same recording as {first}, in the {where} split; "
+                    "remove one of them"
+                )
     speakers, names = np.array([file.speaker for file in chosen]), np.array([file.path.name for file in chosen])
-    return Recordings(np.stack([_clip(file.path) for file in chosen]), digits, speakers, names)
+    return Recordings(np.stack(clips), digits, speakers, names)
 
 
 def _first_tenth(files: list[_File]) -> set[_File]:
@@ -84,41 +115,120 @@ def fingerprint(root: str | Path) -> str:
 
 
 def _found(root: str | Path) -> list[_File]:
-    """The files by speaker, digit and index; `root` is their folder, or one that holds it as FSDD's does."""
+    """The files by speaker, digit and index. `root` is their folder, one of a folder a speaker, or one that holds such a
+    folder as FSDD's (`recordings`) or AudioMNIST's (`data`) does."""
     folder = Path(root)
-    folder = folder / "recordings" if (folder / "recordings").is_dir() else folder
-    if not folder.is_dir():
-        raise InputError(f"{root} is not a folder; it should hold recordings named {{digit}}_{{speaker}}_{{index}}.wav")
+    try:
+        if (folder / "recordings").is_dir():
+            folder = folder / "recordings"
+        elif not _sounds(folder) and (folder / "data").is_dir():
+            folder = folder / "data"
+        if not folder.is_dir():
+            raise InputError(
+                f"{root} is not a folder; it should hold recordings named {{digit}}_{{speaker}}_{{index}}.wav"
+            )
+        paths = _sounds(folder) or [path for inside in sorted(folder.iterdir()) for path in _sounds(inside)]
+    except OSError as error:
+        raise contents.unreadable(error.filename or folder, error) from None
+    if not paths:
+        raise InputError(
+            f"{folder} holds no WAV file, nor does a folder in it; recordings are named {{digit}}_{{speaker}}_{{index}}.wav"
+        )
     files = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() == ".wav":
-            name = _NAME.fullmatch(path.name)
-            if name is None:
-                raise InputError(f"{path} should be named {{digit}}_{{speaker}}_{{index}}.wav, as 7_theo_12.wav is")
-            files.append(_File(name[2], int(name[1]), int(name[3]), path))
-    if not files:
-        raise InputError(f"{folder} holds no WAV file; recordings are named {{digit}}_{{speaker}}_{{index}}.wav")
+    for path in paths:
+        name = _NAME.fullmatch(path.name)
+        if name is None:
+            raise InputError(f"{path} should be named {{digit}}_{{speaker}}_{{index}}.wav, as 7_theo_12.wav is")
+        if path.parent != folder and path.parent.name != name[2]:
+            raise InputError(
+                f"{path} is by {name[2]} after its name, and by {path.parent.name} after its folder; folders, if any, are of "
+                "one speaker each, named as the speaker"
+            )
+        files.append(_File(name[2], int(name[1]), int(name[3]), path))
     return sorted(files)
+
+
+def _sounds(folder: Path) -> list[Path]:
+    """The WAV files of a folder but hidden ones, such as macOS' `._7_theo_12.wav`, which hold no sound."""
+    if not folder.is_dir():
+        return []
+    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".wav" and path.name[0] != "."]
 
 
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); it should be a readable file") from None
+        raise contents.unreadable(path, error) from None
 
 
-def _clip(path: Path) -> np.ndarray:
+def _wave(path: Path) -> tuple[np.ndarray, int]:
+    """What a file holds as one channel, float64 [n], and its rate."""
     soundfile = extra("soundfile", "speech=recordings")
     content = _bytes(path)
-    size = 8 + int.from_bytes(content[4:8], "little")
-    if content[:4] == b"RIFF" and len(content) < size < 2**32:  # more: a writer that did not know
-        raise InputError(f"{path} is cut off: {len(content)} bytes, should be {size}; copy it again")
+    if found := contents.kind(content[:64]):
+        raise InputError(f"{path} is {found}; it should be a WAV file")
+    _check_whole(path, content)
     try:
-        channels, rate = soundfile.read(BytesIO(content), always_2d=True)
+        with soundfile.SoundFile(BytesIO(content)) as file:
+            rate, frames, channels = file.samplerate, file.frames, file.channels
+            if frames * channels > _SAMPLES_A_BYTE * len(content):
+                raise InputError(
+                    f"{path} promises {frames} samples of {channels} channels, more than its {len(content)} bytes can hold"
+                )
+            waves = file.read(always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path} is no sound WAV file ({error.error_string}); copy it again") from None
-    wave = channels.mean(axis=1)
-    if not wave.any() or not np.isfinite(wave).all():
-        raise InputError(f"{path} holds no sound: its {len(wave)} samples are silent, or some are no numbers")
-    return clip(resampled(wave, rate))
+    if not RATES[0] <= rate <= RATES[1]:
+        raise InputError(f"{path} has {rate} samples a second; it should have from {RATES[0]} to {RATES[1]}")
+    if not np.isfinite(waves).all():
+        raise InputError(f"{path} holds no sound: some of its {len(waves)} samples are no numbers")
+    _check_level(path, waves)
+    return _mono(waves), rate
+
+
+def _check_whole(path: Path, content: bytes) -> None:
+    """Whether a RIFF file has the bytes that its header and its chunks promise."""
+    if content[:4] != b"RIFF":
+        return
+    size, start = int.from_bytes(content[4:8], "little"), 12
+    ends = [8 + size]
+    while start + 8 <= len(content):
+        ends.append(start + 8 + int.from_bytes(content[start + 4 : start + 8], "little"))
+        if content[start : start + 4] == b"data":
+            break
+        start = ends[-1] + ends[-1] % 2
+    for end in ends:
+        if len(content) < end < _UNKNOWN:
+            raise InputError(f"{path} is cut off: {len(content)} bytes, should be {end}; copy it again")
+
+
+def _mono(waves: np.ndarray) -> np.ndarray:
+    """The mean of waves [n, channels]; where they cancel in it, the loudest alone. Uncorrelated waves would have in their
+    mean the mean of their powers over their number."""
+    power, mean = waves.var(axis=0), waves.mean(axis=1)
+    cancelled = mean.var() < _CANCELS * power.mean() / len(power)
+    return waves[:, power.argmax()] if cancelled else mean
+
+
+def _clip(path: Path, wave: np.ndarray, rate: int) -> np.ndarray:
+    made = clip(resampled(wave, rate))
+    if _loudness(made) < max(LEVELS[0], _LEFT * _loudness(wave)):
+        raise InputError(f"{path} holds no speech: at {RATE} samples a second, next to nothing of its sound is left")
+    return made
+
+
+def _check_level(path: Path, waves: np.ndarray) -> None:
+    """Whether there is a sound in waves [n, channels]. A constant is none."""
+    if (top := np.abs(waves).max(initial=0)) > LEVELS[1]:
+        raise InputError(f"{path} is no sound: a sample of it is {top:.1e} times full scale")
+    if not (loudness := _loudness(waves)):
+        raise InputError(f"{path} holds no sound: its {len(waves)} samples are silent")
+    if loudness < LEVELS[0]:
+        raise InputError(
+            f"{path} is almost silent: its loudest sample is {loudness:.1e} of full scale, should be {LEVELS[0]:.1e} or more"
+        )
+
+
+def _loudness(waves: np.ndarray) -> float:
+    return np.abs(waves - waves.mean(axis=0)).max() if len(waves) else 0.0

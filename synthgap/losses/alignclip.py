@@ -18,12 +18,13 @@ def alignclip(
     *,
     known: dict[str, Tensor],
     anchor: str | None = None,
+    contrast: float = 1.0,
     weight: float = 0.5,
     distance: str = "factors",
     side: str | None = None,
     positive: bool = True,
 ) -> Tensor:
-    """CLIP's loss + weight · the mean of both sides' `separation`, over the pairs with the anchor (or all); a scalar.
+    """contrast · CLIP's loss + weight · the mean of both sides' `separation`, over the pairs with the anchor (or all).
 
     embeddings: {modality: unit-norm [B, D]}, row i of all a true tuple. known: {factors: int64 [B, F], object: [B]}. side:
     the modality that alone is spread, and then counts as it does among both. The paper has the sum of CLIP's two
@@ -32,7 +33,7 @@ def alignclip(
     """
     d, values = distances(known, distance), []
     for pair in pairs(embeddings, anchor):
-        values.append(clip(*(embeddings[name] for name in pair), scale))
+        values.append(contrast * clip(*(embeddings[name] for name in pair), scale))
         for name, other in (pair, pair[::-1]):
             if side in (None, name):
                 spread = separation(embeddings[name], embeddings[other], d, scale, positive=positive)

@@ -15,19 +15,19 @@ def modgap(
     scale: Tensor | float,
     *,
     anchor: str | None = None,
+    contrast: float = 1.0,
     align: float = 1.0,
     uniform: float = 1.0,
     normalised: bool = False,
 ) -> Tensor:
     """InfoNCE and `align_true_pairs` of the pairs with the anchor (or of all), and `centroid_uniformity`; a scalar.
 
-    embeddings: {modality: unit-norm [B, D]}, row i of all a true tuple. align, uniform: the two weights, 1 in the paper;
-    the published code raises the first from 1 to 2 and lowers the second from 1 to 0 in the course of training.
+    embeddings: {modality: unit-norm [B, D]}, row i of all a true tuple. contrast, align, uniform: the three weights, 1 in
+    the paper; the published code raises align from 1 to 2 and lowers uniform from 1 to 0 in the course of training.
     """
-    contrast = pairwise(clip, embeddings, scale, anchor=anchor)
-    return (
-        contrast + align * align_true_pairs(embeddings, anchor) + uniform * centroid_uniformity(embeddings, normalised)
-    )
+    info_nce = pairwise(clip, embeddings, scale, anchor=anchor)
+    aligned, spread = align_true_pairs(embeddings, anchor), centroid_uniformity(embeddings, normalised)
+    return contrast * info_nce + align * aligned + uniform * spread
 
 
 def align_true_pairs(embeddings: dict[str, Tensor], anchor: str | None = None) -> Tensor:

@@ -4,9 +4,8 @@ Two matrices of paired rows in; tables, a figure and a summary out. What costs O
 rows with rows uses a random sample of them, so that memory and time stay flat. Every number carries its number of rows.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from data_gen import FactorSpace, InputError
+from data_gen import FactorSpace, InputError, files
 from data_gen.seeds import generator
 from synthgap import metrics, progress
 from synthgap.measure import figure, matrices
@@ -183,12 +182,8 @@ def _to_sphere(x: Tensor, name: str, place: str) -> str | None:
 
 
 def _writable(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / f".probe-{os.getpid()}"
-    try:
-        probe.touch()
-    finally:
-        probe.unlink(missing_ok=True)
+    if why := files.forbidden(folder):
+        raise InputError(f"{folder} may not be written by you ({why}); use another folder, by --out DIR")
     return folder
 
 
@@ -371,15 +366,13 @@ def _points(pair: Pair) -> pd.DataFrame:
 
 def _write(tables: dict[str, pd.DataFrame], folder: Path, title: str) -> list[Path]:
     """All or nothing: written beside, then moved to their places."""
-    partial = folder / f".partial-{os.getpid()}"
-    partial.mkdir()
-    try:
-        for name, table in tables.items():
-            table.to_csv(partial / f"{name}.csv", index=False)
-        figure.draw(tables, partial / "measure.png", title)
-        return [path.replace(folder / path.name) for path in sorted(partial.iterdir())]
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    places = [folder / name for name in (*(f"{name}.csv" for name in tables), "measure.png")]
+    with ExitStack() as stack:
+        *beside, drawn = [stack.enter_context(files.whole(path)) for path in places]
+        for table, path in zip(tables.values(), beside, strict=True):
+            table.to_csv(path, index=False)
+        figure.draw(tables, drawn, title)
+    return sorted(places)
 
 
 def _title(pair: Pair) -> str:

@@ -1,4 +1,8 @@
-"""Numbers from embeddings: unit-norm tensors in, floats out; closed forms in O(N·D) where one exists."""
+"""Numbers from embeddings: unit-norm tensors in, floats out; closed forms in O(N·D) where one exists.
+
+A metric that the data leave undefined is nan, as where all samples have one class; its docstring says when. Rows that are
+not finite are the caller's mistake.
+"""
 
 from synthgap.metrics.bias import moad, moad_pooled, moads, separation
 from synthgap.metrics.clustering import centred, clusters, knn, nmi, single_modality_clusters, v_measure

@@ -40,21 +40,53 @@ def moads(x: Tensor, factors, space: FactorSpace) -> list[float]:
 
 
 def moad_pooled(x: Tensor, factors, space: FactorSpace, object: str) -> float:
-    """MOAD as the published code computes it: all attribute values pooled into one multi-label grouping.
+    """MOAD as the published code computes it: the separation of the object's values minus that of all attributes' values,
+    taken as the labels of one multi-label grouping, with the published choice of pairs.
 
-    Two images are then a positive pair once for each value they share, and a negative pair once for every two different
-    values that they hold, of *different factors* too. Embeddings that hold nothing but MAD's colour are separated by 0.067
-    instead of 1.0. Kept for comparison with published numbers.
+    x: unit-norm [N, D] of one modality. Every label has a group of rows, in their order. Positive pairs are the distinct
+    ones within a group. Negative pairs are of two groups, of *different factors* too: the p-th row of one and the q-th of the
+    other, p < q alone, as the code takes the upper triangle of each block of cosines, which is no square. So a row is among
+    its own negatives, and the number depends a little on the order of rows. Embeddings that hold nothing but MAD's colour are
+    separated by 0.067 instead of 1.0. Kept for comparison with published numbers; `moad` is the corrected form. nan where
+    there is no positive or no negative pair. Raises InputError as `moad` does.
     """
-    at, codes = _object(space, object), space.codes(factors)
+    at, codes = _object(space, object), torch.as_tensor(space.codes(factors), device=x.device)
     attributes = [f for f in range(len(space)) if f != at]
+    return _published_separation(x, codes[:, [at]]) - _published_separation(x, codes[:, attributes])
+
+
+def _published_separation(x: Tensor, codes: Tensor) -> float:
+    """Of the groups of all values of the factors [N, F].
+
+    With R_p the sum of the p-th rows of all groups, Σ_{p<q} R_p·R_q runs over all pairs of groups, a group with itself too,
+    which are the positive pairs. So it costs O(N·F·D).
+    """
     positive = positives = 0.0
-    for f in attributes:
-        same, same_pairs, every, every_pairs = _sums(x, codes[:, f])
-        positive, positives = positive + same, positives + same_pairs
-    crossings = len(attributes) ** 2
-    pooled = _difference(positive, positives, crossings * every - positive, crossings * every_pairs - positives)
-    return separation(x, codes[:, at]) - pooled
+    ranked = x.new_zeros(int(max(torch.bincount(column).max() for column in codes.T)), x.shape[1], dtype=torch.float64)
+    holders = torch.zeros(len(ranked), dtype=torch.float64, device=x.device)
+    for column in codes.T:
+        same, same_pairs, _, _ = _sums(x, column)
+        positive, positives = positive + same / 2, positives + same_pairs / 2
+        rank = _ranks(column)
+        holders += torch.bincount(rank, minlength=len(ranked))
+        for rows, places in zip(x.split(2**14), rank.split(2**14), strict=True):
+            ranked.index_add_(0, places, rows.double())
+    negative = _pairs(ranked) - positive
+    negatives = _pairs(holders[:, None]) - positives
+    return _difference(positive, positives, negative, negatives)
+
+
+def _ranks(codes: Tensor) -> Tensor:
+    """[N] how many rows before have the same code."""
+    order = codes.argsort(stable=True)
+    counts = torch.bincount(codes)
+    first = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    return torch.empty_like(order).index_copy_(0, order, torch.arange(len(codes), device=codes.device) - first)
+
+
+def _pairs(x: Tensor) -> float:
+    """Σ_{p<q} x_p·x_q of rows [N, D]."""
+    return float(x.sum(0).square().sum() - x.square().sum()) / 2
 
 
 def _object(space: FactorSpace, name: str) -> int:

@@ -23,19 +23,25 @@ def centred(embeddings: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def clusters(embeddings: dict[str, Tensor], k: int, *, seed: int = 0) -> np.ndarray:
-    """The cluster of each row, 0 to k − 1, [modalities, N]: the best of ten KMeans on all modalities' rows stacked."""
+    """The cluster of each row, 0 to k − 1, [modalities, N]: the best of ten KMeans on all modalities' rows stacked.
+
+    Fewer rows than k make as many clusters as there are rows.
+    """
     stacked = torch.cat(list(embeddings.values())).cpu().numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters: so be it
-        assigned = KMeans(k, n_init=10, random_state=seed).fit_predict(stacked)
+        assigned = KMeans(min(k, len(stacked)), n_init=10, random_state=seed).fit_predict(stacked)
     return assigned.reshape(len(embeddings), -1)
 
 
 def v_measure(assigned: np.ndarray, classes: np.ndarray | Tensor) -> float:
     """Harmonic mean of homogeneity and completeness, in [0, 1]: 1 if clusters are the classes, 0 if they tell nothing.
 
-    assigned: [modalities, N], as `clusters` gives them. (Rosenberg & Hirschberg 2007.)
+    assigned: [modalities, N], as `clusters` gives them. nan where there is one class only: nothing to find. (Rosenberg &
+    Hirschberg 2007.)
     """
+    if _one_value(classes):
+        return float("nan")
     return float(v_measure_score(_of_each(classes, assigned), assigned.ravel()))
 
 
@@ -43,7 +49,10 @@ def nmi(assigned: np.ndarray, classes: np.ndarray | Tensor) -> float:
     """I(cluster; class) over the geometric mean of their entropies, in [0, 1] (Strehl & Ghosh 2002).
 
     Over the arithmetic mean, scikit-learn's default and the published code's choice, it is `v_measure` to the last digit.
+    nan where there is one class only.
     """
+    if _one_value(classes):
+        return float("nan")
     return float(
         normalized_mutual_info_score(_of_each(classes, assigned), assigned.ravel(), average_method="geometric")
     )
@@ -61,11 +70,14 @@ def knn(
     """Accuracy in [0, 1] of the vote of the k nearest (Euclidean; a tie goes to the smallest class), all modalities pooled.
 
     A share `fitted` of the *samples*, with all their modalities, is what the rest is compared with. The published code
-    splits rows, so that a sample's other modality gives its class away.
+    splits rows, so that a sample's other modality gives its class away. nan where those it is compared with are fewer than k
+    or of one class, or where none are left to ask.
     """
     classes = torch.as_tensor(classes)
     shuffled = torch.from_numpy(generator(seed, "knn").permutation(len(classes)))
     known, asked = shuffled.tensor_split([round(fitted * len(classes))])
+    if len(known) * len(embeddings) < k or not len(asked) or _one_value(classes[known]):
+        return float("nan")
     reference = torch.cat([x[known] for x in embeddings.values()])
     votes = one_hot(classes)[known].repeat(len(embeddings), 1).to(reference.device)
     expected = classes[asked].to(reference.device)
@@ -75,6 +87,10 @@ def knn(
         for i, rows in zip(range(0, len(asked), 512), x[asked].split(512), strict=True)
     ]
     return float(torch.cat(right).double().mean())
+
+
+def _one_value(classes: np.ndarray | Tensor) -> bool:
+    return len(torch.as_tensor(classes).unique()) < 2
 
 
 def _of_each(classes: np.ndarray | Tensor, assigned: np.ndarray) -> np.ndarray:

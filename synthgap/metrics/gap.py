@@ -51,8 +51,13 @@ def _distance_within(x: Tensor) -> float:
 
 
 def uniformity(x: Tensor) -> float:
-    """log mean exp(−2‖x_i − x_j‖²) over distinct pairs, in [−8, 0]; lower is more uniform (Wang & Isola 2020). O(N²·D)."""
+    """log mean exp(−2‖x_i − x_j‖²) over distinct pairs, in [−8, 0]; lower is more uniform (Wang & Isola 2020). O(N²·D).
+
+    nan for fewer than two rows, and where a row is zero: it has no place on the sphere.
+    """
     n = len(x)
+    if n < 2 or not x.any(1).all():
+        return float("nan")
     # ‖a − b‖² = 2 − 2·cos; row blocks keep the memory at 512·N
     total = sum(float((4 * (rows @ x.T) - 4).exp().double().sum()) for rows in x.split(512))
     return float(torch.tensor((total - n) / (n * (n - 1))).log())

@@ -1,5 +1,7 @@
 """Search and classification within one modality: does an embedding find others of its class without the other modality?"""
 
+from math import nan
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,15 +11,16 @@ from data_gen import InputError
 
 
 def mean_average_precision(
-    gallery: Tensor, codes: np.ndarray | Tensor, queries: Tensor | None = None
+    gallery: Tensor, codes: np.ndarray | Tensor, queries: Tensor | None = None, alone: float = nan
 ) -> float | list[float]:
     """Mean average precision of ranking all *other* rows of the gallery by cosine, in [0, 1].
 
     gallery: unit-norm [N, D]. codes: one value index a row, [N]; or those of several factors, [N, F], for F numbers from
     one sort. queries: other representations of the first rows, unit-norm [≤ N, D] (None: the gallery itself). Row j ≠ i is
-    right for query i if their codes agree; precision is taken at every right answer of the full ranking, and queries
-    without any are left out (nan if all are). Equally near rows rank by their number, which favours none if rows are in
-    random order. Row blocks keep the memory at 512·N. (The evaluation of Mistretta et al. 2025 and of IsoCLIP, 2026.)
+    right for query i if their codes agree; precision is taken at every right answer of the full ranking. A query that is
+    alone with its code has no right answer: it counts as `alone`, or is left out where that is nan (nan if all are). The
+    evaluation of Mistretta et al. 2025 and of IsoCLIP, 2026, is that of alone=0. Equally near rows rank by their number,
+    which favours none if rows are in random order. Row blocks keep the memory at 512·N.
     """
     codes, queries = torch.as_tensor(codes, device=gallery.device), gallery if queries is None else queries
     if not len(gallery) == len(codes) >= len(queries):
@@ -35,7 +38,7 @@ def mean_average_precision(
             right = factor[order] == factor[itself, None]
             precision = right.cumsum(1) / places
             of_factor.append((precision * right).sum(1, dtype=torch.float64) / right.sum(1))  # nan where none is right
-    each = [float(torch.cat(of_factor).nanmean()) for of_factor in found]
+    each = [float(torch.cat(of_factor).nan_to_num(alone).nanmean()) for of_factor in found]
     return each if codes.ndim > 1 else each[0]
 
 
@@ -43,12 +46,14 @@ def nearest_class_mean(x: Tensor, codes: np.ndarray | Tensor, fitted: int) -> fl
     """Accuracy in [0, 1], on the rows from `fitted` on, of the class whose mean over the rows before is nearest by cosine.
 
     x: unit-norm [N, D]; codes: value index a row, [N]; fitted: 1 to N − 1, or InputError. A class without a row before is
-    never predicted.
+    never predicted. nan where the rows before are of one class.
     """
     if not 0 < fitted < len(x):
         raise InputError(f"fitted={fitted}: of {len(x)} rows, 1 to {len(x) - 1} can be fitted on, to test on the rest")
     codes = torch.as_tensor(codes, device=x.device)
     classes, of_row = codes[:fitted].unique(return_inverse=True)
+    if len(classes) < 2:
+        return float("nan")
     # the mean's length does not matter, so the sum will do
     means = normalize(x.new_zeros(len(classes), x.shape[1]).index_add_(0, of_row, x[:fitted]), dim=1)
     return float((classes[(x[fitted:] @ means.T).argmax(1)] == codes[fitted:]).double().mean())

@@ -17,8 +17,10 @@ def linear_probe(x: Tensor, codes: np.ndarray, fitted: int) -> float:
     """Accuracy in [0, 1], on the rows from `fitted` on, of a logistic regression fitted on the rows before.
 
     x: [N, D]; codes: value index a row, [N]. Features are scaled by √D, so that a unit-norm row has unit-variance entries
-    and the default penalty (C = 1) is mild.
+    and the default penalty (C = 1) is mild. nan where the rows before hold fewer than two values, or none follow.
     """
+    if len(np.unique(codes[:fitted])) < 2 or not len(codes[fitted:]):
+        return float("nan")
     features = x.cpu().numpy() * np.sqrt(x.shape[1])
     model = LogisticRegression(max_iter=100, tol=1e-3)
     with warnings.catch_warnings():

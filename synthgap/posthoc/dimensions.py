@@ -38,8 +38,11 @@ def gap_share(x: Tensor, y: Tensor, k: int = 1) -> float:
 
 
 def largest_means(x: Tensor, y: Tensor) -> tuple[int, int]:
-    """The dimension of the largest |mean| in x, and that in y (fig. 4b). If they are one, it is y's next largest. D ≥ 2."""
-    of_x, of_y = (_falling(z.mean(0).abs()) for z in (x, y))
+    """The dimension of the largest mean in x, and that in y, signed as in the published code (fig. 4b); D ≥ 2.
+
+    If they are one, it is y's next largest, where the published code shows the same dimension twice.
+    """
+    of_x, of_y = (_falling(z.mean(0)) for z in (x, y))
     return of_x[0], of_y[0] if of_y[0] != of_x[0] else of_y[1]
 
 

@@ -17,13 +17,15 @@ from data_gen import InputError
 from synthgap.posthoc.translation import Maps
 
 
-def isoclip(embeddings: dict[str, Tensor], *, heads: dict[str, Tensor], top: int, bottom: int) -> Maps:
+def isoclip(
+    embeddings: dict[str, Tensor], *, heads: dict[str, Tensor], top: int, bottom: int, published: bool = False
+) -> Maps:
     """Each modality's embeddings as heads with the middle band of Ψ only would give them, brought to length 1.
 
     embeddings: {modality: unit-norm [N, D]}, "text" among them; heads: {modality: [D, d]} of full rank (`head_matrix`,
-    `linearised`). top, bottom: how many singular directions go, ≥ 0. Each modality is paired with the text, and the text
-    with the first other one. Raises InputError without texts or a second modality, for a missing head, and if no
-    direction is left.
+    `linearised`). top, bottom: how many singular directions go, ≥ 0; published: as of `band`. Each modality is paired with
+    the text, and the text with the first other one. Raises InputError without texts or a second modality, for a missing
+    head, and if no direction is left.
     """
     others = [name for name in embeddings if name != "text"]
     if not others or len(others) == len(embeddings):
@@ -31,8 +33,8 @@ def isoclip(embeddings: dict[str, Tensor], *, heads: dict[str, Tensor], top: int
     if missing := [name for name in embeddings if name not in heads]:
         raise InputError(f"isoclip needs the head of every modality; missing: {', '.join(missing)}")
     heads = {name: head.double() for name, head in heads.items()}
-    kept = {name: band(heads[name], heads["text"], top, bottom)[0] for name in others}
-    kept["text"] = band(heads[others[0]], heads["text"], top, bottom)[1]
+    kept = {name: band(heads[name], heads["text"], top, bottom, published)[0] for name in others}
+    kept["text"] = band(heads[others[0]], heads["text"], top, bottom, published)[1]
     return {name: _through(kept[name] @ torch.linalg.pinv(heads[name])) for name in embeddings}
 
 
@@ -42,16 +44,23 @@ def _through(a: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda z: normalize(z @ a.T.to(z), dim=1)
 
 
-def band(w_x: Tensor, w_y: Tensor, top: int, bottom: int) -> tuple[Tensor, Tensor]:
+def band(w_x: Tensor, w_y: Tensor, top: int, bottom: int, published: bool = False) -> tuple[Tensor, Tensor]:
     """Both heads projected on the singular directions B = [top, r − bottom) of Ψ: W_x U_B U_Bᵀ and W_y V_B V_Bᵀ.
 
-    w_x: [D, d_x]; w_y: [D, d_y]; so is what comes out. r = min(D, d_x, d_y). top, bottom: ≥ 0, their sum < r, or
+    w_x: [D, d_x]; w_y: [D, d_y]; so is what comes out. r = min(D, d_x, d_y), the rank of Ψ. The published code counts from
+    r = min(d_x, d_y): where the space has fewer dimensions than the features, its bottom begins with directions in which Ψ is
+    0, and the first min(d_x, d_y) − D of them change nothing. top, bottom: ≥ 0, their sum < r and top below the rank, or
     InputError.
     """
     u, sigma, v = _singular(w_x, w_y)
     r = len(sigma)
-    if top < 0 or bottom < 0 or top + bottom >= r:
-        raise InputError(f"top={top}, bottom={bottom}: each must be ≥ 0 and their sum below the rank {r} of the heads")
+    empty = min(w_x.shape[1], w_y.shape[1]) - r if published else 0
+    if top < 0 or bottom < 0 or top + max(0, bottom - empty) >= r:
+        raise InputError(
+            f"top={top}, bottom={bottom}: each must be ≥ 0 and their sum below the rank {r} of the heads"
+            + (f" and {empty} empty directions" if empty else "")
+        )
+    bottom = max(0, bottom - empty)
     u, v = u[:, top : r - bottom], v[:, top : r - bottom]
     return w_x @ u @ u.T, w_y @ v @ v.T
 
@@ -81,6 +90,21 @@ def linearised(head: Callable[[Tensor], Tensor], mean: Tensor) -> Tensor:
     with torch.no_grad():  # of the parameters' gradients; J's own are taken all the same
         jacobian = torch.func.jacrev(head)(mean)
         return torch.cat([jacobian, (head(mean) - jacobian @ mean)[:, None]], dim=1)
+
+
+def linearised_as_published(trunk: nn.Module, projection: nn.Linear) -> Tensor:
+    """An MLP head to first order as the published code takes it, at 0 and not at the mean: [D, d + 1].
+
+    GELU counts as half its input, and LayerNorm as its scale and shift alone. trunk: of LayerNorm, Linear and GELU, or the
+    identity, whose head is `head_matrix`. (The published code also transposes the weights, for a square head; not here.)
+    """
+    if isinstance(trunk, nn.Identity):
+        return head_matrix(projection)
+    norm, linear, _ = trunk
+    with torch.no_grad():
+        half = projection.weight @ linear.weight / 2
+        bias = half @ norm.bias + projection.weight @ linear.bias / 2 + projection.bias
+        return torch.cat([half * norm.weight, bias[:, None]], dim=1)
 
 
 def _singular(w_x: Tensor, w_y: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from synthgap.encoders import Bag, Encoder, Encoders
 from synthgap.posthoc.inversion import invert
-from synthgap.posthoc.isoclip import band, head_matrix, linearised
+from synthgap.posthoc.isoclip import band, head_matrix, linearised, linearised_as_published
 from synthgap.posthoc.whitening import whiten
 from synthgap.training import embed, in_blocks
 
@@ -32,25 +32,32 @@ def features(model: Encoders, inputs: dict[str, Tensor], *, queries: int, whiten
     return found, {name: x[:queries] for name, x in found.items()}
 
 
-def isoclip_mlp(model: Encoders, inputs: dict[str, Tensor], *, queries: int, top: int, bottom: int) -> Found:
+def isoclip_mlp(
+    model: Encoders, inputs: dict[str, Tensor], *, queries: int, top: int, bottom: int, published: bool = False
+) -> Found:
     """IsoCLIP of heads that are not linear: of trunk and projection together, to first order at the mean of what they read.
 
     z loses what the dropped directions give to first order, W f − Ŵ f, and keeps what is not linear; for a linear head that
-    is Ŵ f. Needs trunks that read vectors: an MLP's, or none.
+    is Ŵ f. published: W is `linearised_as_published`, the band's r as of `band`, and Ŵ f takes the place of the head. Needs
+    trunks that read vectors: an MLP's, or none.
     """
     read, given, at = {}, {}, {}
     for name, x in inputs.items():
         encoder = model.by_modality[name]
         read[name] = in_blocks(encoder.adapter, x)
         given[name] = in_blocks(encoder, x)
-        at[name] = linearised(_head(encoder), read[name].mean(0)).double()
+        if published:
+            at[name] = linearised_as_published(encoder.trunk, encoder.projection).double()
+        else:
+            at[name] = linearised(_head(encoder), read[name].mean(0)).double()
     others = [name for name in inputs if name != TEXT]
-    kept = {name: band(at[name], at[TEXT], top, bottom)[0] for name in others}
-    kept[TEXT] = band(at[others[0]], at[TEXT], top, bottom)[1]
+    kept = {name: band(at[name], at[TEXT], top, bottom, published)[0] for name in others}
+    kept[TEXT] = band(at[others[0]], at[TEXT], top, bottom, published)[1]
     found = {}
     for name, f in read.items():
         f = torch.cat([f, f.new_ones(len(f), 1)], dim=1).double()
-        found[name] = normalize(given[name] - f @ (at[name] - kept[name]).T, dim=1).float()
+        z = f @ kept[name].T if published else given[name] - f @ (at[name] - kept[name]).T
+        found[name] = normalize(z, dim=1).float()
     return found, {name: x[:queries] for name, x in found.items()}
 
 
@@ -58,14 +65,17 @@ def _head(encoder: Encoder) -> Callable[[Tensor], Tensor]:
     return lambda f: encoder.projection(encoder.trunk(f[None]))[0]
 
 
-def inversion(model: Encoders, inputs: dict[str, Tensor], *, queries: int, steps: int, lr: float) -> Found:
+def inversion(
+    model: Encoders, inputs: dict[str, Tensor], *, queries: int, steps: int, lr: float, text_steps: int | None = None
+) -> Found:
     """The embeddings are the gallery; an image (or sound) asks as the word that the text encoder would need to reach it
-    (OTI), a text as the image that the image encoder would need (OVI)."""
+    (OTI, in so many steps), a text as the image that the image encoder would need (OVI, in `text_steps`; as many)."""
     found, asked = embed(model, inputs), {}
     for name, z in found.items():
         by = "image" if name == TEXT else TEXT
         encode, start = free_input(model.by_modality[by], inputs[by])
-        asked[name] = torch.cat([invert(encode, start, some, steps=steps, lr=lr) for some in z[:queries].split(500)])
+        n = text_steps if name == TEXT and text_steps is not None else steps
+        asked[name] = torch.cat([invert(encode, start, some, steps=n, lr=lr) for some in z[:queries].split(500)])
     return found, asked
 
 

@@ -1,0 +1,85 @@
+"""What Ctrl-C, SIGTERM and a closed terminal do to the command: one line, and an exit code that says which it was.
+
+Quick to import, as it comes before all else that takes time.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+KEPT = "what is done is kept, and the same command goes on from there"
+#: signals that end the command → how that is told
+TOLD = {
+    getattr(signal, name): told
+    for name, told in {
+        "SIGINT": "interrupted",
+        "SIGTERM": "ended by SIGTERM",
+        "SIGHUP": "ended by SIGHUP, as its terminal was closed",
+    }.items()
+    if hasattr(signal, name)
+}
+
+
+def exit_code(number: int) -> int:
+    """130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP, as shells have it."""
+    return 128 + number
+
+
+def line(number: int, kept: str = KEPT) -> str:
+    """What is told of a command that a signal ended."""
+    return f"{TOLD[number]}; {kept}"
+
+
+def leave_at_once() -> None:
+    """From now on a signal ends the process, with its line: for while modules load.
+
+    There is nothing to clean up then, and an exception from the midst of a module that loads may be swallowed there, or come
+    out as another.
+    """
+    _answer(_leave)
+
+
+def ignore() -> None:
+    """From now on signals do nothing: for while Python shuts down, when all is done and told."""
+    for number in TOLD:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def raised(heard: list[int]) -> Iterator[None]:
+    """Within, a signal is a KeyboardInterrupt, so that what is under way is cleaned up, and is appended to `heard`.
+
+    Only the main thread of a process can ask for that; in others nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, _) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in TOLD}
+    try:
+        _answer(interrupt)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _answer(handler: Callable[[int, object], None]) -> None:
+    for number in TOLD:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP, and a shell's & SIGINT
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _) -> None:
+    with suppress(Exception):
+        sys.stdout.flush()
+    with suppress(OSError):  # the terminal is gone
+        os.write(2, f"{line(number)}\n".encode())
+    os._exit(exit_code(number))

@@ -1,0 +1,199 @@
+"""What a sweep changes of its study, and where its result goes, so that no finished result is replaced by another.
+
+`runs/<study>` holds the study's result. A sweep with other overrides is a variation of the study, and one with fewer runs
+is a part of it: neither replaces a table that stands there. They go to a folder beside it that is named after them, as
+`runs/imbalance+images=symbolic`. The runs themselves stay in `runs/<study>`, and are shared.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pandas as pd
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from data_gen import InputError, files
+from synthgap import config, tables
+from synthgap.runs import Plan
+from synthgap.studies import Study
+
+RECORD = "made"  # of a table's attributes, which Parquet keeps
+SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # names of folders everywhere; others get a hash
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a table was made with, beside the study.
+
+    changed: overrides that make it a variation: other options, or levels that the study does not have. levels: overrides
+    that only choose among the study's own levels, or other seeds. roots: overrides that say where data are.
+    """
+
+    preset: str = ""
+    changed: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All that differs from the study as written; empty if nothing does."""
+        return "; ".join((*self.changed, *self.levels))
+
+
+def of(plan: Plan) -> Made:
+    """What a plan changes of its study. An override that says what the study says anyway changes nothing."""
+    study, told, roots = plan.study, {}, []
+    presets = [o.removeprefix("preset=") for o in plan.overrides if o.startswith("preset=")]
+    preset = presets[-1] if presets else next(iter(study.presets))
+    for override in plan.overrides:
+        key = override.partition("=")[0]
+        if key in config.PLACES:
+            roots += [override] * (key != "out")
+        elif key not in ("preset", "workers"):
+            told[key] = override
+    own, every = _levels(study, [preset]), _levels(study, study.presets)
+    grid = {**study.grid, **study.presets[preset].get("grid", {})}
+    before, changed, levels = _as_written(study.presets[preset], told), [], []
+    for key, override in told.items():
+        if key.startswith("~"):
+            changed.append(override)
+            continue
+        given = _each(override)
+        values, text = [one.value() for one in given], ",".join(one.get_value_element_as_str() for one in given)
+        if key in own:
+            same = values == own[key] and (key in grid or (len(values) == 1 and key not in study.of_cases))
+        else:
+            same = key not in every and values == [before.get(key, ...)]
+        known = key == "seed" or (key in every and all(value in every[key] for value in values))
+        if not same:
+            (levels if known else changed).append(f"{key}={text}")
+    return Made(preset, tuple(sorted(changed)), tuple(sorted(levels)), tuple(sorted(roots)))
+
+
+def _levels(study: Study, presets: Iterable[str]) -> dict[str, list]:
+    """Swept parameter → its values in these presets."""
+    found = {}
+    for preset in presets:
+        changes = study.presets[preset]
+        for key, values in {**study.grid, **changes.get("grid", {})}.items():
+            found.setdefault(key, []).extend(values)
+        for case in changes.get("cases", study.cases):
+            for key, value in case.items():
+                found.setdefault(key, []).append(value)
+    return {key: [x for i, x in enumerate(values) if x not in values[:i]] for key, values in found.items()}
+
+
+def _as_written(preset: Mapping, told: Mapping[str, str]) -> dict:
+    """Option → its value where no override sets it: the preset's, or the default."""
+    fixed = preset.get("set", {})
+    groups = {key: str(_each(told[key])[0].value()) for key in told if key in config.GROUPS}
+    chosen = {key: value for key, value in fixed.items() if key in config.GROUPS} | groups
+    first = {group: next(iter(options)) for group, options in config.GROUPS.items()}
+    return first | {key: default for key, (default, _) in config.keys(chosen).items()} | fixed
+
+
+def _each(override: str) -> list[Override]:
+    """An override for each value that it gives."""
+    parse = OverridesParser.create().parse_overrides
+    parsed = parse([override])[0]
+    if not parsed.is_sweep_override():
+        return [parsed]
+    return parse([f"x={value}" for value in parsed.sweep_string_iterator()])
+
+
+def made_with(table: pd.DataFrame) -> Made | None:
+    """What a table was made with; None where it does not say."""
+    try:
+        preset, *overrides = (table.attrs[RECORD][key] for key in ("preset", "changed", "levels", "roots"))
+        return Made(preset, *map(tuple, overrides))
+    except (KeyError, TypeError):
+        return None
+
+
+def marked(table: pd.DataFrame, made: Made) -> pd.DataFrame:
+    """The table with what it was made with; it is kept in Parquet."""
+    table = table.copy(deep=False)
+    table.attrs[RECORD] = {key: list(x) if isinstance(x, tuple) else x for key, x in asdict(made).items()}
+    return table
+
+
+def place(plan: Plan) -> Path:
+    """The folder for a plan's table, figure and verdicts: `plan.folder`, unless another result stands there that is to stay.
+
+    A table is replaced by one with the same changes that has all its runs, or by the same sweep of an edited study or a
+    larger preset. The study as written comes before its variations: where one of them has its folder, `make_room` moves it.
+    """
+    made, ids = of(plan), {task.run_id for task in plan.tasks}
+    own = plan.folder.with_name(_name(plan.study, made, ids))
+    first = [own] if made.text and _there(own) else []
+    for folder in (*first, plan.folder, own):
+        there = _there(folder)
+        if there is None or _replaces(made, ids, *there) or (folder == plan.folder and _moves(made, ids, *there)):
+            return folder
+    return plan.folder.with_name(f"{plan.study.name}+{_digest(ids)}")
+
+
+def make_room(plan: Plan, names: Sequence[str]) -> Path | None:
+    """Moves another result out of `plan.folder`, if the plan's is to stand there: the files `names`, the table first.
+
+    Returns where it is now; None if nothing was in the way. Its claims are recorded in both places.
+    """
+    with files.locked(plan.folder / ".locks" / "place"):
+        made, ids, there = of(plan), {task.run_id for task in plan.tasks}, _there(plan.folder)
+        if place(plan) != plan.folder or there is None or _replaces(made, ids, *there):
+            return None
+        theirs, runs = there
+        own = plan.folder.with_name(_name(plan.study, theirs, runs))
+        to = own if not _there(own) else plan.folder.with_name(f"{plan.study.name}+{_digest(runs)}")
+        to.mkdir(exist_ok=True)
+        if (plan.folder / "claims.json").exists() and not (to / "claims.json").exists():
+            with files.whole(to / "claims.json") as beside:
+                shutil.copyfile(plan.folder / "claims.json", beside)
+        for name in (tables.FILE, *names):
+            if (plan.folder / name).exists():
+                os.replace(plan.folder / name, to / name)
+        return to
+
+
+def runs_in(folder: Path) -> set[str]:
+    """The runs of the table in a folder; none where there is no whole one."""
+    there = _there(folder)
+    return there[1] if there else set()
+
+
+def _there(folder: Path) -> tuple[Made | None, set[str]] | None:
+    """What the table in a folder was made with, and its runs; None where there is none, or a damaged one."""
+    try:
+        table = tables.read(folder / tables.FILE)
+    except InputError:
+        return None
+    return made_with(table), set(table.run_id)
+
+
+def _replaces(made: Made, ids: set[str], theirs: Made | None, there: set[str]) -> bool:
+    if theirs is None:  # from before tables said it
+        return there <= ids
+    if theirs.changed != made.changed:
+        return False
+    alike = theirs.levels == made.levels and theirs.roots == made.roots
+    return there <= ids or (alike and (theirs.preset == made.preset or len(ids) > len(there)))
+
+
+def _moves(made: Made, ids: set[str], theirs: Made | None, there: set[str]) -> bool:
+    if made.text or (ids <= there and not (theirs and theirs.changed)):
+        return False
+    return bool(theirs.text) if theirs else len(ids) >= len(there)
+
+
+def _name(study: Study, made: Made | None, ids: set[str]) -> str:
+    text = "" if made is None else ",".join((*made.changed, *made.levels)) or f"preset={made.preset}"
+    return f"{study.name}+{text if SAFE.fullmatch(text) else _digest(ids)}"
+
+
+def _digest(ids: Iterable[str]) -> str:
+    return sha256(",".join(sorted(ids)).encode()).hexdigest()[:8]

@@ -1,0 +1,184 @@
+"""No finished result is replaced by another, and a variation of a study is never taken for the study itself."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from synthgap import claims, cli, figures, pool, runs, studies, sweep, variations, verdicts
+
+#: tiny, and of fixed size as it is written, so that overrides can leave it as it is
+OWN = """\
+question: Does the gap fall?
+grid: {captions.attributes: [1, 5], seed: [0, 1, 2, 3, 4]}
+presets:
+  quick: &tiny {set: {images: symbolic, mad.images: 512, mad.test_images: 200, training.epochs: 1, training.batch: 256}}
+  full: {grid: {seed: [0, 1, 2, 3, 4, 5]}, <<: *tiny}
+claims:
+  - {claim: it falls, metric: rmg, of: image-text, over: captions.attributes, levels: [1, 5], direction: falls, matters: 0}
+figure:
+  panels: [{title: gap, x: {over: captions.attributes}, curves: [{metric: rmg, of: image-text}]}]
+"""
+LOWER = "training.lr=0.002"
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch, capsys):
+    """The command on a study `own` in an empty folder → what it tells, on one line; workers do not cost their second."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pool, "sweep", lambda plan, workers: runs.work(plan))
+    (tmp_path / "own.yaml").write_text(OWN)
+
+    def call(*overrides, command="run"):
+        assert cli.main([command, *(["own.yaml"] if command != "verdicts" else []), *overrides]) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    call.folder = tmp_path / "runs" / "own"
+    return call
+
+
+def kept(folder):
+    names = ("results.parquet", "verdicts.parquet", "levels.csv", "own.png")
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def plain_hash():
+    return studies.claim_hash(studies.load("own.yaml").claims[0])
+
+
+def test_a_variation_has_a_place_of_its_own_and_says_what_is_changed(own, monkeypatch):
+    drawn = {}
+    draw = figures.draw
+
+    def spy(points, dots, spec, path, footer):
+        drawn[path.parent.name] = (spec["title"], footer)
+        draw(points, dots, spec, path, footer)
+
+    monkeypatch.setattr(figures, "draw", spy)
+    own()
+    before, ids = kept(own.folder), {path.name for path in own.folder.iterdir()}
+    told = own(LOWER)
+    other = own.folder.with_name(f"own+{LOWER}")
+    assert kept(own.folder) == before, "what is finished stays"
+    assert f"runs/own holds another result, which stays as it is: this one goes to runs/{other.name}" in told
+    assert f"it falls {claims.hash_of(plain_hash(), [LOWER])}" in told and f"(with {LOWER})" in told
+    assert {path.name for path in other.iterdir()} - {".locks", "claims.json"} == set(before), "runs stay together"
+    assert len({path.name for path in own.folder.iterdir()} - ids) == 10
+
+    plain, changed = (verdicts.read(folder / "verdicts.parquet") for folder in (own.folder, other))
+    assert plain.changed.tolist() == [""] and changed.changed.tolist() == [LOWER]
+    assert plain.hash.tolist() == [plain_hash()] != changed.hash.tolist()
+    assert plain.stated_after.tolist() == changed.stated_after.tolist() == [0]
+    record = json.loads((other / "claims.json").read_text())[changed.hash[0]]
+    assert record["changed"] == [LOWER] and record["claim"] == "it falls"
+    assert f"with {LOWER}" not in "".join(drawn["own"]) and all(f"with {LOWER}" in text for text in drawn[other.name])
+
+    told = own(command="verdicts")
+    assert f"{LOWER})" in told and "2 claims" in told
+    assert "1 claim:" in own(other.name, command="verdicts")
+    assert f"it falls (with {LOWER}) |" in own("--markdown", command="verdicts")
+
+
+def test_a_variation_that_came_first_makes_way_for_the_study(own):
+    """As README says: first with images=symbolic, then without; nothing is relabelled, and no claim counts as late."""
+    own(LOWER)
+    first = kept(own.folder)
+    assert verdicts.read(own.folder / "verdicts.parquet").changed.tolist() == [LOWER]
+    told, other = own(), own.folder.with_name(f"own+{LOWER}")
+    assert f"that was in runs/own is now in runs/{other.name}" in told and "stated after" not in told
+    assert kept(other) == first
+    plain = verdicts.read(own.folder / "verdicts.parquet")
+    assert plain.changed.tolist() == [""] and plain.hash.tolist() == [plain_hash()] and plain.stated_after[0] == 0
+    told = own(LOWER)
+    assert "all 10 runs were done" in told and kept(other) == first and "stated after" not in told
+
+
+def test_fewer_runs_never_replace_a_table_and_more_of_the_same_do(own):
+    own()
+    before = kept(own.folder)
+    for command in ("run", "show"):
+        told = own("seed=0,1,2", command=command)
+        assert "this one goes to runs/own+seed=0,1,2" in told and kept(own.folder) == before
+    part = verdicts.read(own.folder.with_name("own+seed=0,1,2") / "verdicts.parquet")
+    assert part.changed.tolist() == ["seed=0,1,2"] and part.hash.tolist() == [plain_hash()], "it is the same claim"
+    assert not list(own.folder.parent.glob("own+preset*"))
+
+    assert "another result" not in own("preset=full")
+    full = kept(own.folder)
+    assert pd.read_parquet(own.folder / "results.parquet").run_id.nunique() == 12
+    assert "this one goes to runs/own+preset=quick" in own()
+    assert kept(own.folder) == full and "another result" not in own("preset=full") and kept(own.folder) == full
+
+
+def test_a_table_whose_runs_are_gone_is_not_cut_to_those_that_are_left(own):
+    own()
+    before = kept(own.folder)
+    gone = next(own.folder.glob("*/done.json"))
+    gone.unlink()
+    plan = runs.plan(studies.load("own.yaml"), [])
+    assert sweep.show(plan.study, ["preset=quick"]) == 1
+    assert kept(own.folder) == before
+
+
+def test_a_study_that_is_edited_replaces_its_own_result(own):
+    own()
+    (own.folder.parents[1] / "own.yaml").write_text(OWN.replace("epochs: 1", "epochs: 2"))
+    assert "another result" not in own() and [path.name for path in own.folder.parent.iterdir()] == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changed", "levels"),
+    [
+        ([], (), ()),
+        (["preset=full", "out=else", "workers=3", "digits.root=x"], (), ()),
+        (["images=pixels", "training.epochs=4", "loss=clip", "captions=attributes"], (), ()),
+        (["seed=0,1,2,3"], (), ()),
+        (["temperature.mode=learnable"], (), ()),
+        (["training.lr=2e-3"], ("training.lr=0.002",), ()),
+        (["images=symbolic", "images=pixels"], (), ()),
+        (["seed=range(0,3)"], (), ("seed=0,1,2",)),
+        (["captions.attributes=1,5"], (), ("captions.attributes=1,5",)),
+        (["temperature.mode=fixed", "temperature.init=0.02"], (), ("temperature.init=0.02", "temperature.mode=fixed")),
+        (["temperature.mode=fixed", "temperature.init=0.05"], ("temperature.init=0.05",), ("temperature.mode=fixed",)),
+        (["encoder.apart=0,3"], ("encoder.apart=0,3",), ()),
+        (["seeds.init=0"], ("seeds.init=0",), ()),
+        (["~captions.attributes", "captions=contiguous"], ("captions=contiguous", "~captions.attributes"), ()),
+        (["space.hidden=[colour]"], ("space.hidden=[colour]",), ()),
+    ],
+)
+def test_what_counts_as_changed(overrides, changed, levels):
+    made = variations.of(runs.Plan(studies.load("imbalance"), None, None, (), tuple(overrides)))
+    assert (made.changed, made.levels) == (changed, levels)
+
+
+def test_names_that_are_no_good_for_a_folder_become_a_hash():
+    study = studies.load("imbalance")
+    for override in (
+        "captions.object=colour",
+        "world=../shapes.py",
+        "space.hidden=[colour]",
+        f"mad.style=[{','.join(['slant'] * 40)}]",
+    ):
+        made = variations.Made("quick", (override,))
+        for name in (variations._name(study, made, {"a"}), variations._name(study, None, {"a"})):
+            assert re.fullmatch(r"imbalance\+[\w.=,+~-]{1,120}", name)
+
+
+def test_hashes_of_studies_as_they_are_written_are_those_that_are_published():
+    for name, study in ((name, studies.load(name)) for name in studies.available()):
+        published = verdicts.read(ROOT / "figures" / name / "verdicts.parquet").hash
+        every = {studies.claim_hash(claim) for claim in study.claims}
+        assert set(published) <= {claims.hash_of(known, ()) for known in every}
+        assert not {claims.hash_of(known, ["images=symbolic"]) for known in every} & every
+    assert claims.hash_of("0123abcd", ["a=1", "b=2"]) == claims.hash_of("0123abcd", ["b=2", "a=1"])
+
+
+def test_a_claim_on_the_table_of_a_variation_says_of_which(own):
+    own(LOWER)
+    (own.folder.parents[1] / "reads.yaml").write_text(
+        "question: Is it so?\ntable: own\nclaims:\n" + OWN.split("claims:\n")[1].split("figure:")[0]
+    )
+    assert cli.main(["run", "reads.yaml"]) == 0
+    assert verdicts.read(own.folder.with_name("reads") / "verdicts.parquet").changed.tolist() == [LOWER]
