@@ -20,7 +20,7 @@ from torch.nn.functional import normalize
 from data_gen import InputError
 from data_gen.seeds import generator
 from synthgap import cli, metrics
-from synthgap.measure import legend, matrices
+from synthgap.measure import labels, legend, matrices
 from synthgap.posthoc import dimensions
 from synthgap.posthoc.translation import centring, translation
 
@@ -75,7 +75,7 @@ def test_the_numbers_are_those_of_synthgap_s_own_metrics(here):
     codes[:, 1] = 1 - codes[:, 1]  # values in alphabetical order: blue, red
     found, sample = numbers(), torch.from_numpy(generator(3, "measure").permutation(N)[:40])
     z, few = {"image": x, "text": y}, {"image": x[sample], "text": y[sample]}
-    space, _ = matrices.read_labels("labels.csv", N)
+    space, *_ = labels.read_labels("labels.csv", N)
     expected = {(gap.__name__, "image-text"): gap(x, y) for gap in (metrics.rmg, metrics.l2m, metrics.l2i)}
     expected[("alignment", "image-text")] = metrics.alignment(x, y)
     for k in (1, 2, 4):
@@ -187,10 +187,16 @@ def test_rows_as_long_as_half_precision_makes_them_are_left_alone(here, capsys):
 
 
 def test_embeddings_without_any_spread_or_gap_are_measured_all_the_same(here):
-    np.save("point.npy", np.tile(np.eye(4, dtype=np.float32)[0], (12, 1)))
-    assert cli.main(["measure", "point.npy", "point.npy"]) == 0
+    first, second = np.eye(4, dtype=np.float32)[:2]
+    np.save("point.npy", np.tile(first, (12, 1)))
+    np.save("there.npy", np.tile(second, (12, 1)))
+    assert cli.main(["measure", "point.npy", "there.npy"]) == 0
+    assert np.isnan(numbers().value["effective_rank", "point"])
+    np.save("one.npy", np.tile([first, second], (6, 1)))
+    np.save("other.npy", np.tile([second, first], (6, 1)))
+    assert cli.main(["measure", "one.npy", "other.npy"]) == 0
     found = numbers().value
-    assert found["l2m", "X-Y"] == 0 and np.isnan(found["gap_share@1", "X-Y"]) and np.isnan(found["effective_rank", "X"])
+    assert found["l2m", "one-other"] == 0 and np.isnan(found["gap_share@1", "one-other"])
 
 
 # --- formats -----------------------------------------------------------------------------------------------------
@@ -204,6 +210,8 @@ def write(path, x, name="embedding"):
         np.savez(path, **{name: x, "ids": np.arange(len(x))})
     elif path.suffix == ".safetensors":
         save_file({name: torch.from_numpy(x), "scale": torch.ones(1)}, path)
+    elif path.suffix in matrices.TORCH:
+        torch.save({name: torch.from_numpy(x), "scale": torch.ones(1)}, path)
     else:
         pq.write_table(pa.table({name: list(x), "caption": ["a"] * len(x)}), path, row_group_size=25)
     return path
@@ -247,6 +255,8 @@ def test_one_of_several_is_chosen_by_name_and_named_by_it(ending, here, plain):
         np.savez(path, image=x, text=y)
     elif ending == ".safetensors":
         save_file({"image": torch.from_numpy(x), "text": torch.from_numpy(y)}, path)
+    elif ending in matrices.TORCH:
+        torch.save({"image": torch.from_numpy(x), "text": torch.from_numpy(y)}, path)
     else:
         pq.write_table(pa.table({"image": list(x), "text": list(y)}), path)
     assert cli.main(["measure", f"clip{ending}:image", f"clip{ending}:text"]) == 0
@@ -271,12 +281,12 @@ def test_labels_of_every_format_are_the_same_factors(tmp_path):
     np.save(tmp_path / "numbers.npy", np.array([[20, 7], [3, -1], [100, -1], [3, 7]]))
     names = {"named.csv": ("class", "size"), "l.parquet": ("class", "size")}
     for file in ("named.csv", "bare.csv", "l.parquet", "strings.npy", "numbers.npy"):
-        space, codes = matrices.read_labels(str(tmp_path / file), 4)
+        space, codes, _ = labels.read_labels(str(tmp_path / file), 4, header=file != "bare.csv")
         assert space.names == names.get(file, ("label1", "label2"))
         assert codes.tolist() == [[1, 1], [0, 0], [2, 0], [0, 1]]
     assert space["label1"].values == ("3", "20", "100")
     np.save(tmp_path / "single.npy", np.array([5, 5, 6, 6]))
-    assert matrices.read_labels(str(tmp_path / "single.npy"), 4)[0].names == ("label",)
+    assert labels.read_labels(str(tmp_path / "single.npy"), 4)[0].names == ("label",)
 
 
 def test_a_single_factor_has_no_bias_but_all_else(here):
@@ -313,7 +323,7 @@ def mistakes():
     return {
         "missing": (nothing, ["image.npy", "nowhere.npy"], "nowhere.npy: no such file"),
         "folder": (lambda: os.mkdir("d.npy"), ["d.npy", "text.npy"], "d.npy: not a file"),
-        "ending": (nothing, ["image.pt", "text.npy"], "(allowed: .npy, .npz, .safetensors, .parquet)"),
+        "ending": (nothing, ["image.mat", "text.npy"], "(allowed: .npy, .npz, .safetensors, .parquet, .pt, .pth)"),
         "empty": (lambda: open("e.npy", "w").close(), ["e.npy", "text.npy"], "e.npy is damaged, or no .npy file"),
         "several": (
             lambda: np.savez("s.npz", a=x, b=x),
@@ -361,8 +371,8 @@ def mistakes():
         "complex": (partial(save, "v.npy", x + 1j), ["v.npy", "text.npy"], "complex64 is no type of embeddings"),
         "rows": (partial(save, "v.npy", x[:50]), ["v.npy", "text.npy"], "v.npy is [50, 6] but text.npy is [60, 6]"),
         "dimensions": (partial(save, "v.npy", x[:, :5]), ["v.npy", "text.npy"], "[60, 5] but text.npy is [60, 6]"),
-        "few": (partial(save, "v.npy", x[:9]), ["v.npy", "v.npy"], "at least 10 rows of 2 dimensions"),
-        "thin": (partial(save, "v.npy", x[:, :1]), ["v.npy", "v.npy"], "at least 10 rows of 2 dimensions"),
+        "few": (partial(save, "v.npy", np.stack([x[:9]] * 2)), ["v.npy"], "at least 10 rows of 2 dimensions"),
+        "thin": (partial(save, "v.npy", np.stack([x[:, :1]] * 2)), ["v.npy"], "at least 10 rows of 2 dimensions"),
         "nan": (
             partial(spoil, "v.npy", np.nan),
             ["v.npy", "text.npy"],
@@ -389,7 +399,7 @@ def mistakes():
             "labels of 9 rows, but the matrices have 60",
         ),
         "label file": (nothing, [*labels, "l.csv"], "l.csv: no such file"),
-        "label ending": (nothing, [*labels, "l.txt"], "(allowed: .csv, .parquet, .npy)"),
+        "label ending": (nothing, [*labels, "l.txt"], "(allowed: .csv, .tsv, .parquet, .npy)"),
         "label kind": (
             partial(save, "l.npy", x[:, 0]),
             [*labels, "l.npy"],
@@ -500,7 +510,7 @@ def test_help_says_what_every_number_means(capsys):
         cli.main(["measure", "--help"])
     told = capsys.readouterr().out
     assert stop.value.code == 0 and all(what in told for what in legend.MEANINGS.values())
-    assert all(ending in told for ending in (*matrices.MATRICES, *matrices.LABELS))
+    assert all(ending in told for ending in (*matrices.MATRICES, *labels.LABELS))
 
 
 def test_every_number_has_a_meaning(here):

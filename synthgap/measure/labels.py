@@ -107,12 +107,13 @@ def read_groups(places: Sequence[str], sizes: tuple[int, int], header: bool = Tr
     A column an id, in the same formats as labels. Raises InputError for what cannot be read, several columns, another
     number of rows, ids without any in common, or more than `MOST_PAIRS`.
     """
-    ids = []
+    ids, how = [], []
     for place, size in zip(places, sizes, strict=True):
         table = _table(place, header, size)
         if len(table.columns) > 1:
             raise InputError(f"{place} has several columns; choose one, as in {place}:{next(iter(table.columns))}")
         (column,) = table.columns.values()
+        how.append(f"{place}{table.told}")
         ids.append(np.array([str(value) for value in column.values], dtype=object)[column.codes])
     where: dict[str, list[int]] = {}
     for j, group in enumerate(ids[1]):
@@ -124,7 +125,7 @@ def read_groups(places: Sequence[str], sizes: tuple[int, int], header: bool = Tr
         raise InputError(f"{told}: {many}; rows of X and Y with the same id are taken for pairs")
     partners = np.concatenate([where.get(group, ()) for group in ids[0]]).astype(np.int64)
     pairs = np.stack([np.repeat(np.arange(sizes[0]), counts), partners], axis=1)
-    return torch.from_numpy(pairs), f"{told}: {_told(pairs, sizes)}"
+    return torch.from_numpy(pairs), f"{_told(pairs, sizes)} by ids ({' and '.join(how)})"
 
 
 def _told(pairs: np.ndarray, sizes: tuple[int, int]) -> str:

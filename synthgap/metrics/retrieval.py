@@ -46,8 +46,8 @@ def recall(found: Ranks, k: int = 1) -> float:
     If m places are left for e equally near candidates of which c are right, the chance is 1 − C(e−c, m)/C(e, m).
     """
     hits = 0.0
-    for chances in _chance(k - found.nearer, found.tied, found.right).split(512):
-        hits += float(chances.sum())
+    for nearer, tied, right in zip(*(part.split(512) for part in found), strict=True):
+        hits += float(_chance(k - nearer, tied, right).sum())
     return hits / len(found.nearer)
 
 
