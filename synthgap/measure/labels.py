@@ -44,7 +44,8 @@ class Table(NamedTuple):
     head: str | None = None  # the first line of a CSV
     header: bool = True  # whether that was read as names
 
-    def __len__(self) -> int:
+    @property
+    def n(self) -> int:
         return len(next(iter(self.columns.values())).codes)
 
 
@@ -87,11 +88,13 @@ def read_pairs(place: str, sizes: tuple[int, int], header: bool = True) -> tuple
         wrong = next((v for v in column.values if not str(v).isascii() or not str(v).isdecimal()), None)
         if wrong is not None:
             raise InputError(f"{place}: column {name!r} has {wrong!r}; the rows of {side} are numbers from 0")
-        numbers = [int(str(v)) if len(str(v)) < 19 else size for v in column.values]
-        if max(numbers) >= size:
+        digits = [str(v).lstrip("0") or "0" for v in column.values]
+        outside = next((v for v in digits if len(v) > 18 or int(v) >= size), None)
+        if outside:
             raise InputError(
-                f"{place}: column {name!r} has {max(numbers)}, but {side} has {rows(size)}, which count from 0 to {size - 1}"
+                f"{place}: column {name!r} has {outside[:30]}, but {side} has {rows(size)}, which count from 0 to {size - 1}"
             )
+        numbers = [int(v) for v in digits]
         sides.append(np.array(numbers)[column.codes])
     pairs = np.stack(sides, axis=1)
     order = np.lexsort(pairs.T[::-1])
@@ -144,7 +147,7 @@ def _table(place: str, header: bool, n: int | None = None) -> Table:
         table = READERS[path.suffix](path, header, n)
     if not table.columns:
         raise InputError(f"{path}: no column of labels")
-    if n is not None and len(table) != n:
+    if n is not None and table.n != n:
         raise _other_rows(path, table, n)
     table = _without_index(path, table)
     if name is not None:
@@ -157,10 +160,10 @@ def _table(place: str, header: bool, n: int | None = None) -> Table:
 
 
 def _other_rows(path: Path, table: Table, n: int) -> InputError:
-    what = f"{path}: labels of {rows(len(table))}, but the matrices have {n:,}"
-    if table.head is not None and table.header and len(table) == n - 1:
+    what = f"{path}: labels of {rows(table.n)}, but the matrices have {n:,}"
+    if table.head is not None and table.header and table.n == n - 1:
         what += f"; its first line ({table.head}) was read as names: if it is a row too, say --no-header"
-    if table.head is not None and not table.header and len(table) == n + 1:
+    if table.head is not None and not table.header and table.n == n + 1:
         what += f"; its first line ({table.head}) was read as a row: if it is names, leave out --no-header"
     return InputError(what)
 
@@ -171,7 +174,7 @@ def _without_index(path: Path, table: Table) -> Table:
     unnamed = first in (*INDEX, LEVEL)
     if unnamed and len(table.columns) > 1:
         column = table.columns[first]
-        counted = [str(column.values[code]) for code in column.codes] == [str(i) for i in range(len(table))]
+        counted = [str(column.values[code]) for code in column.codes] == [str(i) for i in range(table.n)]
         if not counted:
             raise InputError(
                 f"{path}: its first column has no name and does not count the rows from 0, so they may be in another order "
