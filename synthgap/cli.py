@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from data_gen import InputError
+from data_gen.errors import one_line
 from synthgap import interrupts
 from synthgap.measure import legend
 
@@ -325,5 +326,5 @@ def _out(overrides: list[str]) -> Path:
 
 
 def _complain(line: str) -> int:
-    print(f"synthgap: error: {' '.join(line.split())}", file=sys.stderr)
+    print(f"synthgap: error: {one_line(line)}", file=sys.stderr)
     return 2

@@ -1,6 +1,6 @@
 """Generated label files and embeddings, valid and damaged: the right numbers, or one line that says what is wrong.
 
-SYNTHGAP_FUZZ says how many cases all such tests try together (2,000); half of them are here.
+SYNTHGAP_FUZZ sets the number of cases of all `test_fuzz_*.py` (2,000), half of them here; `make fuzz` runs ten times as many.
 """
 
 import csv
@@ -265,7 +265,7 @@ def test_embeddings_are_read_as_they_were_written(folder, x, ending, named):
     assert found.dtype == torch.float32 and np.array_equal(found.numpy(), x.astype(np.float32))
 
 
-@fuzz(0.285)
+@fuzz(0.29)
 @given(
     x=embeddings(),
     ending=st.sampled_from(ENDINGS),
@@ -287,7 +287,7 @@ def test_damaged_embeddings_are_read_or_refused_in_a_line(folder, x, ending, oth
             assert z.numel() <= max(8 * len(content), matrices.ALWAYS // 4)
 
 
-@fuzz(0.015)
+@fuzz(0.01)
 @given(seed=st.integers(0, 99), ending=st.sampled_from(ENDINGS), hit=st.none() | damages(), labelled=st.booleans())
 def test_the_command_measures_or_says_one_line_and_writes_nothing(folder, seed, ending, hit, labelled):
     rng, here = np.random.default_rng(seed), folder / f"command-{seed}"

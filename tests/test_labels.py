@@ -134,6 +134,15 @@ def test_what_pandas_writes_is_what_is_read(here):
         labels.read_labels("other.csv", 3)
 
 
+def test_strings_that_are_no_text_are_refused(here):
+    array = np.array(["ab", "b", "ab"])
+    for wrong in (0x110000, 0xD800):
+        array.view("u4")[0] = wrong
+        np.save("l.npy", array)
+        with pytest.raises(InputError, match="its strings hold what is no character"):
+            labels.read_labels("l.npy", 3)
+
+
 # --- pairs -------------------------------------------------------------------------------------------------------
 
 

@@ -584,6 +584,11 @@ def mistakes():
             ["v.npz", "text.npy"],
             "more than 200 times as many are not read; save it without compression",
         ),
+        "name that breaks lines": (
+            lambda: np.savez("s.npz", **{"a\x1b[2J\n": x, "b": x}),
+            ["s.npz", "text.npy"],
+            "s.npz holds several: a\\x1b[2J, b; choose one",
+        ),
         "pairs and groups": (
             nothing,
             ["image.npy", "text.npy", "--pairs", "p.csv", "--groups", "a", "b"],

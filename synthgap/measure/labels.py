@@ -225,6 +225,10 @@ def _npy(path: Path, header: bool, n: int | None) -> Table:
         raise InputError(f"{path}: labels are [items] or [items, factors], these are {list(array.shape)}")
     if array.dtype.kind not in "iubUS":
         raise InputError(f"{path}: it holds {array.dtype}; labels are whole numbers or strings")
+    if array.dtype.kind == "U" and array.dtype.itemsize:  # numpy asks nothing of them, and Python breaks on some
+        points = np.ascontiguousarray(array).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if ((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))).any():
+            raise ValueError("its strings hold what is no character")
     array = np.array(array.astype(str) if array.dtype.kind == "S" else array).reshape(len(array), -1)
     return Table(dict(zip(_unnamed(array.shape[1]), map(_column, array.T), strict=True)), "")
 

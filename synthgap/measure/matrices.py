@@ -22,7 +22,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from data_gen import InputError
-from data_gen.errors import unknown
+from data_gen.errors import one_line, unknown
 
 BLOCK = 8192  # rows read at once
 TORCH = (".pt", ".pth")
@@ -102,7 +102,7 @@ def whole(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise InputError(f"{path}: may not be read") from error
     except Exception as error:
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = one_line(str(error)) or type(error).__name__
         raise InputError(f"{path} is damaged, or no {path.suffix} file: {why[:200]}") from error
 
 
@@ -127,7 +127,7 @@ def roomy(path: Path, needed: int) -> None:
 
 def some(names: Iterable[object], most: int = 8) -> str:
     """Names for a line of text: the first of them, and how many there are if that is not all."""
-    names = [str(name) for name in names]
+    names = [one_line(str(name))[:100] for name in names]
     return ", ".join(names[:most]) + (f", … ({len(names):,} in all)" if len(names) > most else "")
 
 
