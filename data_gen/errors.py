@@ -12,6 +12,11 @@ class InputError(ValueError):
     """A mistake in what the user gave (an option, a file, a claim), told in one line."""
 
 
+def one_line(text: str) -> str:
+    """The text on one line, and what cannot be printed, as bytes of a damaged file, spelled out: \\x1b, not an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+
+
 def unknown(what: str, name: object, allowed: Iterable[object], meant: str | None = None) -> InputError:
     """An `InputError` for a name that is not among the allowed ones, with the one that is meant, or the nearest, suggested."""
     names = [str(option) for option in allowed]

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from data_gen import InputError
-from data_gen.errors import DrawingFailedError
+from data_gen.errors import DrawingFailedError, one_line
 from synthgap import interrupts
 from synthgap.measure import legend
 
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a → is no reason to crash where the terminal is not UTF-8
     parser = _parser()
     asked, more = parser.parse_known_args(arguments)  # overrides behind an option, which argparse takes for strangers
-    many = next((name for name in ("overrides", "studies") if hasattr(asked, name)), None)
+    many = next((name for name in ("overrides", "studies", "matrices") if hasattr(asked, name)), None)
     if any(argument.startswith("-") for argument in more) or (more and not many):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     if more:
@@ -153,10 +153,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("X", help="a matrix of embeddings, a row an item, see below")
-    command.add_argument("Y", help="another, row i of both a true pair")
+    what = "X and Y, each embeddings, a row an item; or one array of both; see below"
+    command.add_argument("matrices", metavar="FILE", nargs="+", help=what)
     command.add_argument("--out", metavar="DIR", default="measured", help="where tables and figure go (measured)")
-    command.add_argument("--labels", metavar="FILE", help="what the items are, a column a factor")
+    what = "what the items are, a column a factor; FILE:COLUMN takes one of them"
+    command.add_argument("--labels", metavar="FILE", help=what)
+    what = "which rows are pairs: a column of rows of X, from 0, and one of rows of Y (row i of both)"
+    command.add_argument("--pairs", metavar="FILE", help=what)
+    what = "the same by an id a row of X, and an id a row of Y: rows of equal ids are pairs"
+    command.add_argument("--groups", nargs=2, metavar=("X_IDS", "Y_IDS"), help=what)
+    what = "the first line of CSVs is a row too, not names"
+    command.add_argument("--no-header", dest="header", action="store_false", help=what)
     command.add_argument("--object", metavar="NAME", help="the factor whose bias is measured (the first)")
     command.add_argument("--names", nargs=2, metavar=("X", "Y"), help="what the modalities are called (by their files)")
     command.add_argument(
@@ -279,8 +286,8 @@ def _fit_captions(c: dict, space, overrides: list[str]) -> None:
 def _measure(asked) -> int:
     from synthgap.measure import measures
 
-    options = {name: getattr(asked, name) for name in ("labels", "names", "object", "scale", "sample", "seed")}
-    return measures.run((asked.X, asked.Y), asked.out, **options)
+    names = ("labels", "pairs", "groups", "header", "names", "object", "scale", "sample", "seed")
+    return measures.run(tuple(asked.matrices), asked.out, **{name: getattr(asked, name) for name in names})
 
 
 def _sheet(c: dict, world, root: Path) -> list[Path]:
@@ -334,5 +341,5 @@ def _out(overrides: list[str]) -> Path:
 
 
 def _complain(line: str) -> int:
-    print(f"synthgap: error: {' '.join(line.split())}", file=sys.stderr)
+    print(f"synthgap: error: {one_line(line)}", file=sys.stderr)
     return 2

@@ -207,6 +207,40 @@ def test_recall_is_the_chance_over_all_orders_of_ties(n, data):
     assert metrics.recall_at_k(x, y, k, groups) == pytest.approx(np.mean(chances), abs=1e-9)
 
 
+def test_ranks_of_listed_pairs_against_a_slow_loop():
+    g = torch.Generator().manual_seed(0)
+    x, y = (normalize(torch.randn(n, 4, generator=g), dim=1) for n in (700, 30))  # more than a block
+    listed = torch.stack([torch.randint(0, 600, (900,), generator=g), torch.randint(0, 30, (900,), generator=g)], dim=1)
+    right = torch.zeros(700, 30, dtype=torch.bool)
+    right[listed[:, 0], listed[:, 1]] = True
+    places = [1 + int((s > s[r].max()).sum()) for s, r in zip(x @ y.T, right, strict=True) if r.any()]
+    found = metrics.ranks(x, y, pairs=listed)
+    assert (found.nearer + 1).tolist() == places  # without the queries that have no partner
+    assert metrics.median_rank(found) == np.median(places)
+    assert metrics.recall(found, 5) == pytest.approx(np.mean(np.array(places) <= 5))
+
+
+def test_the_median_rank_of_ties_is_that_of_a_random_order():
+    x, y = torch.eye(2)[[0, 0, 0, 1]], torch.eye(2)[[0, 0, 0, 1]]
+    assert metrics.median_rank(metrics.ranks(x, y)) == 2  # of three equal candidates the own is the second on average
+    assert metrics.median_rank(metrics.ranks(x, y, torch.tensor([0, 0, 0, 1]))) == 1
+    assert metrics.median_rank(metrics.ranks(x[2:], y[2:])) == 1
+
+
+def test_gaps_of_listed_pairs():
+    g = torch.Generator().manual_seed(0)
+    x, y = (normalize(torch.randn(n, 4, generator=g), dim=1) for n in (5, 9))
+    listed = torch.tensor([[0, 8], [0, 1], [4, 1]])
+    cosines = (x[[0, 0, 4]] * y[[8, 1, 1]]).sum(1)
+    assert metrics.alignment(x, y, listed) == pytest.approx(float(cosines.mean()), abs=1e-6)
+    assert metrics.l2i(x, y, listed) == pytest.approx(float((2 - 2 * cosines).sqrt().mean()), abs=1e-6)
+    within = [
+        np.mean([(1 - float(z[i] @ z[j])) / 2 for i in range(len(z)) for j in range(len(z)) if i != j]) for z in (x, y)
+    ]
+    matching = (1 - float(cosines.mean())) / 2
+    assert metrics.rmg(x, y, listed) == pytest.approx(matching / (matching + np.mean(within)), abs=1e-6)
+
+
 # --- probes ------------------------------------------------------------------------------------------------------
 
 

@@ -35,8 +35,10 @@ def draw(tables: Mapping[str, pd.DataFrame], path: Path, title: str) -> None:
         Line2D([], [], color=colour, lw=4, label=name)
         for name, colour in zip(dict.fromkeys(points.modality), COLOURS, strict=False)
     ]
-    axes[0, 1].legend(handles=handles, frameon=False, fontsize=9)
-    figure.suptitle(fill(title, 130), fontsize=12.5)
+    legend = axes[0, 1].legend(handles=handles, frameon=False, fontsize=9)
+    for name in legend.get_texts():
+        name.set_parse_math(False)  # a name is text, whatever it holds
+    figure.suptitle(fill(title, 130), fontsize=12.5, parse_math=False)
     figure.savefig(path)
 
 

@@ -1,11 +1,13 @@
 """Anyone's embeddings, measured by the code that measures synthgap's own: gap, dimensions, entropy, retrieval, bias.
 
-Two matrices of paired rows in; tables, a figure and a summary out. What costs O(N·D) or O(N·D²) uses all rows; what compares
-rows with rows uses a random sample of them, so that memory and time stay flat. Every number carries its number of rows.
+Two matrices and which of their rows are pairs in; tables, a figure and a summary out. What costs O(N·D) or O(N·D²) uses all
+rows; what compares rows with rows uses a random sample of them, so that memory and time stay flat. Every number carries its
+number of rows.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from hashlib import blake2b
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +25,15 @@ from data_gen import FactorSpace, InputError, files
 from data_gen.seeds import generator
 from synthgap import metrics, progress
 from synthgap.measure import figure, matrices
+from synthgap.measure import labels as tables_of
 from synthgap.measure.legend import MEANINGS
 from synthgap.posthoc import dimensions
 from synthgap.posthoc.translation import centring, translation
 
 Row = tuple[str, str, float, int]
 FEWEST = 10  # rows: with fewer, halves and neighbours mean nothing
+LONGEST = 60  # characters of a modality's name, which has to fit into the figure
+KS = (1, 5, 10)  # of recall
 CLUSTERED = 2000  # rows a modality in KMeans: ten starts of 200 clusters are a matter of seconds
 MOST_VALUES = 200  # of a factor that is clustered
 SHOWN = 2000  # points a modality in the figure
@@ -42,22 +47,37 @@ class Labels(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Both modalities, {name: unit-norm [N, D]}, the rows of the sample, and the labels, if any."""
+    """Both modalities, {name: unit-norm [N, D]}, the rows of each that are its sample, and the labels, if any.
+
+    pairs: [P, 2], which rows of both go together, and `sampled_pairs` which of the sample; None: row i of both.
+    """
 
     z: dict[str, Tensor]
-    sample: Tensor
-    labels: Labels | None
+    sample: tuple[Tensor, Tensor]
+    labels: Labels | None = None
+    pairs: Tensor | None = None
+    sampled_pairs: Tensor | None = None
 
     @property
     def sampled(self) -> dict[str, Tensor]:
-        return {name: x[self.sample] for name, x in self.z.items()}
+        return {name: x[rows] for (name, x), rows in zip(self.z.items(), self.sample, strict=True)}
+
+    @property
+    def used(self) -> tuple[int, int]:
+        """How many pairs there are, in all and in the sample."""
+        if self.pairs is None:
+            return len(next(iter(self.z.values()))), len(self.sample[0])
+        return len(self.pairs), len(self.sampled_pairs)
 
 
 def run(
-    places: tuple[str, str],
+    places: tuple[str, ...],
     out: str,
     *,
     labels: str | None = None,
+    pairs: str | None = None,
+    groups: tuple[str, str] | None = None,
+    header: bool = True,
     names: tuple[str, str] | None = None,
     object: str | None = None,
     scale: float = 100.0,
@@ -66,8 +86,10 @@ def run(
 ) -> int:
     """Measure the matrices at two places (`matrices.read`), write tables and figure into `out`, tell the summary; returns 0.
 
-    labels: a file (`matrices.read_labels`); object: the factor whose bias is measured, the first unless given. scale: 1/τ.
-    One thread, so that the same input gives the same numbers to the bit. Raises InputError for a mistake, before any work.
+    A single place holds both, [2, N, D]. labels: a file (`labels.read_labels`); object: the factor whose bias is measured,
+    the first unless given. Row i of both is a pair, unless pairs (`labels.read_pairs`) or groups (`labels.read_groups`) say
+    which are. header: whether the first line of each CSV is names. scale: 1/τ. One thread, so that the same input gives the
+    same numbers to the bit. Raises InputError for a mistake, before any work.
     """
     if not (isfinite(scale) and scale > 0):
         raise InputError(f"--scale {scale:g}: 1/τ must be above 0")
@@ -77,11 +99,18 @@ def run(
         raise InputError(f"--seed {seed}: it must be at least 0")
     if object is not None and labels is None:
         raise InputError(f"--object {object}: say which labels it is among, by --labels FILE")
+    if pairs and groups:
+        raise InputError("--pairs and --groups both say which rows are pairs; give one of them")
+    if labels and (pairs or groups):
+        raise InputError("--labels are of matrices whose rows i are a pair; give them without --pairs and --groups")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
-            pair, notes = _read(places, names, labels, object, sample, seed)
+            z, notes = _read(places, names, paired=not (pairs or groups))
+            which = _pairs(z, pairs, groups, header, notes)
+            known = _labels(labels, object, len(next(iter(z.values()))), header, notes) if labels else None
+            pair = _sampled(z, which, known, sample, seed)
             folder = _writable(Path(out))
             tables = measure(pair, scale, seed)
             written = _write(tables, folder, _title(pair))
@@ -128,40 +157,130 @@ def measure(pair: Pair, scale: float, seed: int = 0) -> dict[str, pd.DataFrame]:
 # --- input -------------------------------------------------------------------------------------------------------
 
 
-def _read(
-    places: tuple[str, str],
-    names: tuple[str, str] | None,
-    labels: str | None,
-    object: str | None,
-    sample: int,
-    seed: int,
-) -> tuple[Pair, list[str]]:
-    """Both matrices on the sphere, what they are called, and what had to be done to them."""
+def _read(places: tuple[str, ...], names: tuple[str, str] | None, paired: bool) -> tuple[dict[str, Tensor], list[str]]:
+    """Both matrices on the sphere by what they are called, and what had to be done to them or should be known of them."""
+    if not 1 <= len(places) <= 2:
+        raise InputError(f"X and Y are needed, or one array of both; these are {len(places)}: {', '.join(places)}")
+    if names:
+        _named(names)
     names = names or _names(places)
-    if names[0] == names[1] or not all(names):
-        raise InputError(f"--names {' '.join(names)}: two different names are needed")
-    x, y = (matrices.read(place) for place in places)
-    if x.shape != y.shape:
-        raise InputError(
-            f"{places[0]} is {list(x.shape)} but {places[1]} is {list(y.shape)}; row i of both must be a pair, and as long"
-        )
-    if len(x) < FEWEST or x.shape[1] < 2:
-        raise InputError(f"{places[0]} is {list(x.shape)}; at least {FEWEST} rows of 2 dimensions are needed")
+    if len(places) == 1:
+        x, y = matrices.read_both(places[0])
+        places = (f"{places[0]}[0]", f"{places[0]}[1]")
+    else:
+        if _same_place(*places):
+            raise InputError(f"{places[0]} is given twice; X and Y are two matrices")
+        x, y = (matrices.read(place) for place in places)
+    _comparable(places, x, y, paired)
     z = dict(zip(names, (x, y), strict=True))
     notes = [note for name, place in zip(names, places, strict=True) if (note := _to_sphere(z[name], name, place))]
-    known = None
-    if labels is not None:
-        space, codes = matrices.read_labels(labels, len(x))
-        object = space.names[0] if object is None else object
-        space.index(object)
-        known = Labels(space, codes, object)
-    rows = torch.from_numpy(generator(seed, "measure").permutation(len(x))[:sample])
-    return Pair(z, rows, known), notes
+    if paired:
+        notes += [note for name, rows in z.items() if (note := _repeated(name, rows))]
+    return z, notes
 
 
-def _names(places: tuple[str, str]) -> tuple[str, str]:
-    x, y = (matrices.stem(place) for place in places)
-    return (x, y) if x != y else ("X", "Y")
+def _named(names: tuple[str, str]) -> None:
+    if names[0] == names[1] or not all(names):
+        raise InputError(f"--names {' '.join(names)}: two different names are needed")
+    wrong = next((name for name in names if not _fits(name)), None)
+    if wrong:
+        raise InputError(f"--names: {wrong[:LONGEST]!r} cannot be shown; at most {LONGEST} characters that can be read")
+
+
+def _fits(name: str) -> bool:
+    return name.isprintable() and bool(name.strip()) and len(name) <= LONGEST
+
+
+def _names(places: tuple[str, ...]) -> tuple[str, str]:
+    names = tuple(matrices.stem(place) for place in places)
+    return names if len(set(names)) == 2 and all(map(_fits, names)) else ("X", "Y")
+
+
+def _same_place(x: str, y: str) -> bool:
+    (first, name), (second, other) = (matrices.split(place, matrices.CONTAINERS) for place in (x, y))
+    return name == other and first.exists() and second.exists() and first.samefile(second)
+
+
+def _comparable(places: tuple[str, ...], x: Tensor, y: Tensor, paired: bool) -> None:
+    shapes = f"{places[0]} is {list(x.shape)} but {places[1]} is {list(y.shape)}"
+    if x.shape[1] != y.shape[1]:
+        raise InputError(f"{shapes}; rows of both must be as long")
+    if paired and len(x) != len(y):
+        raise InputError(f"{shapes}; row i of both must be a pair, or say which rows are pairs by --pairs or --groups")
+    few = FEWEST if paired else 2
+    if min(len(x), len(y)) < few or x.shape[1] < 2:
+        smaller, place = min((len(z), place) for z, place in zip((x, y), places, strict=True))
+        raise InputError(f"{place} is {[smaller, x.shape[1]]}; at least {few} rows of 2 dimensions are needed")
+    if torch.equal(x, y):
+        raise InputError(f"{places[0]} and {places[1]} hold the same numbers; X and Y are two matrices")
+
+
+def _repeated(name: str, x: Tensor) -> str | None:
+    """What to know where rows are equal, as an image's are beside each of its captions."""
+    distinct = len({blake2b(row, digest_size=16).digest() for part in x.split(4096) for row in part.numpy()})
+    if distinct == len(x):
+        return None
+    return (
+        f"{name}: {matrices.rows(len(x) - distinct)} of {len(x):,} repeat an earlier one, and recall counts one row only as "
+        f"right; give each of the {distinct:,} once, and say which rows are pairs by --pairs or --groups"
+    )
+
+
+def _pairs(
+    z: dict[str, Tensor], pairs: str | None, groups: tuple[str, str] | None, header: bool, notes: list[str]
+) -> Tensor | None:
+    """Which rows are pairs, [P, 2]; None: row i of both."""
+    if not (pairs or groups):
+        return None
+    sizes = tuple(len(x) for x in z.values())
+    found, told = tables_of.read_pairs(pairs, sizes, header) if pairs else tables_of.read_groups(groups, sizes, header)
+    if len(found) < FEWEST:
+        raise InputError(f"{told}; at least {FEWEST} pairs are needed")
+    notes.append(told)
+    return found
+
+
+def _labels(place: str, object: str | None, n: int, header: bool, notes: list[str]) -> Labels:
+    space, codes, told = tables_of.read_labels(place, n, header)
+    object = space.names[0] if object is None else object
+    space.index(object)
+    notes.append(told)
+    return Labels(space, codes, object)
+
+
+def _sampled(z: dict[str, Tensor], pairs: Tensor | None, labels: Labels | None, most: int, seed: int) -> Pair:
+    """With the rows that are compared with rows: at most so many of each, whole pairs.
+
+    Where pairs are given: all rows if they are no more; else random ones of the larger matrix, and of the other all that go
+    with them. So a few prompts stay whole beside many images, and of captions each stands beside its image.
+    """
+    sizes, chance = [len(x) for x in z.values()], generator(seed, "measure")
+    if pairs is None:
+        rows = torch.from_numpy(chance.permutation(sizes[0])[:most])
+        return Pair(z, (rows, rows), labels)
+    if max(sizes) <= most:
+        return Pair(z, tuple(torch.arange(n) for n in sizes), None, pairs, pairs)
+    larger = int(sizes[1] > sizes[0])
+    of, with_ = pairs[:, larger].numpy(), pairs[:, 1 - larger].numpy()
+    order, place = chance.permutation(sizes[larger]), np.empty(sizes[larger], dtype=np.int64)
+    place[order] = np.arange(len(order))
+    first = np.full(sizes[1 - larger], len(order))  # which row of the larger brings it in
+    np.minimum.at(first, with_, place[of])
+    brought = np.bincount(first, minlength=len(order) + 1)[:-1].cumsum()
+    n = min(most, int(np.searchsorted(brought, most, side="right")))
+    rows, others = order[:n], np.flatnonzero(first < n)
+    if min(len(rows), len(others)) < 2:
+        raise InputError(f"--sample {most}: too few for rows with all that are pairs with them; try more")
+    inside = place[of] < n
+    found = np.stack([place[of[inside]], np.searchsorted(others, with_[inside])], axis=1)
+    both = [torch.from_numpy(part) for part in (rows, others)]
+    return Pair(
+        z,
+        tuple(both[:: -1 if larger else 1]),
+        None,
+        pairs,
+        torch.from_numpy(np.ascontiguousarray(found[:, :: -1 if larger else 1])),
+    )
 
 
 def _to_sphere(x: Tensor, name: str, place: str) -> str | None:
@@ -192,14 +311,26 @@ def _writable(folder: Path) -> Path:
 
 def _gaps(pair: Pair) -> list[Row]:
     (a, x), (b, y) = pair.z.items()
-    of, n = f"{a}-{b}", len(x)
-    rows = [(gap.__name__, of, gap(x, y)) for gap in (metrics.rmg, metrics.l2m, metrics.l2i, metrics.alignment)]
-    rows += [(f"gap_share@{k}", of, dimensions.gap_share(x, y, k)) for k in _doubling(x.shape[1])]
-    rows += [
-        ("separability_means", of, dimensions.separability(x, y, dimensions.largest_means(x, y))),
-        ("separability_differences", of, dimensions.separability(x, y, dimensions.largest_differences(x, y))),
+    of, n = f"{a}-{b}", pair.used[0]
+    rows = [
+        ("rmg", of, metrics.rmg(x, y, pair.pairs)),
+        ("l2m", of, metrics.l2m(x, y)),
+        ("l2i", of, metrics.l2i(x, y, pair.pairs)),
+        ("alignment", of, metrics.alignment(x, y, pair.pairs)),
     ]
-    return [(*row, n) for row in rows]
+    rows += [(f"gap_share@{k}", of, dimensions.gap_share(x, y, k)) for k in _doubling(x.shape[1])]
+    told = [(*row, n) for row in rows]
+    few = _as_many(x, y)
+    for kind, those in (("means", dimensions.largest_means), ("differences", dimensions.largest_differences)):
+        value = dimensions.separability(*few, those(x, y))
+        told.append((f"separability_{kind}", of, value, n if pair.pairs is None else len(few[0])))
+    return told
+
+
+def _as_many(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with as many rows as the smaller, those of the larger evenly spaced, so that chance is a half."""
+    n = min(len(x), len(y))
+    return tuple(z if len(z) == n else z[torch.arange(n) * len(z) // n] for z in (x, y))
 
 
 def _spread(name: str, x: Tensor, spectra: dict[str, np.ndarray]) -> list[Row]:
@@ -209,11 +340,14 @@ def _spread(name: str, x: Tensor, spectra: dict[str, np.ndarray]) -> list[Row]:
 
 
 def _on_sample(pair: Pair, scale: float) -> list[Row]:
-    z, n = pair.sampled, len(pair.sample)
-    rows = [("uniformity", name, metrics.uniformity(x), n) for name, x in z.items()]
+    z = pair.sampled
+    rows = [("uniformity", name, metrics.uniformity(x), len(x)) for name, x in z.items()]
     for a, b in _directions(z):
-        rows.append(("entropy", f"{a}-{b}", metrics.logit_entropy(z[a], z[b], scale), n))
-    return rows + [("recall@1_instance", of, value, n) for of, value in _recall(z)]
+        rows.append(("entropy", f"{a}-{b}", metrics.logit_entropy(z[a], z[b], scale), len(z[a])))
+    found = [(f"{a}-{b}", metrics.ranks(z[a], z[b], pairs=pairs)) for a, b, pairs in _asked(z, pair.sampled_pairs)]
+    for k in KS:
+        rows += [(f"recall@{k}_instance", of, metrics.recall(ranks, k), len(ranks.nearer)) for of, ranks in found]
+    return rows + [("median_rank", of, metrics.median_rank(ranks), len(ranks.nearer)) for of, ranks in found]
 
 
 def _closing(z: dict[str, Tensor]) -> dict:
@@ -221,29 +355,35 @@ def _closing(z: dict[str, Tensor]) -> dict:
 
 
 def _after(name: str, maps: dict, pair: Pair) -> list[Row]:
-    z, n = {modality: maps[modality](x) for modality, x in pair.sampled.items()}, len(pair.sample)
-    return [(metric, f"{of} {name}", value, n) for metric, of, value in _gap_and_recall(z)]
+    z = {modality: maps[modality](x) for modality, x in pair.sampled.items()}
+    return [(metric, f"{of} {name}", value, n) for metric, of, value, n in _gap_and_recall(z, pair)]
 
 
-def _gap_and_recall(z: dict[str, Tensor]) -> list[tuple[str, str, float]]:
+def _gap_and_recall(z: dict[str, Tensor], pair: Pair) -> list[Row]:
     (a, x), (b, y) = z.items()
-    gaps = [(gap.__name__, f"{a}-{b}", gap(x, y)) for gap in (metrics.rmg, metrics.l2m)]
-    return gaps + [("recall@1_instance", of, value) for of, value in _recall(z)]
+    pairs, n = pair.sampled_pairs, pair.used[1]
+    rows = [("rmg", f"{a}-{b}", metrics.rmg(x, y, pairs), n), ("l2m", f"{a}-{b}", metrics.l2m(x, y), n)]
+    for a, b, those in _asked(z, pairs):
+        ranks = metrics.ranks(z[a], z[b], pairs=those)
+        rows.append(("recall@1_instance", f"{a}-{b}", metrics.recall(ranks), len(ranks.nearer)))
+    return rows
 
 
-def _recall(z: dict[str, Tensor], groups: Tensor | None = None) -> Iterator[tuple[str, float]]:
-    for a, b in _directions(z):
-        yield f"{a}-{b}", metrics.recall_at_k(z[a], z[b], 1, groups)
+def _asked(z: dict[str, Tensor], pairs: Tensor | None) -> Iterator[tuple[str, str, Tensor | None]]:
+    """Queries, candidates, and which of them are pairs, in both directions."""
+    for (a, b), step in zip(_directions(z), (1, -1), strict=True):
+        yield a, b, pairs if step == 1 or pairs is None else pairs.flip(1)
 
 
 def _cut(pair: Pair, order: str, k: int, seed: int) -> list[tuple]:
     """Gap, recall, and accuracy across modalities, without k dimensions."""
     maps = dimensions.ablation(pair.z, dimensions=k, order=order, seed=seed)
-    z, n = {name: maps[name](x) for name, x in pair.sampled.items()}, len(pair.sample)
-    rows = _gap_and_recall(z)
+    z = {name: maps[name](x) for name, x in pair.sampled.items()}
+    rows = _gap_and_recall(z, pair)
     if pair.labels:
-        rows += _across(z, pair.labels.object, _values(pair, pair.labels.space.index(pair.labels.object)))
-    return [(order, k, *row, n) for row in rows]
+        codes = _values(pair, pair.labels.space.index(pair.labels.object))
+        rows += [(*row, len(codes)) for row in _across(z, pair.labels.object, codes)]
+    return [(order, k, *row) for row in rows]
 
 
 def _labelled(pair: Pair) -> list[Callable[[], list[Row]]]:
@@ -254,14 +394,14 @@ def _labelled(pair: Pair) -> list[Callable[[], list[Row]]]:
 
 def _precision(pair: Pair, name: str) -> list[Row]:
 
-    names, codes = pair.labels.space.names, pair.labels.codes[pair.sample.numpy()]
-    values = metrics.mean_average_precision(pair.z[name][pair.sample], codes)  # of all factors from one sort
+    names, codes = pair.labels.space.names, pair.labels.codes[pair.sample[0].numpy()]
+    values = metrics.mean_average_precision(pair.z[name][pair.sample[0]], codes)  # of all factors from one sort
     return [("map", f"{name} {factor}", value, len(codes)) for factor, value in zip(names, values, strict=True)]
 
 
 def _of_factor(pair: Pair, f: int) -> list[Row]:
 
-    z, codes, n = pair.sampled, _values(pair, f), len(pair.sample)
+    z, codes, n = pair.sampled, _values(pair, f), len(pair.sample[0])
     factor = pair.labels.space.factors[f]
     within = ((f"{name} {factor.name}", metrics.nearest_class_mean(x, codes, n // 2)) for name, x in z.items())
     rows = [("ncm", of, value, n) for of, value in within]
@@ -272,8 +412,9 @@ def _of_factor(pair: Pair, f: int) -> list[Row]:
         k = min(len(factor), len(classes))
         for metric, those in (("v_measure", few), ("v_measure_centred", metrics.centred(few))):
             rows.append((metric, factor.name, metrics.v_measure(metrics.clusters(those, k), classes), len(classes)))
-    for of, value in _recall(z, torch.from_numpy(codes)):
-        rows.append(("recall@1_class", f"{of} {factor.name}", value, n))
+    for a, b in _directions(z):
+        value = metrics.recall_at_k(z[a], z[b], 1, torch.from_numpy(codes))
+        rows.append(("recall@1_class", f"{a}-{b} {factor.name}", value, n))
     return rows
 
 
@@ -302,7 +443,7 @@ def _bias(pair: Pair) -> list[Row]:
 
 def _values(pair: Pair, f: int) -> np.ndarray:
     """Codes of a factor in the sample, [n], 0 to the number of values that it holds − 1: one-hot votes stay small."""
-    return np.unique(pair.labels.codes[pair.sample.numpy(), f], return_inverse=True)[1]
+    return np.unique(pair.labels.codes[pair.sample[0].numpy(), f], return_inverse=True)[1]
 
 
 def _directions(z: dict[str, Tensor]) -> list[tuple[str, str]]:
@@ -332,8 +473,8 @@ def _by_dimension(z: dict[str, Tensor]) -> pd.DataFrame:
 
 def _points(pair: Pair) -> pd.DataFrame:
     """Where some rows of the sample lie in three planes: (panel, modality, row, x, y, x_name, y_name)."""
-    rows, planes = pair.sample[:SHOWN], {}
-    few = {name: x[rows] for name, x in pair.z.items()}
+    planes, rows = {}, {name: part[:SHOWN] for name, part in zip(pair.z, pair.sample, strict=True)}
+    few = {name: x[rows[name]] for name, x in pair.z.items()}
     (_, x), (_, y) = pair.z.items()
     largest = {
         "largest means": dimensions.largest_means(x, y),
@@ -349,7 +490,7 @@ def _points(pair: Pair) -> pd.DataFrame:
             {
                 "panel": panel,
                 "modality": name,
-                "row": rows.numpy(),
+                "row": rows[name].numpy(),
                 "x": at[:, 0].numpy(),
                 "y": at[:, 1].numpy(),
                 "x_name": axes[0],
@@ -378,8 +519,13 @@ def _write(tables: dict[str, pd.DataFrame], folder: Path, title: str) -> list[Pa
 def _title(pair: Pair) -> str:
     a, b = pair.z
     n, d = pair.z[a].shape
-    sampled = "" if len(pair.sample) == n else f", {len(pair.sample):,} of them where rows are compared with rows"
-    return f"{a} and {b}: {n:,} pairs of {d} dimensions{sampled}"
+    sampled = [len(rows) for rows in pair.sample]
+    if pair.pairs is None:
+        of = "" if sampled[0] == n else f", {sampled[0]:,} of them where rows are compared with rows"
+        return f"{a} and {b}: {n:,} pairs of {d} dimensions{of}"
+    sizes = [len(x) for x in pair.z.values()]
+    of = "" if sampled == sizes else f", {sampled[0]:,} and {sampled[1]:,} of them where rows are compared with rows"
+    return f"{a} and {b}: {len(pair.pairs):,} pairs of {sizes[0]:,} and {sizes[1]:,} rows of {d} dimensions{of}"
 
 
 def _tell(tables: dict[str, pd.DataFrame], pair: Pair, notes: list[str], scale: float, written: list[Path]) -> None:
@@ -389,7 +535,7 @@ def _tell(tables: dict[str, pd.DataFrame], pair: Pair, notes: list[str], scale: 
     console.print(_title(pair), **told)
     for note in notes:
         console.print(note, **told)
-    n, of_factor = len(pair.sample), set()
+    among, of_factor = " and ".join(dict.fromkeys(f"{len(rows):,}" for rows in pair.sample)), set()
     if pair.labels:
         of_factor = {"map", "ncm", "knn", "v_measure", "v_measure_centred", "recall@1_class"}
     found = tables["metrics"]
@@ -397,7 +543,7 @@ def _tell(tables: dict[str, pd.DataFrame], pair: Pair, notes: list[str], scale: 
     if pair.labels:
         console.print(_factors_table(found[found.metric.isin(of_factor)], pair))
     console.print(_ablation_table(tables["ablation"]))
-    console.print(f"entropy at scale {scale:g} (1/τ), it and recall@1 among {n:,} candidates", **told)
+    console.print(f"entropy at scale {scale:g} (1/τ), it, recall and ranks among {among} candidates", **told)
     for path in written:
         console.print(str(path), **told)
 

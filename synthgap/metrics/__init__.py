@@ -11,9 +11,10 @@ from synthgap.metrics.gap import alignment, l2i, l2m, rmg, uniformity
 from synthgap.metrics.intramodal import mean_average_precision, nearest_class_mean
 from synthgap.metrics.probes import linear_probe, zero_shot
 from synthgap.metrics.projection import pca
-from synthgap.metrics.retrieval import recall_at_k
+from synthgap.metrics.retrieval import Ranks, median_rank, ranks, recall, recall_at_k
 
 __all__ = [
+    "Ranks",
     "alignment",
     "centred",
     "clusters",
@@ -23,12 +24,15 @@ __all__ = [
     "linear_probe",
     "logit_entropy",
     "mean_average_precision",
+    "median_rank",
     "moad",
     "moad_pooled",
     "moads",
     "nearest_class_mean",
     "nmi",
     "pca",
+    "ranks",
+    "recall",
     "recall_at_k",
     "rmg",
     "separation",

@@ -1,4 +1,10 @@
-"""How far apart two modalities lie, and how each lies on the sphere. x, y: unit-norm rows [N, D], row i of both a pair."""
+"""How far apart two modalities lie, and how each lies on the sphere. x, y: unit-norm rows [N, D], row i of both a pair.
+
+Where `pairs` is given, [P, 2], a row of x and the row of y that goes with it, x and y may be of any number of rows: what is
+of pairs is then taken over these, and what is of a modality over all its rows, each once.
+"""
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -9,25 +15,33 @@ def l2m(x: Tensor, y: Tensor) -> float:
     return float((x.mean(0) - y.mean(0)).norm())
 
 
-def l2i(x: Tensor, y: Tensor) -> float:
-    """Mean ‖x_i − y_i‖ of the true pairs, in [0, 2] (Schrodi et al. 2025)."""
-    return float((x - y).norm(dim=1).mean())
+def l2i(x: Tensor, y: Tensor, pairs: Tensor | None = None) -> float:
+    """Mean ‖x_i − y_j‖ of the true pairs, in [0, 2] (Schrodi et al. 2025)."""
+    if pairs is None:
+        return float((x - y).norm(dim=1).mean())
+    return sum(float((a - b).norm(dim=1).double().sum()) for a, b in _paired(x, y, pairs)) / len(pairs)
 
 
-def alignment(x: Tensor, y: Tensor) -> float:
+def alignment(x: Tensor, y: Tensor, pairs: Tensor | None = None) -> float:
     """Mean cosine of the true pairs, in [−1, 1]; elsewhere called CosTP."""
-    return float((x * y).sum(1).mean())
+    if pairs is None:
+        return float((x * y).sum(1).mean())
+    return sum(float((a * b).sum(1).double().sum()) for a, b in _paired(x, y, pairs)) / len(pairs)
 
 
-def rmg(x: Tensor, y: Tensor) -> float:
+def rmg(x: Tensor, y: Tensor, pairs: Tensor | None = None) -> float:
     """Relative modality gap M / (M + (I + T)/2), in [0, 1] (Schrodi et al. 2025, eq. 3); 0.5 when M = I = T.
 
     With d = (1 − cos)/2, M is the mean d of the true pairs, I and T are those of the distinct pairs within each modality.
     M ≤ 0 counts as 1e-3. Within a modality Σ_{i≠j} cos = ‖Σ x_i‖² − Σ ‖x_i‖², so the whole costs O(N·D). N ≥ 2.
     """
-    matching = (1 - alignment(x, y)) / 2
+    matching = (1 - alignment(x, y, pairs)) / 2
     matching = matching if matching > 0 else 1e-3
     return matching / (matching + (_distance_within(x) + _distance_within(y)) / 2)
+
+
+def _paired(x: Tensor, y: Tensor, pairs: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    return ((x[block[:, 0]], y[block[:, 1]]) for block in pairs.split(2**14))
 
 
 def _distance_within(x: Tensor) -> float:
