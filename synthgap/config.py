@@ -5,6 +5,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
@@ -477,6 +478,7 @@ OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 MOST_RUNS = 100_000  # of a study: to plan one takes 5 to 10 ms
 #: What no override needs to exceed, in characters and in brackets within brackets; Hydra's parser takes minutes for more.
 LONGEST, DEEPEST = 20_000, 20
+LARGEST = sys.float_info.max  # whole numbers have no end, and what comes after cannot tell them
 TRUTHS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 QUOTED, PIECES = re.compile(_QUOTED), re.compile(rf"(?:^|,)(\s*(?:{_QUOTED})\s*(?=,|\Z)|[^,]*)")
@@ -531,7 +533,8 @@ def _parsed(override: str) -> Override:
         raise InputError(f"{_shown(override)} is not an override (name=value): {_of_grammar(error)}") from error
     if parsed.package is not None:
         raise InputError(f"{override!r}: there are no packages here; write name=value")
-    if inf in map(abs, _numbers(found)) and "inf" not in written.lower():
+    meant = "inf" in written.lower()
+    if any(abs(x) > LARGEST and not (isinstance(x, float) and meant) for x in _numbers(found)):
         raise InputError(f"{_shown(override)}: that number is too large")
     return parsed
 
@@ -609,13 +612,13 @@ def _nested(text: str) -> int:
     return deepest
 
 
-def _numbers(value: Any) -> Iterator[float]:
+def _numbers(value: Any) -> Iterator[int | float]:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
             yield from _numbers(part)
-    elif isinstance(value, float):
+    elif isinstance(value, int | float):
         yield value
 
 

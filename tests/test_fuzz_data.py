@@ -252,8 +252,8 @@ def unpack_wav(content: bytes) -> tuple[np.ndarray, int] | None:
     if at < end or values is None:
         return None
     chunk = values
-    width = head and next((w for w, known in WIDTHS.items() if known == (tag, head[5])), None)
-    if not width or not head[1] or head[4] != head[1] * head[5] // 8 or head[3] != head[2] * head[4]:
+    width = head and next((w for w, known in WIDTHS.items() if known == (tag, (head[5] + 7) // 8 * 8)), None)
+    if not width or not head[1] or head[4] != head[1] * WIDTHS[width][1] // 8 or head[3] != head[2] * head[4]:
         return None
     chunk = chunk[: len(chunk) // head[4] * head[4]]
     if width[0] == "f":
@@ -265,7 +265,7 @@ def unpack_wav(content: bytes) -> tuple[np.ndarray, int] | None:
         four[:, 1:] = np.frombuffer(chunk, np.uint8).reshape(-1, 3)
         values = four.reshape(-1).view("<i4") / 2.0**31
     else:
-        values = np.frombuffer(chunk, f"<i{head[5] // 8}") / 2.0 ** (head[5] - 1)
+        values = np.frombuffer(chunk, f"<i{WIDTHS[width][1] // 8}") / 2.0 ** (WIDTHS[width][1] - 1)
     return values.reshape(-1, head[1]), head[2]
 
 
