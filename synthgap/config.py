@@ -516,11 +516,11 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 def _parsed(override: str) -> Override:
     if "=" not in override and not override.startswith("~"):
-        raise InputError(f"{override!r} is not an override; write name=value")
+        raise InputError(f"{_shown(override)} is not an override; write name=value")
     if override.startswith("~"):
-        raise InputError(f"{override!r}: only what a study sweeps can be dropped")
+        raise InputError(f"{_shown(override)}: only what a study sweeps can be dropped")
     if override.startswith("+"):
-        raise InputError(f"{override!r}: there are no options to add; write name=value")
+        raise InputError(f"{_shown(override)}: there are no options to add; write name=value")
     written = _with_texts_in_quotes(override)
     if len(written) > LONGEST or _nested(written) > DEEPEST:
         raise InputError(f"{_shown(override)} is too long, or nested too deep, for an override (name=value)")
@@ -532,7 +532,7 @@ def _parsed(override: str) -> Override:
     except Exception as error:  # whatever the parser raises, it is the text that is at fault
         raise InputError(f"{_shown(override)} is not an override (name=value): {_of_grammar(error)}") from error
     if parsed.package is not None:
-        raise InputError(f"{override!r}: there are no packages here; write name=value")
+        raise InputError(f"{_shown(override)}: there are no packages here; write name=value")
     meant = "inf" in written.lower()
     if any(abs(x) > LARGEST and not (isinstance(x, float) and meant) for x in _numbers(found)):
         raise InputError(f"{_shown(override)}: that number is too large")
