@@ -120,8 +120,8 @@ SOUND = yaml.safe_load(OWN.replace("1e-3", "0.001").replace("8e-3", "0.008"))
 #: what may stand where a value is: as YAML
 PIECES = r"""
 null true yes on off ~ 3 -1.5 1e-3 1e400 0o17 010 0x1F 1_000 .inf -.inf .nan 1:30 2024-01-01 2024-01-01T10:00:00Z "" x case
-metric seed of [] {} [1] [[1]] [~,~] {a:} {metric: rmg} !!python/object:os.system !!binary aGk= !!timestamp 2024-01-01 !!set {a} !x
-*none &a [*a] @x `x` %x "\x" "\ud800" "\U00110000" 'it''s' $x$ $\frac$ $ {<<:[]} ? |- > - glob(*) interval(0,1) range(0,3)
+metric seed of [] {} [1] [[1]] [~,~] {a:} {metric: rmg} !!python/object:os.system !!binary aGk= !!timestamp 2024-01-01 !!set {a}
+!x *none &a [*a] @x `x` %x "\x" "\ud800" "\U00110000" 'it''s' $x$ $\frac$ $ {<<:[]} ? |- > - glob(*) interval(0,1) range(0,3)
 [clip] clip alignclip {digit:0.5} rmg image-text falls stays learnable 0 1 2
 """.split()  # noqa: SIM905
 PIECES += ["[1, 2, 3]", "{a: 1, a: 2}", "[0, 1, 2", "{<<: {seed: [0]}}", "? [a, b]\n: c", LONG, "[" * 60 + "]" * 60]
