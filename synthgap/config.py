@@ -500,7 +500,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     A text (a place, a factor's name) is all that follows `=`, as it is written, or what is in quotes. Commas outside quotes
     separate the values of a sweep; in `out`, which is one folder, they are part of its name.
     """
-    parsed = [_parsed(override) for override in overrides]
+    parsed = [reading(override) for override in overrides]
     chosen = {}
     for override in parsed:
         if override.key_or_group in GROUPS:
@@ -514,7 +514,8 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def _parsed(override: str) -> Override:
+def reading(override: str) -> Override:
+    """One override in Hydra's terms, its option not yet checked. Raises InputError if it is none."""
     if "=" not in override and not override.startswith("~"):
         raise InputError(f"{_shown(override)} is not an override; write name=value")
     if override.startswith("~"):
