@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WHEEL_ENV := .venv/wheel-check
 
-.PHONY: demo test lint pytest wheel
+.PHONY: demo test lint pytest fuzz wheel
 
 demo: .venv/installed
 	$(BIN)/synthgap run imbalance preset=quick
@@ -16,6 +16,10 @@ lint: .venv/installed-test
 
 pytest: .venv/installed-test
 	$(BIN)/python -m pytest -n 2
+
+# Ten times as many generated inputs as `make pytest` has.
+fuzz: .venv/installed-test
+	SYNTHGAP_FUZZ=20000 $(BIN)/python -m pytest -n 2 tests/test_fuzz_*.py
 
 # The wheel, in an environment of its own, from an empty folder: no checkout to lean on.
 wheel: .venv/installed-test

@@ -10,7 +10,6 @@ Runs, claims, folders and tables are those of `synthgap run`: what either has do
 
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -43,8 +42,7 @@ ConfigStore.instance().store(name="sweep", node=Sweep)
 def asked(overrides: list[str]) -> tuple[studies.Study, list[str]]:
     """The study that the overrides name, and those that are for its runs."""
     named = [o.removeprefix("study=") for o in overrides if o.startswith("study=")]
-    out = [o.removeprefix("out=") for o in overrides if o.startswith("out=")]
-    study = studies.load((named or [Sweep.study])[-1], Path((out or ["runs"])[-1]))
+    study = studies.load((named or [Sweep.study])[-1], config.folder(overrides))
     return study, [o for o in overrides if not o.startswith(("study=", "worker="))]
 
 
@@ -57,6 +55,9 @@ def main() -> int:
     if any(a.partition("=")[0] in TELLS for a in sys.argv[1:]):
         work()  # Hydra's own, which runs and writes nothing
         return 0
+    sys.argv[1:] = [
+        config.parse([a])[0].input_line if a.startswith("out=") else a for a in sys.argv[1:]
+    ]  # a text to Hydra
     study, overrides = asked([a for a in sys.argv[1:] if not a.startswith(("-", "hydra", "+hydra"))])
     return sweep.run(study, overrides, lambda _: work())
 

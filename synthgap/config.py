@@ -5,6 +5,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
@@ -477,6 +478,7 @@ OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 MOST_RUNS = 100_000  # of a study: to plan one takes 5 to 10 ms
 #: What no override needs to exceed, in characters and in brackets within brackets; Hydra's parser takes minutes for more.
 LONGEST, DEEPEST = 20_000, 20
+LARGEST = sys.float_info.max  # whole numbers have no end, and what comes after cannot tell them
 TRUTHS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 QUOTED, PIECES = re.compile(_QUOTED), re.compile(rf"(?:^|,)(\s*(?:{_QUOTED})\s*(?=,|\Z)|[^,]*)")
@@ -498,7 +500,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     A text (a place, a factor's name) is all that follows `=`, as it is written, or what is in quotes. Commas outside quotes
     separate the values of a sweep; in `out`, which is one folder, they are part of its name.
     """
-    parsed = [_parsed(override) for override in overrides]
+    parsed = [reading(override) for override in overrides]
     chosen = {}
     for override in parsed:
         if override.key_or_group in GROUPS:
@@ -512,13 +514,14 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def _parsed(override: str) -> Override:
+def reading(override: str) -> Override:
+    """One override in Hydra's terms, its option not yet checked. Raises InputError if it is none."""
     if "=" not in override and not override.startswith("~"):
-        raise InputError(f"{override!r} is not an override; write name=value")
+        raise InputError(f"{_shown(override)} is not an override; write name=value")
     if override.startswith("~"):
-        raise InputError(f"{override!r}: only what a study sweeps can be dropped")
+        raise InputError(f"{_shown(override)}: only what a study sweeps can be dropped")
     if override.startswith("+"):
-        raise InputError(f"{override!r}: there are no options to add; write name=value")
+        raise InputError(f"{_shown(override)}: there are no options to add; write name=value")
     written = _with_texts_in_quotes(override)
     if len(written) > LONGEST or _nested(written) > DEEPEST:
         raise InputError(f"{_shown(override)} is too long, or nested too deep, for an override (name=value)")
@@ -530,8 +533,9 @@ def _parsed(override: str) -> Override:
     except Exception as error:  # whatever the parser raises, it is the text that is at fault
         raise InputError(f"{_shown(override)} is not an override (name=value): {_of_grammar(error)}") from error
     if parsed.package is not None:
-        raise InputError(f"{override!r}: there are no packages here; write name=value")
-    if inf in map(abs, _numbers(found)) and "inf" not in written.lower():
+        raise InputError(f"{_shown(override)}: there are no packages here; write name=value")
+    meant = "inf" in written.lower()
+    if any(abs(x) > LARGEST and not (isinstance(x, float) and meant) for x in _numbers(found)):
         raise InputError(f"{_shown(override)}: that number is too large")
     return parsed
 
@@ -609,13 +613,13 @@ def _nested(text: str) -> int:
     return deepest
 
 
-def _numbers(value: Any) -> Iterator[float]:
+def _numbers(value: Any) -> Iterator[int | float]:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
             yield from _numbers(part)
-    elif isinstance(value, float):
+    elif isinstance(value, int | float):
         yield value
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_gen import InputError, files
-from synthgap import claims, metric_names, runs, studies, summary, tables, variations, verdicts
+from synthgap import claims, config, metric_names, runs, studies, summary, tables, variations, verdicts
 from synthgap.runs import Plan
 from synthgap.studies import Claim, Study, told, x_of
 from synthgap.variations import Made
@@ -240,7 +240,7 @@ def introduce(study: Study, out: Path) -> None:
     for claim in study.claims:
         console.print(f"  claim: {escape(claim.claim)} [dim]({escape(_tested(claim))})[/]")
     for preset in study.presets:
-        asked, new = [f"preset={preset}", f"out={out}"], not (out / study.name).exists()
+        asked, new = [f"preset={preset}", config.written("out", str(out))], not (out / study.name).exists()
         try:
             plan = runs.plan(study, asked, most=1 if new else None)  # where nothing is, one tells whether it can be run
         except InputError as error:  # an extra that is not installed, say: no reason to hide the other studies

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data_gen import InputError
-from synthgap import claims, report, runs, tables, variations
+from synthgap import claims, config, report, runs, tables, variations
 from synthgap.runs import Plan
 from synthgap.studies import Study
 
@@ -60,4 +60,4 @@ def folder_of(study: Study, overrides: Sequence[str]) -> Path:
         if not override.startswith("out="):
             what = f"{override!r}: only out=DIR is understood here"
             raise InputError(f"{what}, as {study.name} reads a table and trains nothing")
-    return Path(overrides[-1].removeprefix("out=") if overrides else "runs") / study.name
+    return config.folder(overrides) / study.name

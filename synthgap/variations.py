@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 
 from data_gen import InputError, files
 from synthgap import config, tables
@@ -99,10 +100,13 @@ def _as_written(preset: Mapping, told: Mapping[str, str]) -> dict:
 
 def _each(override: str) -> list[Override]:
     """An override for each value that it gives."""
-    parse = OverridesParser.create().parse_overrides
-    parsed = parse([override])[0]
-    if not parsed.is_sweep_override():
-        return [parsed]
+    reading, parse = config.reading(override), OverridesParser.create().parse_overrides
+    try:
+        parsed = parse([override])[0]
+    except HydraException:  # a text that Hydra would not take without quotes
+        return [reading]
+    if not reading.is_sweep_override():
+        return [reading if parsed.is_sweep_override() else parsed]
     return parse([f"x={value}" for value in parsed.sweep_string_iterator()])
 
 

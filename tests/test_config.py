@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_gen import InputError
-from synthgap import config, runs, studies
+from synthgap import cli, config, runs, studies, sweep
 from synthgap.encoders import SHARED
 from synthgap.losses import LOSSES
 from synthgap.losses.alignclip import DISTANCES
@@ -351,3 +351,55 @@ def test_weights_may_have_a_course():
     resolved = config.resolve(overrides)["loss"]
     assert resolved["align"] == [[0.5, 1], [1, 2]] and resolved["uniform"] == 0
     assert config.resolve(["loss=clip", "loss.anchor=null"])["loss"]["anchor"] is None
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2024_01", "2024_01"),
+        ("1e3", "1e3"),
+        ("a,b", "a,b"),
+        ("a b(c", "a b(c"),
+        ("'a b'", "a b"),
+        ('"a b"', "a b"),
+    ],
+)
+def test_out_is_the_path_as_it_is_written_in_every_command(written, meant, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asked, study = f"out={written}", studies.load("imbalance")
+    assert config.folder([asked]) == cli._out([asked]) == Path(meant)
+    assert sweep.folder_of(study, [asked]) == runs.plan(study, [asked], most=1).folder == Path(meant) / "imbalance"
+    assert config.folder([config.parse([asked])[0].input_line]) == Path(meant), "as it is handed on to Hydra"
+    assert cli.main(["verdicts", asked]) == 2 and f" {meant}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("out=", "out is empty; write out=… with a folder"),
+        ("out='x", "its quotes do not match"),
+        ("out=~/x", "~ is not expanded here"),
+        ("out=${seed}", "write the path itself"),
+        ("seed=interval(0,1)", "interval.. is none of int, str, bool, float, choice, range, sort"),
+        ("seed=interval(0,3)", "interval.. is none of"),
+        ("seed=glob(*)", "glob.. is none of"),
+        ("loss=glob(*)", "glob.. is none of"),
+        ("loss=[clip]", "unknown loss"),
+        ("seed=range(0,3000000)", "has more than 100,000 values"),
+        ("seed=range(0,inf)", "range needs numbers|more than 100,000 values"),
+        ("seed=range(0,1,0)", "range needs numbers, and a step that is not 0"),
+        ("seed=" + "9" * 400, "that number is too large"),
+        ("captions.attributes=[" + "9" * 400 + "]", "that number is too large"),
+        ("training.lr=1e400", "that number is too large"),
+        ("mad.style=" + "[" * 30 + "]" * 30, "nested too deep"),
+        ("seed=" + "[" * 5000, "nested too deep"),
+        ("[" * 5000, "write name=value"),
+    ],
+)
+def test_what_hydra_s_grammar_has_and_a_run_cannot_use_is_one_short_line(wrong, told):
+    study = studies.load("imbalance")
+    for read in (config.parse, lambda overrides: studies.expand(study, overrides)):
+        with pytest.raises(InputError, match=told) as error:
+            read([wrong])
+        assert "\n" not in str(error.value) and len(str(error.value)) < 300

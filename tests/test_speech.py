@@ -381,8 +381,21 @@ DAMAGES = {
     ),
     "no rate": (lambda f, sf: rewrite(f / "3_a_1.wav", 24, bytes(4)), "3_a_1.wav"),
     "a rate of gigahertz": (
-        lambda f, sf: rewrite(f / "3_a_1.wav", 24, b"\xff\xff\xff\x7f"),
+        lambda f, sf: rewrite(f / "3_a_1.wav", 24, b"\xff\xff\xff\x7f\xfe\xff\xff\xff"),
         "3_a_1.wav has 2147483647 samples a second; it should have from 4000 to 384000",
+    ),
+    "another rate in one place of two": (
+        lambda f, sf: rewrite(f / "3_a_1.wav", 24, b"\x41"),
+        "3_a_1.wav has a header that contradicts itself: 1 channels of 16 bits, 8001 times a second, are not 2 bytes a frame "
+        "and 16000 a second; copy it again",
+    ),
+    "two channels in one place of two": (
+        lambda f, sf: rewrite(f / "3_a_1.wav", 22, b"\2"),
+        "a header that contradicts",
+    ),
+    "fewer samples than there are": (
+        lambda f, sf: rewrite(f / "3_a_1.wav", 40, b"\0\1\0\0"),
+        "3_a_1.wav is damaged: its parts do not end where its header says, at 5324 bytes",
     ),
     "a constant": (
         lambda f, sf: sf.write(f / "3_a_1.wav", 0 * tone() + 0.5, RATE),

@@ -740,3 +740,65 @@ def test_whatever_stands_anywhere_in_a_study_is_read_or_told_in_one_line(study, 
     except InputError as error:
         told = str(error)
     assert "\n" not in told
+
+
+# --- YAML as it is written
+
+
+def written(folder, old, new, text=OWN):
+    assert old in text
+    (folder / "own.yaml").write_text(text.replace(old, new))
+    return studies.load(str(folder / "own.yaml"))
+
+
+def test_numbers_of_a_power_of_ten_are_numbers(tmp_path):
+    grid = written(tmp_path, "seed: [0, 1]}\ncases", "training.lr: [1e-3, 8e-3, '1e-2']}\ncases").grid
+    assert grid["training.lr"] == [0.001, 0.008, 0.01] and all(isinstance(x, float) for x in grid["training.lr"])
+
+
+@pytest.mark.parametrize("name", ["on", "yes", "off", "010", "0x1F", "1:30", "2024-01-01", "1_000", "Größe"])
+def test_a_case_has_the_name_that_is_written(tmp_path, name):
+    study = written(
+        tmp_path, "  - {temperature.mode: learnable}\n  -", f"  {name}: {{temperature.mode: learnable}}\n  b:"
+    )
+    assert [case["case"] for case in study.cases] == [name, "b"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("cases:", "grid: {seed: [0]}\ncases:", "line 3: the key 'grid' is there twice, first in line 2"),
+        ("seed: [0, 1]", "seed: [0, 1], seed: [2]", "line 2: the key 'seed' is there twice, first in line 2"),
+        ("presets:", "presets:\n  true: {}", "line 7: the key 'true' would be read as True; put"),
+        ("presets:", "presets:\n  1.50: {}", "line 7: the key '1.50' would be read as 1.5; put"),
+        ("presets:", "presets:\n  ~: {}", "line 7: the key '~' would be read as None; put"),
+        ("[0, 1, 2]", "[yes]", "captions.attributes in grid of .* must be a whole number, not 'yes'"),
+        ("[0, 1, 2]", "[010]", "must be a whole number, not '010'"),
+        ("[0, 1, 2]", "[2024-01-01]", "must be a whole number, not '2024-01-01'"),
+        ("[0, 1, 2]", "[!!timestamp 2024-01-01]", "line 2: tags are not understood here; leave out '!!timestamp'"),
+        ("[0, 1, 2]", "[!!python/object:os.system x]", "line 2: tags are not understood here"),
+        ("[0, 1, 2]", f"[{'9' * 400}]", "line 2: '9{37}…' is too large for a whole number"),
+        ("[0, 1, 2]", f"[{'9' * 5000}]", "too large for a whole number"),
+        ("[0, 1, 2]", "[1e400]", "line 2: '1e400' is too large for a number"),
+        ("[0, 1, 2]", "[" * 200 + "]" * 200, "line 2: it is nested more than 40 levels deep"),
+        ("[0, 1, 2]", "[*a]", "line 2: found undefined alias 'a'"),
+        ("[0, 1, 2]", "&a [*a]", "more than 100,000 values"),
+        ("[0, 1, 2]", "[0]}\nsource: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\nclaims: {"
+         + ", ".join(f"k{i}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 10)}]" for i in range(9)) + ", s: [0]",
+         "with its aliases .* written out it holds more than 100,000 values"),
+    ],
+)  # fmt: skip
+def test_yaml_that_would_be_misread_is_refused_with_its_line(tmp_path, old, new, told):
+    with pytest.raises(InputError, match=told) as error:
+        written(tmp_path, old, new)
+    assert "\n" not in str(error.value) and "own.yaml" in str(error.value) and len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "name", ["imbalance", "datasets", "DataSets", "a+b", "own=1", ".own", "-own", "x" * 101, "a\tb"]
+)
+def test_a_study_s_name_is_checked_before_it_becomes_a_folder(tmp_path, name):
+    (tmp_path / f"{name}.yaml").write_text(OWN)
+    with pytest.raises(InputError, match=r"gets its name|of its own beside|comes with synthgap") as error:
+        studies.load(str(tmp_path / f"{name}.yaml"))
+    assert len(str(error.value).splitlines()) == 1

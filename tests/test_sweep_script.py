@@ -42,21 +42,21 @@ def numbers(out, name="imbalance"):
 
 
 def test_a_launcher_splits_the_grid_and_a_single_job_does_what_it_left(sweep, usual, tmp_path):
-    asked = ("study=imbalance", *TINY, "out=here")
+    asked = ("study=imbalance", *TINY, "out=2024_01")
     split = sweep("-m", *asked, "captions.attributes=1,5", "seed=0", "hydra/launcher=joblib")
     assert split.returncode == 0, split.stderr
-    assert numbers(tmp_path / "here").equals(usual[usual.seed == 0].reset_index(drop=True))
-    stated = verdicts.read(tmp_path / "here/imbalance/verdicts.parquet").stated_after
+    assert numbers(tmp_path / "2024_01").equals(usual[usual.seed == 0].reset_index(drop=True))
+    stated = verdicts.read(tmp_path / "2024_01/imbalance/verdicts.parquet").stated_after
     assert len(stated) == 4 and (stated == 0).all(), "claims are on record before the first run"
 
     single = sweep(*asked, "captions.attributes=5", "seed=1")
     assert single.returncode == 0 and "1 of 1 run was missing and is done" in single.stdout, single.stderr
     same = usual[(usual["captions.attributes"] == 5) & (usual.seed == 1)].reset_index(drop=True)
-    (part,) = (tmp_path / "here").glob("imbalance+*")
-    assert numbers(tmp_path / "here", part.name).equals(same) and str(part.relative_to(tmp_path)) in single.stdout
-    assert numbers(tmp_path / "here").equals(usual[usual.seed == 0].reset_index(drop=True)), "it stays as it was"
-    assert [path.name for path in tmp_path.iterdir()] == ["here"]
-    litter = {path.name for path in (tmp_path / "here").iterdir()} - {"imbalance", part.name, ".hydra"}
+    (part,) = (tmp_path / "2024_01").glob("imbalance+*")
+    assert numbers(tmp_path / "2024_01", part.name).equals(same) and str(part.relative_to(tmp_path)) in single.stdout
+    assert numbers(tmp_path / "2024_01").equals(usual[usual.seed == 0].reset_index(drop=True)), "it stays as it was"
+    assert [path.name for path in tmp_path.iterdir()] == ["2024_01"], "Hydra would read a number"
+    litter = {path.name for path in (tmp_path / "2024_01").iterdir()} - {"imbalance", part.name, ".hydra"}
     assert not litter and not list(tmp_path.rglob("*.partial"))
 
 

@@ -5,6 +5,7 @@ They lie in one folder, or in a folder a speaker as AudioMNIST's do (Becker et a
 
 import hashlib
 import re
+import struct
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +29,8 @@ LEVELS = (10 / 2**15, 2.0**32)
 _CANCELS = 0.1
 _LEFT = 0.01  # of a sound's loudest sample, when our rate has taken what it cannot hold: with less, it was no speech
 _UNKNOWN = 0x7FFF_F000  # bytes: from here on, a size is that of a writer that did not know it
+#: Formats of a WAV file whose frames are channels times width: whole numbers, floats, either with more said; A-law, µ-law.
+_PLAIN, _OF_8_BITS = (1, 3, 0xFFFE), (6, 7)
 #: The most samples that a byte of a file may hold: compressed forms have tens.
 _SAMPLES_A_BYTE = 64
 
@@ -168,7 +171,7 @@ def _wave(path: Path) -> tuple[np.ndarray, int]:
     content = _bytes(path)
     if found := contents.kind(content[:64]):
         raise InputError(f"{path} is {found}; it should be a WAV file")
-    _check_whole(path, content)
+    _check_riff(path, content)
     try:
         with soundfile.SoundFile(BytesIO(content)) as file:
             rate, frames, channels = file.samplerate, file.frames, file.channels
@@ -187,20 +190,47 @@ def _wave(path: Path) -> tuple[np.ndarray, int]:
     return _mono(waves), rate
 
 
-def _check_whole(path: Path, content: bytes) -> None:
-    """Whether a RIFF file has the bytes that its header and its chunks promise."""
+def _check_riff(path: Path, content: bytes) -> None:
+    """Whether a RIFF file has the bytes that its header and its chunks promise, and its header agrees with itself: a bit of
+    it that is damaged would give another pitch or length, and no error."""
     if content[:4] != b"RIFF":
         return
-    size, start = int.from_bytes(content[4:8], "little"), 12
-    ends = [8 + size]
-    while start + 8 <= len(content):
-        ends.append(start + 8 + int.from_bytes(content[start + 4 : start + 8], "little"))
-        if content[start : start + 4] == b"data":
-            break
-        start = ends[-1] + ends[-1] % 2
-    for end in ends:
-        if len(content) < end < _UNKNOWN:
-            raise InputError(f"{path} is cut off: {len(content)} bytes, should be {end}; copy it again")
+    promised, start = 8 + int.from_bytes(content[4:8], "little"), 12
+    known = 8 < promised < _UNKNOWN
+    end, heard = promised if known else len(content), False
+    if end > len(content):
+        raise _cut_off(path, content, end)
+    while start + 8 <= end:
+        name, stop = content[start : start + 4], start + 8 + int.from_bytes(content[start + 4 : start + 8], "little")
+        if stop > end and name == b"data" and not known and stop >= _UNKNOWN:
+            return
+        if stop > len(content) and not heard:
+            raise _cut_off(path, content, stop)
+        heard |= name == b"data"
+        if name == b"fmt ":
+            _check_format(path, content[start + 8 : stop])
+        start = stop + stop % 2
+    if start not in (end, end + 1, len(content), len(content) + 1):  # some writers count too little
+        raise InputError(
+            f"{path} is damaged: its parts do not end where its header says, at {end} bytes; copy it again"
+        )
+
+
+def _cut_off(path: Path, content: bytes, expected: int) -> InputError:
+    return InputError(f"{path} is cut off: {len(content)} bytes, should be {expected}; copy it again")
+
+
+def _check_format(path: Path, chunk: bytes) -> None:
+    """Whether bytes a second are rate times bytes a frame, and those are channels times width. Compressed forms differ."""
+    if len(chunk) < 16:
+        return
+    tag, channels, rate, a_second, frame, bits = struct.unpack_from("<HHIIHH", chunk)
+    agrees = a_second == rate * frame and frame == channels * -(-bits // 8) and (tag not in _OF_8_BITS or bits == 8)
+    if tag in (*_PLAIN, *_OF_8_BITS) and not agrees:
+        raise InputError(
+            f"{path} has a header that contradicts itself: {channels} channels of {bits} bits, {rate} times a second, are not "
+            f"{frame} bytes a frame and {a_second} a second; copy it again"
+        )
 
 
 def _mono(waves: np.ndarray) -> np.ndarray:
