@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -107,7 +108,9 @@ def _each(override: str) -> list[Override]:
         return [reading]
     if not reading.is_sweep_override():
         return [reading if parsed.is_sweep_override() else parsed]
-    return parse([f"x={value}" for value in parsed.sweep_string_iterator()])
+    number = len(config.values(reading))
+    alike = parsed.is_sweep_override() and len([*islice(parsed.sweep_string_iterator(), number + 1)]) == number
+    return parse([f"x={value}" for value in (parsed if alike else reading).sweep_string_iterator()])
 
 
 def made_with(table: pd.DataFrame) -> Made | None:
