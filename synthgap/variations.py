@@ -105,7 +105,7 @@ def _each(override: str) -> list[Override]:
     try:
         parsed = parse([override])[0]
     except HydraException:  # a text that Hydra would not take without quotes
-        return [reading]
+        parsed = reading
     if not reading.is_sweep_override():
         return [reading if parsed.is_sweep_override() else parsed]
     number = len(config.values(reading))
