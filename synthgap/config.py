@@ -27,7 +27,7 @@ from hydra._internal.grammar.functions import Functions
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
-from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
+from hydra.core.override_parser.types import Override, Quote, QuotedString, Sweep, ValueType
 from hydra.errors import HydraException
 from omegaconf import II, MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -534,6 +534,8 @@ def reading(override: str) -> Override:
         raise InputError(f"{_shown(override)} is not an override (name=value): {_of_grammar(error)}") from error
     if parsed.package is not None:
         raise InputError(f"{_shown(override)}: there are no packages here; write name=value")
+    if any(isinstance(value, Sweep) for value in found):
+        raise InputError(f"{_shown(override)}: a range among other values is not understood; write out what it gives")
     meant = "inf" in written.lower()
     if any(abs(x) > LARGEST and not (isinstance(x, float) and meant) for x in _numbers(found)):
         raise InputError(f"{_shown(override)}: that number is too large")
@@ -682,7 +684,7 @@ def typed(key: str, value: Any, where: str = "") -> Any:
         return found
     except InputError as error:
         raise InputError(f"{error}{where}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{key}{where} must be {_kind(kind)}, not {_shown(value)}") from error
 
 

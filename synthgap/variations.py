@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -104,10 +105,12 @@ def _each(override: str) -> list[Override]:
     try:
         parsed = parse([override])[0]
     except HydraException:  # a text that Hydra would not take without quotes
-        return [reading]
+        parsed = reading
     if not reading.is_sweep_override():
         return [reading if parsed.is_sweep_override() else parsed]
-    return parse([f"x={value}" for value in parsed.sweep_string_iterator()])
+    number = len(config.values(reading))
+    alike = parsed.is_sweep_override() and len([*islice(parsed.sweep_string_iterator(), number + 1)]) == number
+    return parse([f"x={value}" for value in (parsed if alike else reading).sweep_string_iterator()])
 
 
 def made_with(table: pd.DataFrame) -> Made | None:

@@ -387,6 +387,7 @@ def test_out_is_the_path_as_it_is_written_in_every_command(written, meant, tmp_p
         ("loss=glob(*)", "glob.. is none of"),
         ("loss=[clip]", "unknown loss"),
         ("seed=range(0,3000000)", "has more than 100,000 values"),
+        ("seed=0,range(0,3)", "a range among other values is not understood"),
         ("seed=range(0,inf)", "range needs numbers|more than 100,000 values"),
         ("seed=range(0,1,0)", "range needs numbers, and a step that is not 0"),
         ("seed=" + "9" * 400, "that number is too large"),

@@ -75,7 +75,7 @@ def test_overrides_are_read_or_refused_in_one_line(asked, composed, imbalance):
         assert 1 <= len(config.values(override)) <= config.MOST_RUNS
     place, _ = told(lambda: config.folder(asked))
     if out and place is not None:
-        said = out[-1].removeprefix("out=")
+        said = out[-1].removeprefix("out=").strip()
         assert str(place) == str(Path(said)) or said[:1] in ("'", '"')
         assert told(lambda: sweep.folder_of(study, out))[0] == place / study.name
     expanded, _ = told(lambda: studies.expand(study, asked))

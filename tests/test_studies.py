@@ -773,6 +773,8 @@ def test_a_case_has_the_name_that_is_written(tmp_path, name):
         ("presets:", "presets:\n  1.50: {}", "line 7: the key '1.50' would be read as 1.5; put"),
         ("presets:", "presets:\n  ~: {}", "line 7: the key '~' would be read as None; put"),
         ("[0, 1, 2]", "[yes]", "captions.attributes in grid of .* must be a whole number, not 'yes'"),
+        ("[0, 1, 2]", "[INF]", "must be a whole number, not 'INF'"),
+        ("[0, 1, 2]", "[.inf]", "must be a whole number, not inf"),
         ("[0, 1, 2]", "[010]", "must be a whole number, not '010'"),
         ("[0, 1, 2]", "[2024-01-01]", "must be a whole number, not '2024-01-01'"),
         ("[0, 1, 2]", "[!!timestamp 2024-01-01]", "line 2: tags are not understood here; leave out '!!timestamp'"),

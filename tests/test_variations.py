@@ -146,6 +146,8 @@ def test_a_study_that_is_edited_replaces_its_own_result(own):
         (["seeds.init=0"], ("seeds.init=0",), ()),
         (["~captions.attributes", "captions=contiguous"], ("captions=contiguous", "~captions.attributes"), ()),
         (["space.hidden=[colour]"], ("space.hidden=[colour]",), ()),
+        (["world=a b(c"], ("world='a b(c'",), ()),  # texts that Hydra would read as something else
+        (["world=0,#"], ("world='0','#'",), ()),
     ],
 )
 def test_what_counts_as_changed(overrides, changed, levels):
