@@ -10,7 +10,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import file_digest
 from pathlib import Path
 from secrets import token_hex
@@ -68,7 +68,9 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
         lock.acquire(timeout=-1 if wait else 0)
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno in _FORBIDDEN:
-            raise InputError(f"{path} may not be written by you, so you cannot lock it; ask its owner") from error
+            raise InputError(
+                f"{path} may not be written by you ({error.strerror}), so you cannot lock it; ask its owner"
+            ) from error
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
         raise InputError(
@@ -107,7 +109,9 @@ def forbidden(folder: str | Path) -> str | None:
         if error.errno in _FORBIDDEN:
             return os.strerror(error.errno)
         raise
-    beside.unlink(missing_ok=True)  # it may have been swept up
+    finally:
+        with suppress(OSError):  # it may be gone: swept up, or never made
+            beside.unlink()
     return None
 
 

@@ -218,11 +218,13 @@ READS = f"table: {ROOT / 'figures' / 'imbalance' / 'results.parquet'}"
         ("    metric", "\tmetric", "indent by spaces, not tabs"),
     ],
 )
-def test_a_student_s_mistake_looks_the_same_from_outside(source, right, wrong, told, synthgap, tmp_path):
+def test_a_student_s_mistake_is_one_line(source, right, wrong, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text(CLAIM.format(source=source).replace(right, wrong))
-    done = synthgap("run", "own.yaml")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("synthgap: error: ") and told in done.stderr
+    assert cli.main(["run", "own.yaml"]) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert error.startswith("synthgap: error: ") and told in error
     assert [path.name for path in tmp_path.iterdir()] == ["own.yaml"]
 
 

@@ -275,11 +275,12 @@ def _csv(path: Path, header: bool, n: int | None) -> Table:
 def _names(path: Path, names: list[str], records: list[list[str]]) -> None:
     """Raises InputError where the first line may be a row, or where names are not one each."""
     clear = "if the first line is a row, say --no-header; else give the column another name"
-    for i, name in enumerate(names):
+    for name in names:
         if _is_number(name):
             raise InputError(f"{path}: the first line has the number {name} where a name is expected; {clear}")
-        if name.strip() and any(record[i] == name for record in records):
-            raise InputError(f"{path}: {name!r} is in the first line and below it in the same column; {clear}")
+    again = [any(record[i] == name for record in records) for i, name in enumerate(names)]
+    if all(again):  # where some are, as of a factor `swelling` whose values are none and swelling, the others are names
+        raise InputError(f"{path}: {names[0]!r} is in the first line and below it in the same column; {clear}")
     _distinct(path, names)
 
 
