@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT, TINY
 
 from data_gen import InputError
+from synthgap import cli
 from synthgap.loading import load_run
 from synthgap.metrics import rmg
 from synthgap.training import embed
@@ -17,15 +18,22 @@ from synthgap.training import embed
 CELL = (*TINY, "captions.attributes=1", "seed=0", "encoder.share=trunk", "posthoc=none,centring")
 
 
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The folder of two runs with a shared trunk: one trained, and one that took its model."""
+    out = tmp_path_factory.mktemp("swept")
+    assert cli.main(["run", "imbalance", *CELL, f"out={out}"]) == 0
+    return out
+
+
 @pytest.fixture
-def finished(synthgap, tmp_path):
-    """The folders of two runs, with a shared trunk: one trained, and one that took its model; and their table."""
-    assert synthgap("run", "imbalance", *CELL).returncode == 0
+def finished(swept, tmp_path):
+    """The folders of both runs, copied, and what the table says of the first."""
+    shutil.copytree(swept, tmp_path / "runs")
     table = pd.read_parquet(tmp_path / "runs/imbalance/results.parquet")
-    table = table[(table.metric == "rmg")].set_index("posthoc")
-    return {kind: tmp_path / "runs/imbalance" / table.run_id[kind] for kind in ("none", "centring")}, table.value[
-        "none"
-    ]
+    table = table[table.metric == "rmg"].set_index("posthoc")
+    folders = {kind: tmp_path / "runs/imbalance" / table.run_id[kind] for kind in ("none", "centring")}
+    return folders, table.value["none"]
 
 
 def test_a_run_s_model_gives_its_numbers_in_python_and_in_files(finished, synthgap, tmp_path):
