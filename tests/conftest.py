@@ -13,6 +13,10 @@ from data_gen import Factor, FactorSpace
 from data_gen.seeds import generator
 
 torch.set_num_threads(1)
+# A core a test process: a command that a test runs then starts one worker, not as many as there are cores for all tests.
+if hasattr(os, "sched_setaffinity") and "PYTEST_XDIST_WORKER" in os.environ:
+    _cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {_cores[int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")) % len(_cores)]})
 ROOT = Path(__file__).parents[1]
 
 
