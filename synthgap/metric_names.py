@@ -210,7 +210,7 @@ def check(variable: Mapping, where: str, known: Mapping[str, Iterable[str] | Non
     for name in [of] if isinstance(of, str) else of:
         if known[metric] is None:
             if METRICS[metric].of == SHARE and not _is_share(name):
-                raise InputError(f"{where}: of of {metric} is {KINDS[SHARE]}, not {name!r}")
+                raise InputError(f"{where}: the `of` of {metric} must be {KINDS[SHARE]}, not {name!r}")
         elif name not in known[metric]:
             if not any(known[metric]):
                 raise InputError(f"{where}: {metric} is one number a run; leave out of: {name}")

@@ -49,13 +49,12 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
-    were, are = ("was", "is") if did == 1 else ("were", "are")
     if redraw:
         what = f"{counted(done, 'run')}, redrawn"
     elif did:
-        what = f"{did} of {counted(len(plan.tasks), 'run')} {were} missing and {are} done"
+        what = f"finished {counted(did, 'new run')}; {len(plan.tasks)} in all"
     else:
-        what = f"{'the run was' if done == 1 else f'all {done} runs were'} done: nothing to do"
+        what = f"{counted(done, 'run')} finished before; nothing new to run"
     if done == len(plan.tasks):
         console.print(what)
     _tell_undefined(console, table)
@@ -81,10 +80,10 @@ def conclude_table(study: Study, path: Path, folder: Path) -> int:
         )
     with _writing(study, folder) as writes:
         if runs.running(folder):
-            terminal().print("a sweep is running on this folder; this is the table that was there before")
+            terminal().print("a sweep is running in this folder; what follows is the last table that was written")
         made = variations.made_with(table) or Made()
         places = _conclude(table, study, folder, made, redraw=True, writes=writes)
-    terminal().print(f"{_counted(table)} of a table that was there: nothing was trained")
+    terminal().print(f"{_counted(table)}, read from an existing table; nothing was trained")
     _tell_places({"table": path} | places)
     return 0
 
@@ -195,10 +194,10 @@ def _places(study: Study, folder: Path) -> dict[str, Path]:
 
 
 def forewarn(plan: Plan) -> None:
-    """Tell, before a sweep, which claims its seeds are too few to support, and how many would do."""
+    """Tell, before a sweep, which claims its seeds are too few to support, and how many are needed."""
     sweep = [task.swept | {"seed": task.config["seed"]} for task in plan.tasks]
     short = [
-        f"{claim.claim} ({counted(has, 'seed')}, {needed} would do)"
+        f"{claim.claim} ({counted(has, 'seed')}, {needed} are needed)"
         for claim in plan.study.claims
         if 0 < (has := studies.seeds(claim, sweep)) < (needed := studies.seeds_needed(claim))
     ]
@@ -310,7 +309,7 @@ def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None
     missing = [task for task in plan.tasks if not plan.done(task)]
     if missing and runs.running(plan.folder):
         done = f"{len(plan.tasks) - len(missing)} of {len(plan.tasks)} runs done"
-        console.print(f"a sweep is running on this folder: {done}", highlight=False)
+        console.print(f"a sweep is running in this folder: {done}", highlight=False)
         missing = [task for task in missing if task.run_id in failed]
     elif missing:
         console.print(

@@ -171,8 +171,8 @@ def summed_up(judged: pd.DataFrame) -> str:
     within, among = (supported[name].lt(ALPHA).sum() for name in ("p_holm_study", "p_holm"))
     return (
         f"{counted(len(judged), 'claim')}: {said}. Of the {len(supported)} supported, {within} stand after Holm's correction "
-        f"for all claims of their study, {among} after that for all that are shown; in brackets: how many seeds would do. No p "
-        "is under its floor (of two levels at 8 seeds, 1/256), so the more claims there are, the more seeds it takes."
+        f"for all claims of their study, {among} after that for all that are shown; in brackets: how many seeds are needed. "
+        "No p is under its floor (of two levels at 8 seeds, 1/256), so the more claims there are, the more seeds it takes."
     )
 
 

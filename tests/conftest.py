@@ -1,6 +1,7 @@
 """Shared by all tests: real data where the machine has it, one thread, and the command as a user runs it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from data_gen import Factor, FactorSpace
+from data_gen import Factor, FactorSpace, InputError
 from data_gen.seeds import generator
+from synthgap import report, runs, studies
 
 torch.set_num_threads(1)
 # A core a test process: a command that a test runs then starts one worker, not as many as there are cores for all tests.
@@ -62,3 +64,37 @@ def trio(n: int, seed: int = 0) -> tuple[dict[str, torch.Tensor], np.ndarray]:
 
 #: overrides that make a run a matter of a second
 TINY = ("images=symbolic", "mad.images=1024", "mad.test_images=200", "training.epochs=1", "training.batch=256")
+#: four runs that are as quick
+CELLS = ("captions.attributes=1,5", "seed=0,1")
+
+
+def planned(out, *overrides):
+    """The plan of `CELLS`, or of what the overrides ask for, in `out`."""
+    return runs.plan(studies.load("imbalance"), [*TINY, f"out={out}", *(overrides or CELLS)])
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished sweep of four runs, concluded: to be read, not touched."""
+    plan = planned(tmp_path_factory.mktemp("finished"))
+    runs.prepare(plan)
+    runs.work(plan)
+    assert report.conclude(plan, did=4) == 0
+    return plan
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The same in a folder of one's own, to be spoilt."""
+    shutil.copytree(finished.folder.parent, tmp_path / "runs")
+    return planned(tmp_path / "runs")
+
+
+def told(read) -> tuple[object, str]:
+    """What is read, or the one line that says why not."""
+    try:
+        return read(), ""
+    except InputError as error:
+        line = str(error)
+    assert line.strip() and len(line.splitlines()) == 1
+    return None, line

@@ -90,7 +90,7 @@ def test_a_sweep_that_is_killed_twice_and_interrupted_ends_as_if_nothing_had_hap
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*/done.json")}
     last = start(tmp_path, *SWEEP, "workers=2")
     out, _ = last.communicate(timeout=300)
-    assert last.returncode == 0 and f"{RUNS - len(kept)} of {RUNS} runs were missing and are done" in out
+    assert last.returncode == 0 and f"finished {RUNS - len(kept)} new runs; {RUNS} in all" in out
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert numbers(tmp_path / "runs").equals(numbers(undisturbed))
     assert {path.name for path in folder.iterdir()} == {path.name for path in (undisturbed / "imbalance").iterdir()}
@@ -236,7 +236,7 @@ def test_a_claim_on_a_table_is_judged_without_training(tmp_path, monkeypatch, ca
     Path("own.yaml").write_text(CLAIM.format(source=READS) + figure)
     assert cli.main(["run", "own.yaml"]) == 0
     told = capsys.readouterr().out
-    assert "supported" in told and "192 runs, 8 seeds of a table that was there" in told
+    assert "supported" in told and "192 runs, 8 seeds, read from an existing table" in told
     assert str(ROOT / "figures" / "imbalance" / "results.parquet") in told
     written = {"own.png", "levels.csv", "verdicts.parquet", "claims.json", ".locks"}
     assert {path.name for path in Path("runs/own").iterdir()} == written
@@ -389,7 +389,7 @@ def test_show_draws_a_table_whose_runs_are_gone(tmp_path, capsys):
     for name in ("translation.png", "levels.csv", "verdicts.parquet"):
         (tmp_path / "translation" / name).unlink()
     assert cli.main(["show", "translation", f"out={tmp_path}"]) == 0
-    assert "96 runs, 8 seeds of a table that was there" in capsys.readouterr().out
+    assert "96 runs, 8 seeds, read from an existing table" in capsys.readouterr().out
     assert (tmp_path / "translation" / "translation.png").stat().st_size > 10_000
     for name, expected in kept.items():
         assert (tmp_path / "translation" / name).read_bytes() == expected, name

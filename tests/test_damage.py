@@ -14,36 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import TINY
+from conftest import CELLS, TINY, planned
 from filelock import FileLock
 
 from data_gen import InputError, files
 from synthgap import claims, cli, execution, report, runs, studies, tables, verdicts
 from synthgap.loading import load_run
 
-CELLS = ("captions.attributes=1,5", "seed=0,1")
 DERIVED = ("results.parquet", "verdicts.parquet", "levels.csv", "claims.json")
-
-
-def planned(out, *overrides):
-    return runs.plan(studies.load("imbalance"), [*TINY, f"out={out}", *(overrides or CELLS)])
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished sweep of four runs, concluded."""
-    plan = planned(tmp_path_factory.mktemp("finished"))
-    runs.prepare(plan)
-    runs.work(plan)
-    assert report.conclude(plan, did=4) == 0
-    return plan
-
-
-@pytest.fixture
-def copied(finished, tmp_path):
-    """The same in a folder of one's own, to be spoilt."""
-    shutil.copytree(finished.folder.parent, tmp_path / "runs")
-    return planned(tmp_path / "runs")
 
 
 def synthgap(command, plan, *overrides):
@@ -372,7 +350,7 @@ def test_show_beside_a_running_sweep_says_that_it_runs(copied, monkeypatch, caps
     monkeypatch.setattr(execution, "execute", look)
     assert not runs.running(plan.folder)
     runs.work(plan)
-    assert "a sweep is running on this folder: 1 of 2 runs done" in told[0] and "its worker died" not in told[0]
-    assert "a sweep is running on this folder" in told[1]
+    assert "a sweep is running in this folder: 1 of 2 runs done" in told[0] and "its worker died" not in told[0]
+    assert "a sweep is running in this folder" in told[1]
     assert not runs.running(plan.folder)
     assert report.conclude(plan, did=0) == 1 and "1 of 2 runs are missing" in capsys.readouterr().out

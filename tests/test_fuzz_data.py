@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from conftest import told
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_gen.digits import idx
-from data_gen.errors import InputError
 from data_gen.speech import RATE, clip, recordings, resampled
 
 CASES = int(os.environ.get("SYNTHGAP_FUZZ", 2000)) // 4
@@ -62,16 +62,6 @@ def damaged(content: bytes, damage) -> bytes:
         case "swap":
             return content[place:] + content[:place]
     return what
-
-
-def told(read) -> tuple[object, str]:
-    """What is read, or the one line that says why not."""
-    try:
-        return read(), ""
-    except InputError as error:
-        line = str(error)
-    assert line.strip() and len(line.splitlines()) == 1
-    return None, line
 
 
 def kept(root: Path) -> dict:

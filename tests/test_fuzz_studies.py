@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import told
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from data_gen.errors import InputError
 from synthgap import config, runs, studies, sweep, variations
 
 CASES = int(os.environ.get("SYNTHGAP_FUZZ", 2000)) // 4
@@ -22,16 +22,6 @@ usual = settings(
     suppress_health_check=list(HealthCheck),
     phases=(Phase.generate, Phase.shrink),
 )
-
-
-def told(read) -> tuple[object, str]:
-    """What is read, or the one line that says why not."""
-    try:
-        return read(), ""
-    except InputError as error:
-        line = str(error)
-    assert line.strip() and len(line.splitlines()) == 1
-    return None, line
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,13 @@ BOTH = [("a", "x"), ("b", "y"), ("a", "y")]
         (",c,d\n0,a,x\n1,b,y\n2,a,y\n", ("c", "d"), BOTH, "without the index in its first column"),
         ('c,d\n"a,1",x\n"b;2",y\n"a,1",y\n', ("c", "d"), [("a,1", "x"), ("b;2", "y"), ("a,1", "y")], "by ','"),
         ("d\n01\n1\n1\n", ("d",), [("01",), ("1",), ("1",)], "of d (2 values)"),
+        # our own exports: one factor of three is named as one of its values
+        (
+            "c,d,swelling\na,x,even\nb,y,swelling\na,y,even\n",
+            ("c", "d", "swelling"),
+            [("a", "x", "even"), ("b", "y", "swelling"), ("a", "y", "even")],
+            "its first line is names",
+        ),
     ],
 )
 def test_what_can_be_read_in_one_way_is_read_and_told(content, names, rows, told, here):
@@ -81,6 +88,7 @@ def test_without_a_line_of_names(here):
             True,
             "the first line has the number 1 where a name is expected; if the first line is a row, say",
         ),
+        ("a,x\nb,y\na,y\nb,z\n", 3, True, "'a' is in the first line and below it in the same column"),
         ("1\n2\n1\n", 2, True, "the first line has the number 1 where a name is expected"),
         ("class\na\n\nb\na\n", 3, True, "line 3 is blank: take it out, or write the label that it lacks"),
         ("class\na\n\nb\na\n", 4, True, "line 3 is blank"),

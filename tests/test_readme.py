@@ -429,7 +429,7 @@ def test_readme_s_own_claims_run_as_printed(synthgap, tmp_path):
     few = (o for o in TINY if "batch" not in o and "epochs" not in o)
     trained = synthgap("run", "batch.yaml", *few, "training.steps=4", "workers=1")
     assert trained.returncode == 0, trained.stderr
-    assert "15 of 15 runs were missing and are done" in trained.stdout
+    assert "finished 15 new runs; 15 in all" in trained.stdout
     read = synthgap("run", "probe.yaml")
     assert read.returncode == 0, read.stderr
     assert "supported" in read.stdout and "192 runs, 8 seeds" in read.stdout

@@ -308,7 +308,7 @@ def test_one_seed_has_no_interval_and_one_of_a_thing_is_not_called_many(tmp_path
     capsys.readouterr()
     assert report.conclude(plan, did=1) == report.conclude(plan, did=0) == report.conclude(plan, 0, redraw=True) == 0
     told = capsys.readouterr().out
-    assert "1 of 1 run was missing and is done" in told and "the run was done" in told and "1 run, redrawn" in told
+    assert "finished 1 new run; 1 in all" in told and "1 run finished before" in told and "1 run, redrawn" in told
     assert not re.search(r"\b1 (runs|seeds|claims)\b|nan", told)
 
 

@@ -8,14 +8,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import TINY
+from conftest import CELLS, TINY, planned
 from filelock import FileLock
 from safetensors.torch import load_file
 
 from data_gen import InputError
 from synthgap import cli, execution, pool, report, runs, studies
 
-CELLS = ("captions.attributes=1,5", "seed=0,1")
 FACTORS = {"digit", "thickness", "swelling", "fracture", "size", "colour"}
 #: metrics → what each is about
 METRICS = {
@@ -39,10 +38,6 @@ METRICS = {
 }
 
 
-def planned(out, *overrides):
-    return runs.plan(studies.load("imbalance"), [*TINY, f"out={out}", *(overrides or CELLS)])
-
-
 def finish(plan):
     """Do a plan here, without worker processes."""
     runs.prepare(plan)
@@ -53,21 +48,6 @@ def finish(plan):
 def numbers(table):
     """All that must be the same in every repetition: everything but the clock."""
     return table[table.metric != "seconds"].reset_index(drop=True)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished sweep of four runs."""
-    plan = finish(planned(tmp_path_factory.mktemp("finished")))
-    assert report.conclude(plan, did=4) == 0
-    return plan
-
-
-@pytest.fixture
-def copied(finished, tmp_path):
-    """The same in a folder of one's own, to be spoilt."""
-    shutil.copytree(finished.folder.parent, tmp_path / "runs")
-    return planned(tmp_path / "runs")
 
 
 def test_the_table_is_tidy(finished):
@@ -131,7 +111,7 @@ def test_a_finished_sweep_is_left_alone(copied, capsys, monkeypatch):
     monkeypatch.setattr(pool, "_work", None)
     before = {path: path.stat().st_mtime_ns for path in copied.folder.rglob("*")}
     assert cli.main(["run", "imbalance", *TINY, *CELLS, f"out={copied.folder.parent}"]) == 0
-    assert "all 4 runs were done: nothing to do" in capsys.readouterr().out
+    assert "4 runs finished before; nothing new to run" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in copied.folder.rglob("*")} == before
 
 

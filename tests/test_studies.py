@@ -577,7 +577,7 @@ def test_a_study_that_is_not_there_is_told(tmp_path):
         (comparison(metric="rgm"), "unknown metric 'rgm' in a claim of .*; did you mean 'rmg'. .`synthgap studies --metrics`"),
         (comparison(metric=3), "metric of a claim of .* must be a name, not 3"),
         (comparison(metric=3, direction="stays"), "metric of a claim of .* must be a name, not 3"),
-        (comparison(metric="rmg_at", of="late"), "of of rmg_at is how much of training .* not 'late'"),
+        (comparison(metric="rmg_at", of="late"), "the `of` of rmg_at must be how much of training .* not 'late'"),
         (comparison(metric="rmg_at", of=0.5), "put numbers in quotes"),
         (explanation(explained_by={"metric": "l2n"}), "unknown metric 'l2n' in a claim"),
         (explanation(given=[{"metric": "l2n"}]), "unknown metric 'l2n' in a claim"),

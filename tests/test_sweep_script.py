@@ -50,7 +50,7 @@ def test_a_launcher_splits_the_grid_and_a_single_job_does_what_it_left(sweep, us
     assert len(stated) == 4 and (stated == 0).all(), "claims are on record before the first run"
 
     single = sweep(*asked, "captions.attributes=5", "seed=1")
-    assert single.returncode == 0 and "1 of 1 run was missing and is done" in single.stdout, single.stderr
+    assert single.returncode == 0 and "finished 1 new run; 1 in all" in single.stdout, single.stderr
     same = usual[(usual["captions.attributes"] == 5) & (usual.seed == 1)].reset_index(drop=True)
     (part,) = (tmp_path / "2024_01").glob("imbalance+*")
     assert numbers(tmp_path / "2024_01", part.name).equals(same) and str(part.relative_to(tmp_path)) in single.stdout
@@ -64,7 +64,7 @@ def test_a_study_that_reads_a_table_is_judged_as_by_the_command(sweep, tmp_path)
     shutil.copy(ROOT / "figures" / "translation" / "results.parquet", tmp_path / "table.parquet")
     (tmp_path / "own.yaml").write_text("question: Is it there?\ntable: table.parquet\n")
     read = sweep("study=own.yaml", "out=here")
-    assert read.returncode == 0 and "96 runs, 8 seeds of a table that was there" in read.stdout, read.stderr
+    assert read.returncode == 0 and "96 runs, 8 seeds, read from an existing table" in read.stdout, read.stderr
     wrong = sweep("study=own.yaml", "seed=0")
     assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and "only out=DIR" in wrong.stderr
 

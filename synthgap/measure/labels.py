@@ -278,9 +278,11 @@ def _names(path: Path, names: list[str], records: list[list[str]]) -> None:
     for name in names:
         if _is_number(name):
             raise InputError(f"{path}: the first line has the number {name} where a name is expected; {clear}")
-    again = [any(record[i] == name for record in records) for i, name in enumerate(names)]
-    if all(again):  # where some are, as of a factor `swelling` whose values are none and swelling, the others are names
-        raise InputError(f"{path}: {names[0]!r} is in the first line and below it in the same column; {clear}")
+    again = [bool(name.strip()) and any(record[i] == name for record in records) for i, name in enumerate(names)]
+    # a factor may be named as one of its values, as swelling is (even, swelling); a row would have most of its values again
+    if 2 * sum(again) >= len(names):
+        first = names[again.index(True)]
+        raise InputError(f"{path}: {first!r} is in the first line and below it in the same column; {clear}")
     _distinct(path, names)
 
 
