@@ -30,9 +30,9 @@ def whole(path: str | Path) -> Iterator[Path]:
     """A path beside `path`, of an empty file with its ending, to write to; in its place once the block ends, else gone."""
     path = Path(path)
     beside = _beside(path, path.suffix)
-    os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    mode = stat.S_IMODE(beside.stat().st_mode)
     try:
+        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        mode = stat.S_IMODE(beside.stat().st_mode)
         yield beside
         if stat.S_IMODE(beside.stat().st_mode) != mode:  # some writers make a new file, readable by its owner alone
             beside.chmod(mode)
@@ -46,8 +46,8 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """An empty folder beside `path` to fill; in its place once the block ends, else gone. Nothing, or an empty folder, may be
     in that place."""
     beside = _beside(Path(path))
-    beside.mkdir()
     try:
+        beside.mkdir()  # within, as a signal may be heard the moment that it is made
         yield beside
         os.replace(beside, path)
     finally:

@@ -3,6 +3,7 @@
 import os
 import stat
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from filelock import FileLock, Timeout
@@ -34,6 +35,24 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         (beside / "part").write_text("half")
         raise OSError("full")
     assert (tmp_path / "a.csv").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("write", "owner", "made_by"), [(files.whole, os, "close"), (files.whole_folder, Path, "mkdir")]
+)
+def test_a_signal_heard_just_when_the_place_beside_is_made_leaves_nothing(tmp_path, monkeypatch, write, owner, made_by):
+    """A run that was interrupted in that moment left an empty folder."""
+    make = getattr(owner, made_by)
+
+    def heard(*arguments, **options):
+        make(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, made_by, heard)
+    with pytest.raises(KeyboardInterrupt), write(tmp_path / "a"):
+        raise AssertionError("not reached")
+    monkeypatch.undo()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_is_renamed_whole(tmp_path):
