@@ -15,7 +15,7 @@ import pandas as pd
 
 from data_gen import files
 from synthgap import cli, tables
-from synthgap.loading import load_run
+from synthgap.runs.loading import load_run
 from synthgap.training import embed
 
 

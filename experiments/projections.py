@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from synthgap import cli, figures
-from synthgap.loading import load_run
+from synthgap import cli
 from synthgap.metrics import l2m, pca
 from synthgap.observations import object_of
+from synthgap.panels import drawing
+from synthgap.runs.loading import load_run
 from synthgap.training import embed
 
 SHOWN = 600  # samples, a dot a modality
@@ -47,7 +48,7 @@ def draw(spaces: list[tuple[str, dict[str, torch.Tensor], list[int], str]], path
         for axis in column:
             axis.set(xticks=[], yticks=[], aspect="equal")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figures.save(figure, path)
+    drawing.save(figure, path)
 
 
 def main() -> int:

@@ -15,10 +15,11 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from data_gen import InputError, files
-from synthgap import cli, config, figures
-from synthgap.loading import load_run
+from synthgap import cli, options
+from synthgap.panels import drawing
 from synthgap.posthoc import heads
 from synthgap.posthoc.isoclip import spectrum
+from synthgap.runs.loading import load_run
 
 
 def spectra(study: Path, by: str) -> pd.DataFrame:
@@ -29,7 +30,7 @@ def spectra(study: Path, by: str) -> pd.DataFrame:
             continue  # it took another's
         run = load_run(folder)
         try:
-            level = config.get(run.config, by)
+            level = options.get(run.config, by)
         except KeyError as error:
             raise InputError(f"--by {by}: the run in {folder} has no such option") from error
         head = heads(run.model)
@@ -55,7 +56,7 @@ def draw(table: pd.DataFrame, by: str, path: Path) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.25, lw=0.6)
     axis.legend(frameon=False, fontsize=8.5)
-    figures.save(figure, path)
+    drawing.save(figure, path)
 
 
 def main() -> int:

@@ -16,33 +16,33 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 
-from synthgap import cli, config, runs, studies, sweep
+from synthgap import cli, options, runs, studies, sweep
 
 #: Hydra's flags that tell something and run nothing
 TELLS = ("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion")
 
 
 @dataclass
-class Sweep(config.Run):
+class Sweep(options.Run):
     study: str = "imbalance"
     preset: str = "quick"
     worker: int = 0  # workers differ in nothing but this number: each takes what no other has claimed
     defaults: list[Any] = field(
-        default_factory=lambda: [*config.Run().defaults, {"override hydra/job_logging": "stdout"}]
+        default_factory=lambda: [*options.Run().defaults, {"override hydra/job_logging": "stdout"}]
     )
     hydra: Any = field(
         default_factory=lambda: {"output_subdir": None, "run": {"dir": "."}, "sweep": {"dir": "${out}/.hydra"}}
     )
 
 
-config.register()
+options.register()
 ConfigStore.instance().store(name="sweep", node=Sweep)
 
 
 def asked(overrides: list[str]) -> tuple[studies.Study, list[str]]:
     """The study that the overrides name, and those that are for its runs."""
     named = [o.removeprefix("study=") for o in overrides if o.startswith("study=")]
-    study = studies.load((named or [Sweep.study])[-1], config.folder(overrides))
+    study = studies.load((named or [Sweep.study])[-1], options.folder(overrides))
     return study, [o for o in overrides if not o.startswith(("study=", "worker="))]
 
 
@@ -56,7 +56,7 @@ def main() -> int:
         work()  # Hydra's own, which runs and writes nothing
         return 0
     sys.argv[1:] = [
-        config.parse([a])[0].input_line if a.startswith("out=") else a for a in sys.argv[1:]
+        options.parse([a])[0].input_line if a.startswith("out=") else a for a in sys.argv[1:]
     ]  # a text to Hydra
     study, overrides = asked([a for a in sys.argv[1:] if not a.startswith(("-", "hydra", "+hydra"))])
     return sweep.run(study, overrides, lambda _: work())

@@ -176,12 +176,12 @@ def _measure_arguments(command: argparse.ArgumentParser) -> None:
 
 def _all_options() -> str:
     from data_gen.digits import strokes
-    from synthgap import config
+    from synthgap import options
 
-    names = {group: (next(iter(options)), f"one of {', '.join(options)}") for group, options in config.GROUPS.items()}
-    for group, options in config.GROUPS.items():
-        for option in options:
-            names |= {**config.keys({group: option}), **names}  # where several have it, the default's wording
+    names = {group: (next(iter(some)), f"one of {', '.join(some)}") for group, some in options.GROUPS.items()}
+    for group, some in options.GROUPS.items():
+        for option in some:
+            names |= {**options.keys({group: option}), **names}  # where several have it, the default's wording
     told = [f"  {key + '=' + _show_default(default):38} {why}" for key, (default, why) in names.items()]
     latents = [f"  digits.style.{name:25} {x.meaning}; {x.low:g} to {x.high:g}" for name, x in strokes.LATENTS.items()]
     return "\n".join([*told, "", "latents of the handwriting (those with _0 are one of several):", *latents])
@@ -205,7 +205,8 @@ def _studies(asked) -> int:
 
 
 def _run(asked) -> int:
-    from synthgap import pool, sweep
+    from synthgap import sweep
+    from synthgap.runs import pool
 
     overrides, workers = _workers(asked.overrides)
     return sweep.run(_study(asked.study, overrides), overrides, lambda plan: pool.sweep(plan, workers))
@@ -232,11 +233,11 @@ def _make(asked) -> int:
     from functools import partial
 
     from data_gen import captions, export, store
-    from synthgap import config, observations, progress
+    from synthgap import observations, options, progress
 
     overrides, workers = _workers([f"world={asked.world}", *asked.overrides])
     # the batch of 2 fits any size: nothing trains here
-    c, root = config.resolve(overrides, {"training.batch": 2}), config.folder(overrides, "runs/datasets")
+    c, root = options.resolve(overrides, {"training.batch": 2}), options.folder(overrides, "runs/datasets")
     if c["images"] == "symbolic":
         raise InputError("images=symbolic has no pixels to make; leave it out")
     if asked.to and not asked.export:
@@ -276,9 +277,9 @@ def _make(asked) -> int:
 
 def _fit_captions(c: dict, space, overrides: list[str]) -> None:
     """Where nobody says how many attributes captions name, at most as many as the world has."""
-    from synthgap import config
+    from synthgap import options
 
-    asked = any(override.key_or_group == "captions.attributes" for override in config.parse(overrides))
+    asked = any(override.key_or_group == "captions.attributes" for override in options.parse(overrides))
     if c["captions"]["policy"] == "attributes" and not asked:
         c["captions"]["attributes"] = min(c["captions"]["attributes"], len(space) - 1)
 
@@ -326,18 +327,18 @@ def _workers(overrides: list[str]) -> tuple[list[str], int]:
 
 def _study(name: str, overrides: list[str]):
     """The study that is asked for; if it reads another's table, from where that one's runs are kept."""
-    from synthgap import config, studies
+    from synthgap import options, studies
 
-    return studies.load(name, config.folder(overrides))
+    return studies.load(name, options.folder(overrides))
 
 
 def _out(overrides: list[str]) -> Path:
-    from synthgap import config
+    from synthgap import options
 
     for override in overrides:
         if not override.startswith("out="):
             raise InputError(f"{override!r}: only out=DIR is understood here")
-    return config.folder(overrides)
+    return options.folder(overrides)
 
 
 def _complain(line: str) -> int:

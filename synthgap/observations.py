@@ -12,7 +12,7 @@ from data_gen import FactorSpace, InputError, World, avmnist, captions, mad, sto
 from data_gen.captions import Policy
 from data_gen.errors import unknown
 from data_gen.seeds import generator
-from synthgap import config as configs
+from synthgap import options
 
 SPLITS = ("train", "test")  # that runs read
 FILE = "a file"  # any world of a user's own
@@ -83,8 +83,8 @@ def _shifted(config: dict) -> dict:
 
 
 def _refuse(config: dict, option: str, why: str) -> None:
-    given = configs.get(config, option)
-    default = next(iter(configs.GROUPS[option])) if option in configs.GROUPS else configs.keys()[option][0]
+    given = options.get(config, option)
+    default = next(iter(options.GROUPS[option])) if option in options.GROUPS else options.keys()[option][0]
     if given != default:
         raise InputError(f"{option}={given} {why}")
 
@@ -180,7 +180,7 @@ def policy_of(config: dict, space: FactorSpace) -> Policy:
 
 def dataset_of(config: dict, split: str) -> tuple[World, int, str, int]:
     """World, number, split and seed: what `data_gen.store.make` asks for."""
-    number = configs.get(config, configs.size_of(config, split))
+    number = options.get(config, options.size_of(config, split))
     return world_of(config, split), number, split, config["seeds"]["data"]
 
 

@@ -11,11 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_gen import InputError, files
-from synthgap import claims, config, metric_names, runs, studies, summary, tables, variations, verdicts
-from synthgap.runs import Plan
+from synthgap import judging, metric_names, options, panels, runs, studies, tables, variables
+from synthgap.judging import claims, overview
+from synthgap.judging.overview import counted
+from synthgap.runs import Plan, variations
+from synthgap.runs.variations import Made
 from synthgap.studies import Claim, Study, told, x_of
-from synthgap.variations import Made
-from synthgap.verdicts import counted
 
 UNFINISHED = 10  # runs of those missing that are named, if none failed
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
@@ -109,13 +110,13 @@ def _conclude(
     """Judge a table, draw it, write both where they are missing or to be redrawn, if you may write, and tell the verdicts;
     returns what lies where."""
     console, places = terminal(), _places(study, folder)
-    judged, dots = summary.verdicts(table, study), summary.dots(table, study)
+    judged, dots = judging.verdicts(table, study), panels.dots(table, study)
     stated = claims.stated_after(study, folder, table.run_id.nunique(), made.changed)
     judged["hash"] = [claims.hash_of(known, made.changed) for known in judged.hash]
     judged["changed"] = made.text
     if len(judged):
         judged["stated_after"] = judged.hash.map(stated).astype(float)  # nan: nobody knows
-    points, fallen = summary.levels(dots), summary.thresholds(table, study)
+    points, fallen = panels.levels(dots), panels.thresholds(table, study)
     same = _same(places["verdicts"], judged)
     if same and not redraw and not _same(places["curves"], points):
         console.print(f"{places['curves']} is not what the runs give; it is made anew", soft_wrap=True, markup=False)
@@ -126,31 +127,33 @@ def _conclude(
         if "thresholds" in places:
             tables.write(fallen, places["thresholds"])
         if len(points):
-            from synthgap import figures  # matplotlib takes a second that a sweep with nothing to do need not wait for
+            from synthgap.panels import (
+                drawing,  # matplotlib takes a second that a sweep with nothing to do need not wait for
+            )
 
             spec = study.figure | {"title": _titled(study.figure.get("title", ""), made)}
-            figures.draw(points, dots, spec, places["figure"], _footer(table, study, made))
+            drawing.draw(points, dots, spec, places["figure"], _footer(table, study, made))
         if "diagram" in places:
-            from synthgap import figures
+            from synthgap.panels import drawing
 
-            paths, spec = summary.paths(table, study), study.figure["diagram"]
+            paths, spec = panels.paths(table, study), study.figure["diagram"]
             tables.write(paths, places["paths"])
             counts = "; ".join([_counted(table), *_with(made)])
             footer = f"standardised coefficients on ranks, {counts}; blue rises, red falls, pale: interval holds 0"
             title = _titled(spec.get("title", study.question), made)
             if len(paths):
-                figures.diagram(paths, spec["tiers"], places["diagram"], title, footer)
+                drawing.diagram(paths, spec["tiers"], places["diagram"], title, footer)
 
     if points.size and (shown := _levels_table(study, points, made)):
         console.print(shown)
     if judged.size:
-        console.print(verdicts.shown(judged))
+        console.print(overview.shown(judged))
     for row in fallen.itertuples():
         console.print(_threshold(row), highlight=False, markup=False)
     for claim in study.claims:
-        if not summary.compared(table, study, claim):
+        if not judging.compared(table, study, claim):
             levels, cells = f"two of its levels of {claim.over}", "cells enough, in all seeds, that differ"
-            why = summary.unjudged(table, claim) or f"no arm of this sweep has {levels if claim.over else cells}"
+            why = judging.unjudged(table, claim) or f"no arm of this sweep has {levels if claim.over else cells}"
             console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
     return places
 
@@ -158,7 +161,7 @@ def _conclude(
 def _tell_undefined(console: Console, table: pd.DataFrame) -> None:
     """Tell which metrics the samples left undefined, a line a reason."""
     lines: dict[tuple[str, int], list[str]] = {}
-    for name, reason in summary.undefined(table).items():
+    for name, reason in variables.undefined(table).items():
         lines.setdefault(reason, []).append(name)
     for (why, runs_of), names in lines.items():
         line = f"undefined in {runs_of} of {table.run_id.nunique()} runs, and nan{why}: {', '.join(names)}"
@@ -239,7 +242,7 @@ def introduce(study: Study, out: Path) -> None:
     for claim in study.claims:
         console.print(f"  claim: {escape(claim.claim)} [dim]({escape(_tested(claim))})[/]")
     for preset in study.presets:
-        asked, new = [f"preset={preset}", config.written("out", str(out))], not (out / study.name).exists()
+        asked, new = [f"preset={preset}", options.written("out", str(out))], not (out / study.name).exists()
         try:
             plan = runs.plan(study, asked, most=1 if new else None)  # where nothing is, one tells whether it can be run
         except InputError as error:  # an extra that is not installed, say: no reason to hide the other studies
@@ -296,13 +299,13 @@ def _levels_table(study: Study, points: pd.DataFrame, made: Made) -> Table | Non
 
 def all_verdicts(names: Sequence[str], out: Path, markdown: bool = False) -> None:
     """Tell the verdicts of the studies named, or of every one under `out`, in one table: with p corrected for them all."""
-    judged = verdicts.of_all(names, out)
+    judged = overview.of_all(names, out)
     if markdown:
-        print(verdicts.markdown(judged, out))
+        print(overview.markdown(judged, out))
         return
     console = terminal()
-    console.print(verdicts.shown(judged))
-    console.print(verdicts.summed_up(judged), highlight=False, markup=False)
+    console.print(overview.shown(judged))
+    console.print(overview.summed_up(judged), highlight=False, markup=False)
 
 
 def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None:

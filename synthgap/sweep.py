@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data_gen import InputError
-from synthgap import claims, config, report, runs, tables, variations
-from synthgap.runs import Plan
+from synthgap import options, report, runs, tables
+from synthgap.judging import claims
+from synthgap.runs import Plan, variations
 from synthgap.studies import Study
 
 
@@ -60,4 +61,4 @@ def folder_of(study: Study, overrides: Sequence[str]) -> Path:
         if not override.startswith("out="):
             what = f"{override!r}: only out=DIR is understood here"
             raise InputError(f"{what}, as {study.name} reads a table and trains nothing")
-    return config.folder(overrides) / study.name
+    return options.folder(overrides) / study.name

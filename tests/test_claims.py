@@ -7,7 +7,9 @@ import pytest
 from conftest import TINY
 
 from data_gen import InputError
-from synthgap import claims, cli, pool, runs, studies
+from synthgap import cli, runs, studies
+from synthgap.judging import claims
+from synthgap.runs import pool
 from synthgap.studies import claim_hash
 
 STUDY = studies.load("isoclip")

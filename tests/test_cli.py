@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import cli, config, pool, report, runs, studies
+from synthgap import cli, options, report, runs, studies
 from synthgap.metric_names import KINDS, METRICS
+from synthgap.runs import pool
 
 FIGURES = Path(__file__).parents[1] / "figures"
 LONG = "training.epochs=40"  # a run long enough to be killed in
@@ -335,11 +336,11 @@ def test_help_lists_every_option_with_its_why(command, capsys):
         cli.main([command, "--help"])
     assert stop.value.code == 0
     told = capsys.readouterr().out
-    for key, (_, why) in config.keys().items():
+    for key, (_, why) in options.keys().items():
         assert f"\n  {key}=" in told and why in told
-    for group, names in config.GROUPS.items():
+    for group, names in options.GROUPS.items():
         for name in names:
-            assert all(f"\n  {key}=" in told for key in config.keys({group: name}))
+            assert all(f"\n  {key}=" in told for key in options.keys({group: name}))
 
 
 @pytest.mark.parametrize("command", [[], ["studies"], ["verdicts"]])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_gen import InputError
-from synthgap import cli, config, runs, studies, sweep
+from synthgap import cli, options, runs, studies, sweep
 from synthgap.encoders import SHARED
 from synthgap.losses import LOSSES
 from synthgap.losses.alignclip import DISTANCES
@@ -107,25 +107,25 @@ OTHER = {
 
 
 def run_id(*overrides, identity=MAD):
-    return config.run_id(config.resolve(overrides), identity)
+    return options.run_id(options.resolve(overrides), identity)
 
 
-def options():
+def every_option():
     """Every option that is no place → the choice of groups that has it."""
-    found = dict.fromkeys(config.keys(), ())
-    for group, names in config.GROUPS.items():
+    found = dict.fromkeys(options.keys(), ())
+    for group, names in options.GROUPS.items():
         for name in names:
             more = ("speech.root=DIR",) if name == "recordings" else ()
-            found = dict.fromkeys(config.keys({group: name}), (f"{group}={name}", *more)) | found
+            found = dict.fromkeys(options.keys({group: name}), (f"{group}={name}", *more)) | found
     for key in found:
-        if key.startswith(tuple(f"{section}." for section in config.OF_AVMNIST)):
+        if key.startswith(tuple(f"{section}." for section in options.OF_AVMNIST)):
             found[key] = ("world=avmnist", *found[key])
     found["encoder.share"] = ("images=symbolic",)  # where encoders end alike
-    return {key: chosen for key, chosen in found.items() if key not in (*config.PLACES, *config.UNREAD)}
+    return {key: chosen for key, chosen in found.items() if key not in (*options.PLACES, *options.UNREAD)}
 
 
 def test_every_option_of_science_changes_the_run_id():
-    for key, chosen in options().items():
+    for key, chosen in every_option().items():
         assert key in OTHER, f"{key} is new: write another value of it into OTHER"
         identity = {"file": "x"} if key == "world" else MAD
         assert run_id(*chosen, f"{key}={OTHER[key]}", identity=identity) != run_id(*chosen), key
@@ -175,7 +175,9 @@ def test_what_only_another_world_reads_does_not_change_the_run_id():
 
 
 def test_saying_a_default_is_not_a_change():
-    spoken = [f"{key}={default}" for key, (default, _) in config.keys().items() if key in ("mad.images", "training.lr")]
+    spoken = [
+        f"{key}={default}" for key, (default, _) in options.keys().items() if key in ("mad.images", "training.lr")
+    ]
     assert len(spoken) == 2 and run_id(*spoken) == run_id()
 
 
@@ -191,17 +193,17 @@ def test_the_order_of_overrides_does_not_matter(overrides):
 
 def test_a_cell_is_the_same_as_overrides():
     cell = {"captions.attributes": 2, "seed": 3, "temperature.mode": "fixed"}
-    assert config.resolve([], cell) == config.resolve([f"{key}={value}" for key, value in cell.items()])
+    assert options.resolve([], cell) == options.resolve([f"{key}={value}" for key, value in cell.items()])
 
 
 def test_a_cell_may_set_the_chance_of_one_factor():
     constant = ["captions=independent", "captions.probability.digit=1"]
-    resolved = config.resolve(constant, {"captions.probability.colour": 0.5})
+    resolved = options.resolve(constant, {"captions.probability.colour": 0.5})
     assert resolved["captions"]["probability"] == {"digit": 1.0, "colour": 0.5}
 
 
 def test_seeds_follow_the_seed_unless_they_are_given():
-    assert config.resolve(["seed=7", "seeds.init=1"])["seeds"] == {"data": 7, "init": 1, "order": 7}
+    assert options.resolve(["seed=7", "seeds.init=1"])["seeds"] == {"data": 7, "init": 1, "order": 7}
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def test_seeds_follow_the_seed_unless_they_are_given():
 )
 def test_a_mistake_is_told_in_one_line_with_what_would_be_right(override, told):
     with pytest.raises(InputError, match=told) as error:
-        config.resolve([override])
+        options.resolve([override])
     assert "\n" not in str(error.value)
 
 
@@ -277,7 +279,7 @@ def test_a_mistake_is_told_in_one_line_with_what_would_be_right(override, told):
 )
 def test_settings_of_losses_are_checked(loss, setting):
     with pytest.raises(InputError, match=f"loss.{setting.split('=')[0]}.* it must") as error:
-        config.resolve([f"loss={loss}", f"loss.{setting}"])
+        options.resolve([f"loss={loss}", f"loss.{setting}"])
     assert "\n" not in str(error.value)
 
 
@@ -321,7 +323,7 @@ def test_settings_of_losses_are_checked(loss, setting):
 )
 def test_a_mistake_in_a_method_s_options_is_told_in_one_line(overrides, told):
     with pytest.raises(InputError, match=told) as error:
-        config.resolve(overrides.split())
+        options.resolve(overrides.split())
     assert "\n" not in str(error.value)
 
 
@@ -334,23 +336,25 @@ def test_a_mistake_in_a_method_s_options_is_told_in_one_line(overrides, told):
     ],
 )
 def test_what_ends_alike_can_be_shared(overrides):
-    assert config.resolve(overrides.split())["encoder"]["share"] != "none"
+    assert options.resolve(overrides.split())["encoder"]["share"] != "none"
 
 
 def test_choices_are_those_that_the_methods_know():
-    assert config.CHOICES_OF_SOME["loss.distance"] == DISTANCES
-    assert config.CHOICES_OF_SOME["loss.labels"] == LABELS
-    assert config.CHOICES_OF_SOME["loss.alike"] == ALIKE
-    assert config.CHOICES_OF_SOME["posthoc.order"] == ORDERS
-    assert config.CHOICES["encoder.share"] == SHARED
-    assert set(config.GROUPS["posthoc"]) == {"none", *POSTHOC, *SEARCHES} and set(config.GROUPS["loss"]) == set(LOSSES)
+    assert options.CHOICES_OF_SOME["loss.distance"] == DISTANCES
+    assert options.CHOICES_OF_SOME["loss.labels"] == LABELS
+    assert options.CHOICES_OF_SOME["loss.alike"] == ALIKE
+    assert options.CHOICES_OF_SOME["posthoc.order"] == ORDERS
+    assert options.CHOICES["encoder.share"] == SHARED
+    assert set(options.GROUPS["posthoc"]) == {"none", *POSTHOC, *SEARCHES} and set(options.GROUPS["loss"]) == set(
+        LOSSES
+    )
 
 
 def test_weights_may_have_a_course():
     overrides = ["loss=modgap", "loss.align=[[0.5,1],[1,2]]", "loss.uniform=0"]
-    resolved = config.resolve(overrides)["loss"]
+    resolved = options.resolve(overrides)["loss"]
     assert resolved["align"] == [[0.5, 1], [1, 2]] and resolved["uniform"] == 0
-    assert config.resolve(["loss=clip", "loss.anchor=null"])["loss"]["anchor"] is None
+    assert options.resolve(["loss=clip", "loss.anchor=null"])["loss"]["anchor"] is None
 
 
 @pytest.mark.parametrize(
@@ -367,9 +371,9 @@ def test_weights_may_have_a_course():
 def test_out_is_the_path_as_it_is_written_in_every_command(written, meant, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     asked, study = f"out={written}", studies.load("imbalance")
-    assert config.folder([asked]) == cli._out([asked]) == Path(meant)
+    assert options.folder([asked]) == cli._out([asked]) == Path(meant)
     assert sweep.folder_of(study, [asked]) == runs.plan(study, [asked], most=1).folder == Path(meant) / "imbalance"
-    assert config.folder([config.parse([asked])[0].input_line]) == Path(meant), "as it is handed on to Hydra"
+    assert options.folder([options.parse([asked])[0].input_line]) == Path(meant), "as it is handed on to Hydra"
     assert cli.main(["verdicts", asked]) == 2 and f" {meant}" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -400,7 +404,7 @@ def test_out_is_the_path_as_it_is_written_in_every_command(written, meant, tmp_p
 )
 def test_what_hydra_s_grammar_has_and_a_run_cannot_use_is_one_short_line(wrong, told):
     study = studies.load("imbalance")
-    for read in (config.parse, lambda overrides: studies.expand(study, overrides)):
+    for read in (options.parse, lambda overrides: studies.expand(study, overrides)):
         with pytest.raises(InputError, match=told) as error:
             read([wrong])
         assert "\n" not in str(error.value) and len(str(error.value)) < 300

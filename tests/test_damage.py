@@ -18,8 +18,10 @@ from conftest import CELLS, TINY, planned
 from filelock import FileLock
 
 from data_gen import InputError, files
-from synthgap import claims, cli, execution, report, runs, studies, tables, verdicts
-from synthgap.loading import load_run
+from synthgap import cli, report, runs, studies, tables
+from synthgap.judging import claims, overview
+from synthgap.runs import execution
+from synthgap.runs.loading import load_run
 
 DERIVED = ("results.parquet", "verdicts.parquet", "levels.csv", "claims.json")
 
@@ -45,7 +47,7 @@ def flip(path: Path, bit: int) -> None:
 #: file → how many of its bits are flipped, one at a time, and how it is read
 FLIPS = {
     "results.parquet": (220, lambda plan: tables.read(plan.folder / "results.parquet")),
-    "verdicts.parquet": (120, lambda plan: verdicts.read(plan.folder / "verdicts.parquet")),
+    "verdicts.parquet": (120, lambda plan: overview.read(plan.folder / "verdicts.parquet")),
     "claims.json": (120, lambda plan: pd.DataFrame(claims.stated_after(plan.study, plan.folder), index=["runs"])),
     "done.json": (100, runs.collect),
     "metrics.parquet": (40, runs.collect),
@@ -130,7 +132,7 @@ SPOILT = {
 
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 def test_what_is_no_such_table_is_one_line(spoil, copied, capsys):
-    for name, read in (("results.parquet", tables.read), ("verdicts.parquet", verdicts.read)):
+    for name, read in (("results.parquet", tables.read), ("verdicts.parquet", overview.read)):
         spoil(copied.folder / name)
         with pytest.raises(tables.DamagedError, match=rf"{name} (is damaged|is no table|holds no)") as error:
             read(copied.folder / name)
@@ -138,7 +140,7 @@ def test_what_is_no_such_table_is_one_line(spoil, copied, capsys):
     assert cli.main(["verdicts", f"out={copied.folder.parent}"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "`synthgap show imbalance` writes it anew" in error
-    assert verdicts._minutes(copied.folder / "results.parquet") == "?"
+    assert overview._minutes(copied.folder / "results.parquet") == "?"
 
 
 @pytest.mark.parametrize("name", DERIVED[:3])
@@ -276,7 +278,7 @@ def test_what_may_not_be_read_is_not_damaged(shared, capsys):
     for path in unreadable:
         path.chmod(0)
     become()
-    tries = (lambda: runs.collect(plan), lambda: verdicts.read(unreadable[1]), lambda: claims._read(unreadable[2]))
+    tries = (lambda: runs.collect(plan), lambda: overview.read(unreadable[1]), lambda: claims._read(unreadable[2]))
     for path, read in zip(unreadable, tries, strict=True):
         with pytest.raises(InputError, match=f"^{path} may not be read by you; ask its owner$"):
             read()

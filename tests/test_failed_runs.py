@@ -7,7 +7,8 @@ import pytest
 import torch
 from conftest import TINY
 
-from synthgap import cli, pool, runs, studies
+from synthgap import cli, runs, studies
+from synthgap.runs import pool
 
 #: a world whose tests may show red alone
 WORLD = """\

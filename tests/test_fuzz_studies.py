@@ -12,7 +12,8 @@ from conftest import told
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from synthgap import config, runs, studies, sweep, variations
+from synthgap import options, runs, studies, sweep
+from synthgap.runs import variations
 
 CASES = int(os.environ.get("SYNTHGAP_FUZZ", 2000)) // 4
 usual = settings(
@@ -49,10 +50,12 @@ VALUES += ["[" * 30 + "]" * 30, "[" * 3000, "{a:" * 25 + "1" + "}" * 25]
 texts = st.sampled_from(VALUES) | st.text(max_size=12) | st.integers(-3, 2**70).map(str) | st.floats().map(str)
 texts |= st.lists(st.sampled_from(VALUES), min_size=2, max_size=3).map(",".join)
 keys = st.sampled_from(["seed", "out", "loss", "captions", "captions.attributes", "training.lr", "training.epochs"])
-keys |= st.sampled_from([*config.types(), *config.GROUPS, "digits.style.slant", "captions.probability.digit", "preset"])
+keys |= st.sampled_from(
+    [*options.types(), *options.GROUPS, "digits.style.slant", "captions.probability.digit", "preset"]
+)
 ODD = "sed hydra hydra.run.dir seed@x loss@a.b +seed ++seed ~seed ~ defaults a.b.c seed.x = case study name".split()  # noqa: SIM905
 odd_keys = st.sampled_from(ODD) | st.text(max_size=5)
-choices = st.sampled_from([f"{group}={name}" for group, names in config.GROUPS.items() for name in names])
+choices = st.sampled_from([f"{group}={name}" for group, names in options.GROUPS.items() for name in names])
 overrides = st.builds("{}={}".format, keys, texts) | st.builds("{}={}".format, odd_keys, texts) | odd_keys | choices
 
 
@@ -60,10 +63,10 @@ overrides = st.builds("{}={}".format, keys, texts) | st.builds("{}={}".format, o
 @given(asked=st.lists(overrides, min_size=1, max_size=3), composed=st.integers(0, 9).map(lambda n: n == 5))
 def test_overrides_are_read_or_refused_in_one_line(asked, composed, imbalance):
     study, out = imbalance, [override for override in asked if override.startswith("out=")]
-    parsed, _ = told(lambda: config.parse(asked))
+    parsed, _ = told(lambda: options.parse(asked))
     for override in parsed or ():
-        assert 1 <= len(config.values(override)) <= config.MOST_RUNS
-    place, _ = told(lambda: config.folder(asked))
+        assert 1 <= len(options.values(override)) <= options.MOST_RUNS
+    place, _ = told(lambda: options.folder(asked))
     if out and place is not None:
         said = out[-1].removeprefix("out=").strip()
         assert str(place) == str(Path(said)) or said[:1] in ("'", '"')
@@ -73,7 +76,7 @@ def test_overrides_are_read_or_refused_in_one_line(asked, composed, imbalance):
         told(lambda: variations.of(runs.Plan(study, None, None, (), tuple(asked))))
     if expanded and composed:  # a tenth of a second
         _, cells, constant = expanded
-        told(lambda: config.resolve(constant, {key: x for key, x in cells[0].items() if key != "case"}))
+        told(lambda: options.resolve(constant, {key: x for key, x in cells[0].items() if key != "case"}))
     assert not os.listdir()
 
 
@@ -206,7 +209,7 @@ def test_study_files_are_planned_as_written_or_refused_in_one_line(edits, name, 
             assert plan or edits
             for key, values in study.grid.items():
                 for value in values:
-                    assert config.typed(key, value) == value or value != value
+                    assert options.typed(key, value) == value or value != value
         assert os.listdir() == [path.name] and path.read_bytes() == content
     finally:
         path.unlink()

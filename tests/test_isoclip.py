@@ -7,15 +7,7 @@ from torch import nn
 from torch.nn.functional import normalize, pad
 
 from data_gen import InputError
-from synthgap.posthoc.isoclip import (
-    band,
-    head_matrix,
-    isoclip,
-    linearised,
-    linearised_as_published,
-    operator,
-    spectrum,
-)
+from synthgap.posthoc.isoclip import band, head_matrix, isoclip, linearised, linearised_as_published, operator, spectrum
 
 
 def g(seed: int) -> torch.Generator:

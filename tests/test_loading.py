@@ -11,8 +11,8 @@ from conftest import ROOT, TINY
 
 from data_gen import InputError
 from synthgap import cli
-from synthgap.loading import load_run
 from synthgap.metrics import rmg
+from synthgap.runs.loading import load_run
 from synthgap.training import embed
 
 CELL = (*TINY, "captions.attributes=1", "seed=0", "encoder.share=trunk", "posthoc=none,centring")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_gen import MAD, InputError, World
-from synthgap import runs, studies
+from synthgap import observations, runs, studies
 from synthgap.metric_names import KINDS, METRICS, SHARE, check, possible
 
 #: in the course of training, which a run that takes another's model has not
@@ -28,7 +28,7 @@ def written(out, *overrides) -> dict[str, set[str]]:
     assert not runs.failures(plan)
     table = runs.collect(plan)
     config = plan.tasks[0].config
-    world = runs.world_of(config)
+    world = observations.world_of(config)
     known = possible(world, config["captions"]["object"])
     return {metric: set(of) for metric, of in table.groupby("metric").of}, {m: set(of) for m, of in known.items()}
 

@@ -9,14 +9,14 @@ from scipy.ndimage import gaussian_filter
 
 from data_gen import AVMNIST, MAD, InputError, store
 from data_gen.information import information
-from synthgap import config, observations, runs, studies
+from synthgap import observations, options, runs, studies
 from synthgap.torch_view import ImageCaptions
 
 SMALL = ("mad.images=600", "mad.test_images=300", "training.batch=128")
 
 
 def resolved(*overrides):
-    return config.resolve([*SMALL, *overrides])
+    return options.resolve([*SMALL, *overrides])
 
 
 def observed(tmp_path, *overrides, split="train", epoch=0):
@@ -183,7 +183,7 @@ def test_mistakes_about_avmnist_are_told_in_one_line(overrides, said):
 
 
 def test_symbolic_avmnist_shows_each_modality_its_own_factors(tmp_path):
-    c = config.resolve(["world=avmnist", "images=symbolic", "avmnist.images=600", "captions.attributes=8"])
+    c = options.resolve(["world=avmnist", "images=symbolic", "avmnist.images=600", "captions.attributes=8"])
     shown, codes = observations.observe(tmp_path, c, "train")(0)
     assert list(shown) == ["image", "audio", "text"]
     tokens = 1 + AVMNIST.offsets + codes

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import config, runs, studies, summary, tables, verdicts
+from synthgap import judging, runs, studies, tables, variables
+from synthgap.judging import overview
 
 README = (ROOT / "README.md").read_text()
 WORLDS = {"imbalance": "strokes", "imbalance-mnist": "MNIST", "imbalance-symbolic": "symbolic"}
@@ -101,7 +102,7 @@ def paper_rows() -> list[str]:
     for case, part in table.groupby("case", sort=False):
         cells = []
         for curve in curves:
-            mean = summary.of_runs(part, curve).mean()
+            mean = variables.of_runs(part, curve).mean()
             published = curve["published"].get(case)
             cells.append(f"{mean:.3f}" + (f" ({published:.3f})" if published else ""))
         rows.append(f"| {case} | {' | '.join(cells)} |")
@@ -110,7 +111,7 @@ def paper_rows() -> list[str]:
 
 def claim_rows() -> list[str]:
     """README's table of all verdicts, a line a claim."""
-    return verdicts.markdown(verdicts.of_all([], ROOT / "figures"), ROOT / "figures").splitlines()
+    return overview.markdown(overview.of_all([], ROOT / "figures"), ROOT / "figures").splitlines()
 
 
 def threshold_rows() -> list[str]:
@@ -138,7 +139,7 @@ def test_readme_s_table_of_methods_has_each_and_its_file():
     lines = [line for line in README.splitlines() if line.startswith("| ") and "](synthgap/" in line]
     options = " ".join(lines)
     for group in ("loss", "posthoc"):
-        for name in config.GROUPS[group]:
+        for name in options.GROUPS[group]:
             assert f"`{group}={name}`" in options or name == "none", f"{group}={name} is in no line"
     assert "`encoder.share=trunk`" in options
     named = {path for line in lines for path in re.findall(r"\]\((synthgap/[^)]+)\)", line)}
@@ -160,7 +161,7 @@ def three_sentences() -> list[str]:
     def mean(table, metric, of, case, **swept):
         for column, value in swept.items():
             table = table[table[column.replace("_", ".")] == value]
-        return summary.of_runs(table[table.case == case], {"metric": metric, "of": of}).mean()
+        return variables.of_runs(table[table.case == case], {"metric": metric, "of": of}).mean()
 
     def v(case, table=rich, **swept):
         return f"{mean(table, 'v_measure', 'digit', case, **swept):.2f}"
@@ -190,7 +191,7 @@ def method_sentences() -> list[str]:
         table = tables[name]
         for column, value in (swept | ({"case": case} if case else {})).items():
             table = table[table[column.replace("_", ".")] == value]
-        return f"{summary.of_runs(table, {'metric': metric, 'of': of}).mean():.{digits}f}"
+        return f"{variables.of_runs(table, {'metric': metric, 'of': of}).mean():.{digits}f}"
 
     def shared(metric, of, case, shift="none", digits=2):
         return mean("sharing-imsep", metric, of, case, digits, shift=shift)
@@ -261,7 +262,7 @@ def trigger_sentences() -> list[str]:
         table = tables[name]
         for column, value in swept.items():
             table = table[table[column.replace("__", ".")] == value]
-        return f"{summary.of_runs(table, {'metric': metric, 'of': of}).mean():.{digits}f}"
+        return f"{variables.of_runs(table, {'metric': metric, 'of': of}).mean():.{digits}f}"
 
     lean = pd.read_parquet(ROOT / "figures/caption-presence/verdicts.parquet").set_index("claim").effect
     towards = {name: f"{lean[f'images lean towards the {name} where captions always name it']:.3f}" for name in FACTORS}
@@ -369,10 +370,10 @@ def test_every_study_is_published_with_verdicts_that_its_table_still_comes_to():
     for name in studies.available():
         folder, study = ROOT / "figures" / name, studies.load(name)
         assert (folder / f"{name}.png").stat().st_size > 10_000, name
-        kept = verdicts.read(folder / "verdicts.parquet")
+        kept = overview.read(folder / "verdicts.parquet")
         assert set(kept.hash) <= {studies.claim_hash(claim) for claim in study.claims}, f"a claim of {name} was edited"
         assert set(kept.hash) <= json.loads((folder / "claims.json").read_text()).keys()
-        judged = summary.verdicts(tables.read(folder / "results.parquet"), study)
+        judged = judging.verdicts(tables.read(folder / "results.parquet"), study)
         pd.testing.assert_frame_equal(kept[judged.columns], judged)
 
 

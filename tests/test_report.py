@@ -10,7 +10,9 @@ from conftest import ROOT, TINY
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from synthgap import figures, report, runs, studies, summary, verdicts
+from synthgap import judging, panels, report, runs, studies
+from synthgap.judging import overview
+from synthgap.panels import drawing
 
 STUDY = studies.load("imbalance")
 
@@ -32,7 +34,7 @@ def table(arms=("learnable",), seeds=4, slope=-0.1) -> pd.DataFrame:
 
 
 def test_verdicts_are_read_off_the_table():
-    judged = summary.verdicts(table(), STUDY).set_index(["metric", "of"])
+    judged = judging.verdicts(table(), STUDY).set_index(["metric", "of"])
     gap = judged.loc["rmg", "image-text"]
     assert gap.verdict == "supported"
     assert gap.effect == pytest.approx(-0.4, abs=0.01)  # from k = 1 to k = 5, whatever the seeds' offsets
@@ -40,11 +42,11 @@ def test_verdicts_are_read_off_the_table():
     assert judged.loc["moad", "image"].verdict == "contradicted"  # it does not move, surely
     assert judged.loc["entropy", "image-text"].verdict == "undecided"  # it may
     assert judged.loc["entropy", "image-text"].seeds_needed > 4
-    assert set(summary.VERDICT_COLUMNS) <= set(judged.reset_index().columns)
+    assert set(judging.VERDICT_COLUMNS) <= set(judged.reset_index().columns)
 
 
 def test_each_arm_has_its_own_verdict():
-    judged = summary.verdicts(table(("learnable", "fixed")), STUDY)
+    judged = judging.verdicts(table(("learnable", "fixed")), STUDY)
     assert len(judged) == 2 * len(STUDY.claims)
     assert "the modality gap falls as captions tell more (mode fixed)" in set(judged.claim)
 
@@ -56,7 +58,7 @@ def test_each_claim_has_arms_of_what_it_does_not_range_over():
     both.append(both[0].assign(**{"mad.variant": "published", "run_id": "p" + both[0].run_id}))
     gap = both[1].metric == "rmg"
     both[1].loc[gap, "value"] += 0.1 + 0.001 * np.arange(gap.sum())
-    judged = summary.verdicts(pd.concat(both, ignore_index=True), study)
+    judged = judging.verdicts(pd.concat(both, ignore_index=True), study)
     over_variant = judged[judged.claim.str.startswith("the published code's faults raise the modality gap")]
     assert over_variant.claim.str.extract(r"\((.*)\)")[0].tolist() == [f"attributes {k}" for k in range(6)]
     assert (over_variant.verdict == "supported").all() and (over_variant.p == 1 / 256).all()
@@ -65,24 +67,24 @@ def test_each_claim_has_arms_of_what_it_does_not_range_over():
 
 
 def test_one_seed_decides_nothing():
-    assert set(summary.verdicts(table(seeds=1), STUDY).verdict) == {"undecided"}
+    assert set(judging.verdicts(table(seeds=1), STUDY).verdict) == {"undecided"}
 
 
 def test_claims_about_what_is_not_varied_are_left_out():
-    assert summary.verdicts(table().drop(columns="captions.attributes"), STUDY).empty
+    assert judging.verdicts(table().drop(columns="captions.attributes"), STUDY).empty
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [("rmg", "rgm", "did you mean 'rmg'"), ("moad", "moad", "of")])
 def test_a_claim_about_no_metric_is_told(old, new, said):
     claim = next(claim for claim in STUDY.claims if claim.metric == old)
     wrong = claim.__class__(**{**claim.__dict__, "metric": new, "of": "imagetext" if old == new else claim.of})
-    assert said in summary.unjudged(table(), wrong)
-    assert summary.verdicts(table(), studies.Study(**{**STUDY.__dict__, "claims": (wrong,)})).empty
+    assert said in judging.unjudged(table(), wrong)
+    assert judging.verdicts(table(), studies.Study(**{**STUDY.__dict__, "claims": (wrong,)})).empty
 
 
 def test_levels_hold_what_the_figure_shows():
-    dots = summary.dots(table(), STUDY)
-    points = summary.levels(dots)
+    dots = panels.dots(table(), STUDY)
+    points = panels.levels(dots)
     gap = points[points.panel == "modality gap (RMG)"]
     assert gap.x.tolist() == sorted(gap.x)
     assert len(gap) == 6
@@ -94,9 +96,9 @@ def test_levels_hold_what_the_figure_shows():
 
 
 def test_a_figure_is_drawn_whole(tmp_path):
-    dots = summary.dots(table(("learnable", "fixed")), STUDY)
+    dots = panels.dots(table(("learnable", "fixed")), STUDY)
     path = tmp_path / "figure.png"
-    figures.draw(summary.levels(dots), dots, STUDY.figure, path, "a footer")
+    drawing.draw(panels.levels(dots), dots, STUDY.figure, path, "a footer")
     image = cv2.imread(str(path))
     assert image.shape[0] > 500
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
@@ -119,7 +121,7 @@ def test_a_figure_is_drawn_whole(tmp_path):
 def test_an_interval_is_drawn_no_further_than_its_metric_goes(kind, metric, mean, low, high, drawn):
     panel = {"title": "it", "kind": kind, "curves": [{"metric": metric, "of": ""}]}
     points = pd.DataFrame({"panel": ["it"], "curve": "", "mean": mean, "low": low, "high": high})
-    cut = figures._within_range(points, [panel])
+    cut = drawing._within_range(points, [panel])
     assert cut[["low", "high"]].to_numpy()[0] == pytest.approx(drawn, nan_ok=True)
     assert points.low.equals(pd.Series([low], name="low")), "levels.csv keeps what was computed"
 
@@ -130,12 +132,12 @@ def test_a_share_s_intervals_are_drawn_within_its_range(tmp_path, monkeypatch):
     part = part[part.metric.isin(["rmg", "imbalance_bits"])]
     gaps = np.where(part["captions.attributes"] > 2, 1.0, 0.5 + 0.2 * part.seed)
     part = part.assign(value=part.value.where(part.metric != "rmg", gaps))
-    dots = summary.dots(part, STUDY)
-    points = summary.levels(dots)
+    dots = panels.dots(part, STUDY)
+    points = panels.levels(dots)
     assert points.high.max() > 1
     bands = []
     monkeypatch.setattr(Axes, "fill_between", lambda _, x, low, high, **look: bands.extend([low.min(), high.max()]))
-    figures.draw(points, dots, STUDY.figure, tmp_path / "figure.png")
+    drawing.draw(points, dots, STUDY.figure, tmp_path / "figure.png")
     assert bands and max(bands) <= 1
 
 
@@ -294,11 +296,11 @@ def test_the_table_fits_a_log_and_cuts_no_word(verdicts_of, tmp_path, capsys):
 
 
 def test_one_seed_has_no_interval_and_one_of_a_thing_is_not_called_many(tmp_path, capsys, verdicts_of):
-    alone = summary.verdicts(table(seeds=1), STUDY)
+    alone = judging.verdicts(table(seeds=1), STUDY)
     assert alone.low.isna().all()
     told = verdicts_of(alone)
     assert "nan" not in told and f"{alone.effect[0]:+.3f}" in told
-    marked = verdicts.markdown(verdicts.of_all([], tmp_path), tmp_path)
+    marked = overview.markdown(overview.of_all([], tmp_path), tmp_path)
     assert "nan" not in marked
     assert "(stated after 1 run)" in verdicts_of([row(stated_after=1.0)])
 

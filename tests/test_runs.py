@@ -13,7 +13,8 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from data_gen import InputError
-from synthgap import cli, execution, pool, report, runs, studies
+from synthgap import cli, report, runs, studies
+from synthgap.runs import execution, pool
 
 FACTORS = {"digit", "thickness", "swelling", "fracture", "size", "colour"}
 #: metrics → what each is about

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import report, runs, studies, verdicts
+from synthgap import report, runs, studies
+from synthgap.judging import overview
 
 SCRIPT = ROOT / "experiments" / "sweep.py"
 
@@ -46,7 +47,7 @@ def test_a_launcher_splits_the_grid_and_a_single_job_does_what_it_left(sweep, us
     split = sweep("-m", *asked, "captions.attributes=1,5", "seed=0", "hydra/launcher=joblib")
     assert split.returncode == 0, split.stderr
     assert numbers(tmp_path / "2024_01").equals(usual[usual.seed == 0].reset_index(drop=True))
-    stated = verdicts.read(tmp_path / "2024_01/imbalance/verdicts.parquet").stated_after
+    stated = overview.read(tmp_path / "2024_01/imbalance/verdicts.parquet").stated_after
     assert len(stated) == 4 and (stated == 0).all(), "claims are on record before the first run"
 
     single = sweep(*asked, "captions.attributes=5", "seed=1")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_gen import InputError
-from synthgap import studies, summary, tables
+from synthgap import judging, studies, tables
 
 RUN = {"run_id": "a", "seed": 0, "captions.attributes": 1, "metric": "rmg", "of": "image-text", "value": 0.5}
 
@@ -81,5 +81,5 @@ def test_a_study_s_claims_on_its_own_committed_table_come_to_the_same(name, tmp_
     kept = {key: whole[key] for key in ("question", "source", "claims", "figure") if key in whole}
     (tmp_path / "again.yaml").write_text(yaml.safe_dump(kept | {"table": str(path)}))
     study, sweep, table = studies.load(str(tmp_path / "again.yaml")), studies.load(name), tables.read(path)
-    ours, theirs = (summary.verdicts(table, x).drop(columns="study") for x in (study, sweep))
+    ours, theirs = (judging.verdicts(table, x).drop(columns="study") for x in (study, sweep))
     assert len(ours) and ours.equals(theirs)

@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from synthgap import claims, cli, figures, pool, runs, studies, sweep, variations, verdicts
+from synthgap import cli, runs, studies, sweep
+from synthgap.judging import claims, overview
+from synthgap.panels import drawing
+from synthgap.runs import pool, variations
 
 #: tiny, and of fixed size as it is written, so that overrides can leave it as it is
 OWN = """\
@@ -50,13 +53,13 @@ def plain_hash():
 
 def test_a_variation_has_a_place_of_its_own_and_says_what_is_changed(own, monkeypatch):
     drawn = {}
-    draw = figures.draw
+    draw = drawing.draw
 
     def spy(points, dots, spec, path, footer):
         drawn[path.parent.name] = (spec["title"], footer)
         draw(points, dots, spec, path, footer)
 
-    monkeypatch.setattr(figures, "draw", spy)
+    monkeypatch.setattr(drawing, "draw", spy)
     own()
     before, ids = kept(own.folder), {path.name for path in own.folder.iterdir()}
     told = own(LOWER)
@@ -67,7 +70,7 @@ def test_a_variation_has_a_place_of_its_own_and_says_what_is_changed(own, monkey
     assert {path.name for path in other.iterdir()} - {".locks", "claims.json"} == set(before), "runs stay together"
     assert len({path.name for path in own.folder.iterdir()} - ids) == 10
 
-    plain, changed = (verdicts.read(folder / "verdicts.parquet") for folder in (own.folder, other))
+    plain, changed = (overview.read(folder / "verdicts.parquet") for folder in (own.folder, other))
     assert plain.changed.tolist() == [""] and changed.changed.tolist() == [LOWER]
     assert plain.hash.tolist() == [plain_hash()] != changed.hash.tolist()
     assert plain.stated_after.tolist() == changed.stated_after.tolist() == [0]
@@ -85,11 +88,11 @@ def test_a_variation_that_came_first_makes_way_for_the_study(own):
     """As README says: first with images=symbolic, then without; nothing is relabelled, and no claim counts as late."""
     own(LOWER)
     first = kept(own.folder)
-    assert verdicts.read(own.folder / "verdicts.parquet").changed.tolist() == [LOWER]
+    assert overview.read(own.folder / "verdicts.parquet").changed.tolist() == [LOWER]
     told, other = own(), own.folder.with_name(f"own+{LOWER}")
     assert f"that was in runs/own is now in runs/{other.name}" in told and "stated after" not in told
     assert kept(other) == first
-    plain = verdicts.read(own.folder / "verdicts.parquet")
+    plain = overview.read(own.folder / "verdicts.parquet")
     assert plain.changed.tolist() == [""] and plain.hash.tolist() == [plain_hash()] and plain.stated_after[0] == 0
     told = own(LOWER)
     assert "10 runs finished before" in told and kept(other) == first and "stated after" not in told
@@ -101,7 +104,7 @@ def test_fewer_runs_never_replace_a_table_and_more_of_the_same_do(own):
     for command in ("run", "show"):
         told = own("seed=0,1,2", command=command)
         assert "this one goes to runs/own+seed=0,1,2" in told and kept(own.folder) == before
-    part = verdicts.read(own.folder.with_name("own+seed=0,1,2") / "verdicts.parquet")
+    part = overview.read(own.folder.with_name("own+seed=0,1,2") / "verdicts.parquet")
     assert part.changed.tolist() == ["seed=0,1,2"] and part.hash.tolist() == [plain_hash()], "it is the same claim"
     assert not list(own.folder.parent.glob("own+preset*"))
 
@@ -170,7 +173,7 @@ def test_names_that_are_no_good_for_a_folder_become_a_hash():
 
 def test_hashes_of_studies_as_they_are_written_are_those_that_are_published():
     for name, study in ((name, studies.load(name)) for name in studies.available()):
-        published = verdicts.read(ROOT / "figures" / name / "verdicts.parquet").hash
+        published = overview.read(ROOT / "figures" / name / "verdicts.parquet").hash
         every = {studies.claim_hash(claim) for claim in study.claims}
         assert set(published) <= {claims.hash_of(known, ()) for known in every}
         assert not {claims.hash_of(known, ["images=symbolic"]) for known in every} & every
@@ -183,4 +186,4 @@ def test_a_claim_on_the_table_of_a_variation_says_of_which(own):
         "question: Is it so?\ntable: own\nclaims:\n" + OWN.split("claims:\n")[1].split("figure:")[0]
     )
     assert cli.main(["run", "reads.yaml"]) == 0
-    assert verdicts.read(own.folder.with_name("reads") / "verdicts.parquet").changed.tolist() == [LOWER]
+    assert overview.read(own.folder.with_name("reads") / "verdicts.parquet").changed.tolist() == [LOWER]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from data_gen import InputError
-from synthgap import verdicts
+from synthgap.judging import overview
 
 
 def row(arm="", verdict="supported", **more):
@@ -24,7 +24,7 @@ def cells_of(tmp_path):
             pd.DataFrame(rows).to_parquet(tmp_path / name / "verdicts.parquet")
             if runs is not None:
                 runs.to_parquet(tmp_path / name / "results.parquet")
-        lines = verdicts.markdown(verdicts.of_all([], tmp_path), tmp_path).splitlines()
+        lines = overview.markdown(overview.of_all([], tmp_path), tmp_path).splitlines()
         cells = [line.strip("| ").split(" | ") for line in lines if not line.startswith("| ---")]
         assert {len(row) for row in cells} == {8}
         return cells[1:]

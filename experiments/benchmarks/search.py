@@ -18,7 +18,7 @@ import torch
 from torch.nn.functional import normalize
 
 from data_gen import MAD
-from synthgap import cli, config
+from synthgap import cli, options
 from synthgap.encoders import build, initialise
 from synthgap.posthoc import SEARCHES, heads, isoclip, text_components, whitening
 from synthgap.posthoc.inversion import invert
@@ -41,7 +41,7 @@ def measured(queries: int, gallery: int) -> pd.DataFrame:
     images = torch.randint(0, 256, (gallery, 28, 28, 3), dtype=torch.uint8, generator=chance)
     texts = torch.randint(1, len(MAD.words) + 1, (gallery, len(MAD)), generator=chance)
     inputs = {"image": images, "text": texts}
-    model = build(inputs, config.resolve([])["encoder"], vocabulary=len(MAD.words), longest=len(MAD))
+    model = build(inputs, options.resolve([])["encoder"], vocabulary=len(MAD.words), longest=len(MAD))
     model = initialise(model, chance).to(memory_format=torch.channels_last)
     z = embed(model, inputs)
 

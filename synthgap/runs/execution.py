@@ -19,7 +19,7 @@ from torch import Tensor
 
 from data_gen import files
 from data_gen.seeds import generator
-from synthgap import config as configs
+from synthgap import options
 from synthgap.encoders import Encoders, build, initialise, set_apart
 from synthgap.evaluation import QUERIES, Row, check, evaluate, finite, floors, within
 from synthgap.losses import LEARNT, LOSSES
@@ -38,7 +38,7 @@ def execute(p: Plan, task: Task, folder: Path) -> None:
     the loss, the embeddings or what is measured of them are not finite.
     """
     c, clock = task.config, [perf_counter()]
-    shown, codes = observe(p.datasets, configs.as_finetuned(c), "test")(0)
+    shown, codes = observe(p.datasets, options.as_finetuned(c), "test")(0)
     test = _on_device(shown, c)
     learning = _to_learn_from(p, c) if task.start is None else {}
     clock.append(perf_counter())
@@ -87,7 +87,7 @@ def _to_learn_from(p: Plan, c: dict) -> dict:
 
     inputs, known = seen_in(0)
     found = {"inputs": inputs, "known": known, "anew": None if world.look is None else seen_in, "then": None}
-    told, codes = configs.as_finetuned(c), seen(0)[1]
+    told, codes = options.as_finetuned(c), seen(0)[1]
     if told is not c:
         text, f = captions_of(told, codes, "train"), c["finetune"]
         again = inputs | device_of({"text": text}), device_of(known_of(world.space, object, codes, text))
@@ -152,7 +152,7 @@ def _course(trajectory: pd.DataFrame) -> list[Row]:
 
 
 def _floors(c: dict, codes: np.ndarray, tokens: np.ndarray) -> list[Row]:
-    world, policy = world_of(c), policy_of(configs.as_finetuned(c), world_of(c).space)
+    world, policy = world_of(c), policy_of(options.as_finetuned(c), world_of(c).space)
     return floors(world, world_of(c, "test"), policy, codes, tokens, c["training"]["batch"], c["loss"]["anchor"])
 
 

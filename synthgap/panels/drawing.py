@@ -15,8 +15,8 @@ from matplotlib.path import Path as Outline
 
 from data_gen import files
 from synthgap.metric_names import METRICS
+from synthgap.panels import FIT, FIT_ALL, IDEAL
 from synthgap.studies import told, x_of
-from synthgap.summary import FIT, FIT_ALL, IDEAL
 
 COLOURS = ("#1b6ca8", "#d1495b", "#e09f3e", "#2e933c", "#6f4e9c", "#5c5c5c", "#3aa6b9", "#8c5a3c")
 STYLES = ("-", "--", ":", "-.")

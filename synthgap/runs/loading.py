@@ -10,9 +10,9 @@ from safetensors.torch import load_model
 from torch import Tensor
 
 from data_gen import InputError, World
-from synthgap.config import as_finetuned
 from synthgap.encoders import Encoders, build
 from synthgap.observations import observe, world_of
+from synthgap.options import as_finetuned
 from synthgap.runs import verify
 
 

@@ -20,7 +20,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from data_gen import InputError, files
-from synthgap import config, tables
+from synthgap import options, tables
 from synthgap.runs import Plan
 from synthgap.studies import Study
 
@@ -54,7 +54,7 @@ def of(plan: Plan) -> Made:
     preset = presets[-1] if presets else next(iter(study.presets))
     for override in plan.overrides:
         key = override.partition("=")[0]
-        if key in config.PLACES:
+        if key in options.PLACES:
             roots += [override] * (key != "out")
         elif key not in ("preset", "workers"):
             told[key] = override
@@ -93,22 +93,22 @@ def _levels(study: Study, presets: Iterable[str]) -> dict[str, list]:
 def _as_written(preset: Mapping, told: Mapping[str, str]) -> dict:
     """Option → its value where no override sets it: the preset's, or the default."""
     fixed = preset.get("set", {})
-    groups = {key: str(_each(told[key])[0].value()) for key in told if key in config.GROUPS}
-    chosen = {key: value for key, value in fixed.items() if key in config.GROUPS} | groups
-    first = {group: next(iter(options)) for group, options in config.GROUPS.items()}
-    return first | {key: default for key, (default, _) in config.keys(chosen).items()} | fixed
+    groups = {key: str(_each(told[key])[0].value()) for key in told if key in options.GROUPS}
+    chosen = {key: value for key, value in fixed.items() if key in options.GROUPS} | groups
+    first = {group: next(iter(options)) for group, options in options.GROUPS.items()}
+    return first | {key: default for key, (default, _) in options.keys(chosen).items()} | fixed
 
 
 def _each(override: str) -> list[Override]:
     """An override for each value that it gives."""
-    reading, parse = config.reading(override), OverridesParser.create().parse_overrides
+    reading, parse = options.reading(override), OverridesParser.create().parse_overrides
     try:
         parsed = parse([override])[0]
     except HydraException:  # a text that Hydra would not take without quotes
         parsed = reading
     if not reading.is_sweep_override():
         return [reading if parsed.is_sweep_override() else parsed]
-    number = len(config.values(reading))
+    number = len(options.values(reading))
     alike = parsed.is_sweep_override() and len([*islice(parsed.sweep_string_iterator(), number + 1)]) == number
     return parse([f"x={value}" for value in (parsed if alike else reading).sweep_string_iterator()])
 

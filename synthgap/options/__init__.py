@@ -1,0 +1,34 @@
+"""What a run can be told: schemas, overrides, and the resolved config of one run."""
+
+from synthgap.options.compose import resolve
+from synthgap.options.identity import OF_AVMNIST, UNREAD, as_finetuned, as_trained, get, run_id, size_of
+from synthgap.options.overrides import MOST_RUNS, check_option, folder, parse, reading, typed, values, written
+from synthgap.options.schema import AFTERWARDS, CHOICES, CHOICES_OF_SOME, GROUPS, PLACES, Run, keys, register, types
+
+__all__ = [
+    "AFTERWARDS",
+    "CHOICES",
+    "CHOICES_OF_SOME",
+    "GROUPS",
+    "MOST_RUNS",
+    "OF_AVMNIST",
+    "PLACES",
+    "UNREAD",
+    "Run",
+    "as_finetuned",
+    "as_trained",
+    "check_option",
+    "folder",
+    "get",
+    "keys",
+    "parse",
+    "reading",
+    "register",
+    "resolve",
+    "run_id",
+    "size_of",
+    "typed",
+    "types",
+    "values",
+    "written",
+]

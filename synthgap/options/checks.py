@@ -1,0 +1,181 @@
+"""Whether the values of a resolved config make sense together."""
+
+from math import isfinite
+from operator import lt
+from typing import Any
+
+from data_gen import InputError
+from data_gen.errors import unknown
+from synthgap.options.identity import get, size_of
+from synthgap.options.schema import CHOICES, CHOICES_OF_SOME, MODALITIES
+
+
+def check(config: dict) -> None:
+    """Raises InputError for a value that is of the right type but makes no sense."""
+    for key, allowed in CHOICES.items():
+        if get(config, key) not in allowed:
+            raise unknown(f"value of {key}", get(config, key), allowed)
+    for key, allowed in CHOICES_OF_SOME.items():
+        group, name = key.split(".")
+        if config[group].get(name, allowed[0]) not in allowed:
+            raise unknown(f"value of {key}", get(config, key), allowed)
+    for key in ("temperature.init", "training.lr", "temperature.lr"):
+        if not 0 < get(config, key) < float("inf"):
+            raise InputError(f"{key}={get(config, key)}: it must be above 0")
+    if config["temperature"]["mode"] == "learnable" and config["temperature"]["init"] < 0.01:
+        raise InputError(f"temperature.init={config['temperature']['init']}: a learnable one is kept at 0.01 or above")
+    sizes = (f"encoder.{name}" for name in ("embedding", "channels", "width", "depth", "patches"))
+    for key in (*sizes, "training.epochs"):
+        if get(config, key) < 1:
+            raise InputError(f"{key}={get(config, key)}: it must be at least 1")
+    for key in ("seeds.data", "seeds.init", "seeds.order"):
+        if not 0 <= get(config, key) < 2**63:
+            raise InputError(f"{key}={get(config, key)}: a seed must be at least 0, and below 2**63")
+    if not 0 <= config["training"]["warmup"] < 1:
+        raise InputError(f"training.warmup={config['training']['warmup']}: it must lie in [0, 1)")
+    if not 0 <= config["training"]["weight_decay"] < float("inf"):
+        raise InputError(f"training.weight_decay={config['training']['weight_decay']}: it must be at least 0")
+    if config["training"]["steps"] is not None and config["training"]["steps"] < 1:
+        raise InputError(f"training.steps={config['training']['steps']}: it must be at least 1, or null for epochs")
+    size = size_of(config, "train")
+    images = get(config, size)
+    if not 2 <= config["training"]["batch"] <= images:
+        raise InputError(f"training.batch={config['training']['batch']}: it must lie between 2 and {size}={images}")
+    for key, top in (("space.rho", 1.0), ("space.held_out", 0.9)):
+        if not 0 <= get(config, key) <= top:
+            raise InputError(f"{key}={get(config, key)}: it must lie in [0, {top:g}]")
+    if len(config["space"]["correlated"]) not in (0, 2):
+        raise InputError(f"space.correlated={config['space']['correlated']}: name two factors, as [digit,colour]")
+    size = size_of(config, "test")
+    if get(config, size) < 200:
+        raise InputError(f"{size}={get(config, size)}: at least 200 are needed to measure anything")
+    if get(config, "avmnist.validation_images") < 1:
+        raise InputError(f"avmnist.validation_images={get(config, 'avmnist.validation_images')}: it must be at least 1")
+    components, snr_db = get(config, "image.components"), get(config, "audio.snr_db")
+    if components is not None and not 1 <= components <= 28 * 28:
+        raise InputError(f"image.components={components}: it must be a whole number from 1 to 784, or null for all")
+    if not snr_db >= -100:
+        raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels from -100 on, or inf for no noise")
+    _check_loss(config["loss"])
+    _check_finetuning(config)
+    _check_afterwards(config)
+    _check_encoder(config["encoder"], config["images"])
+
+
+def _check_encoder(encoder: dict, images: str) -> None:
+    reading = {key: encoder[key] for key in ("image", "text")}
+    if "transformer" in reading.values() and encoder["width"] % max(1, encoder["width"] // 32):
+        raise InputError(f"encoder.width={encoder['width']}: a transformer needs a multiple of 32")
+    if images == "symbolic" and reading["image"] != "transformer":
+        reading["image"] = "conv-mlp"  # a bag's
+    if not 0 <= encoder["apart"] <= 100:
+        raise InputError(f"encoder.apart={encoder['apart']}: it must lie in [0, 100]")
+    if encoder["apart"] and encoder["embedding"] < len(MODALITIES):
+        raise InputError(f"encoder.apart={encoder['apart']} needs encoder.embedding of {len(MODALITIES)} or more")
+    if encoder["apart"] and encoder["share"] != "none":
+        raise InputError(f"encoder.apart={encoder['apart']} needs projections of their own: leave encoder.share=none")
+    if encoder["share"] != "none" and reading not in (
+        {"image": "conv-mlp", "text": "bag"},
+        {"image": "transformer", "text": "transformer"},
+    ):
+        raise InputError(
+            f"encoder.share={encoder['share']} needs encoders that end alike: encoder.image=conv-mlp and "
+            "encoder.text=bag, or both transformer"
+        )
+
+
+def _check_afterwards(config: dict) -> None:
+    """Of what is done to embeddings, and of what is shown to a trained model."""
+    posthoc, shift, size = config["posthoc"], config["shift"], config["encoder"]["embedding"]
+    for name, low, high, kind in (
+        ("gap", 0, 10, ""),
+        ("shrinkage", 0, 1, ""),
+        ("dimensions", 0, size - 1, "a whole number "),
+        ("components", 1, size, "a whole number "),
+        ("top", 0, size - 1, "a whole number "),
+        ("bottom", 0, _directions(config) - 1 - posthoc.get("top", 0), "a whole number "),
+        ("steps", 1, 10**6, "a whole number "),
+        ("text_steps", 1, 10**6, "a whole number "),
+        ("seed", 0, 2**63 - 1, "a whole number "),
+    ):
+        if name in posthoc and not low <= posthoc[name] <= high:
+            raise InputError(f"posthoc.{name}={posthoc[name]}: it must be {kind}from {low} to {high}")
+    if not 0 < posthoc.get("lr", 1) < float("inf"):
+        raise InputError(f"posthoc.lr={posthoc['lr']}: it must be above 0")
+    for name in ("sd", "sigma"):
+        if not 0 < shift.get(name, 1) < float("inf"):
+            raise InputError(f"shift.{name}={shift[name]}: it must be above 0")
+    if config["images"] == "symbolic" and shift["name"] not in ("none", "unseen"):
+        raise InputError(f"shift={shift['name']} changes what is seen, and images=symbolic has nothing to see")
+    if not 1.1 <= shift.get("width", 2) <= 6:
+        raise InputError(f"shift.width={shift['width']}: it must lie in [1.1, 6] pixels")
+    if shift["name"] == "pen" and (config["digits"]["name"] != "strokes" or config["world"] != "mad"):
+        raise InputError("shift=pen is for the generated digits of world=mad: leave digits=strokes")
+    if shift["name"] == "idx" and config["world"] not in ("mad", "avmnist"):
+        raise InputError(f"shift={shift['name']} is for world=mad or avmnist, not for {config['world']}")
+    if posthoc["name"] == "isoclip_mlp" and "transformer" in (config["encoder"]["image"], config["encoder"]["text"]):
+        raise InputError(
+            "posthoc=isoclip_mlp is for trunks that read vectors: encoder.image and text without transformer"
+        )
+    if shift["name"] == "unseen" and not config["space"]["held_out"]:
+        raise InputError("shift=unseen needs space.held_out above 0: nothing is unseen")
+
+
+def _directions(config: dict) -> int:
+    """Of how many singular directions IsoCLIP drops some: as many as the space has dimensions; as published, as the text's
+    features have (with their 1 for the bias), if those are more."""
+    encoder, done = config["encoder"], config["posthoc"]
+    if not done.get("published"):
+        return encoder["embedding"]
+    read = 2 * encoder["width"] if encoder["text"] == "bag" and done["name"] == "isoclip" else encoder["width"]
+    return max(encoder["embedding"], read + 1)
+
+
+def _check_finetuning(config: dict) -> None:
+    finetune = config["finetune"]
+    if finetune.get("epochs", 1) < 1:
+        raise InputError(f"finetune.epochs={finetune['epochs']}: it must be at least 1")
+    if not 0 < finetune.get("lr", 1) < float("inf"):
+        raise InputError(f"finetune.lr={finetune['lr']}: it must be above 0")
+
+
+def _check_loss(loss: dict) -> None:
+    if loss["anchor"] not in (None, *MODALITIES):
+        raise unknown("value of loss.anchor", loss["anchor"], ("null", *MODALITIES))
+    if loss.get("side") not in (None, *MODALITIES):
+        raise unknown("value of loss.side", loss["side"], ("null", *MODALITIES))
+    if not 0 <= loss.get("weight", 0) < float("inf"):
+        raise InputError(f"loss.weight={loss['weight']}: it must be at least 0")
+    if not 0 <= loss.get("smoothing", 0) < 1:
+        raise InputError(f"loss.smoothing={loss['smoothing']}: it must lie in [0, 1)")
+    if not isfinite(loss.get("bias", 0)):
+        raise InputError(f"loss.bias={loss['bias']}: it must be a number")
+    for name in ("contrast", "align", "uniform"):
+        if not _is_course(loss.get(name, 0)):
+            raise InputError(
+                f"loss.{name}={loss[name]}: it must be a weight of at least 0, or [[share,weight],…] with rising shares "
+                "in [0, 1]"
+            )
+
+    terms = [loss[name] for name in ("contrast", "align", "uniform", "weight") if name in loss]
+    if "contrast" in loss and not any(_ever(weight) for weight in terms):
+        raise InputError(f"loss={loss['name']} with all its weights 0: nothing would be learnt")
+
+
+def _ever(weight: Any) -> bool:
+    """Whether a weight, or its course, is ever above 0."""
+    return any(y > 0 for _, y in weight) if isinstance(weight, list) else weight > 0
+
+
+def _is_course(value: Any) -> bool:
+    points = value if isinstance(value, list) else [[0, value]]
+    try:
+        shares, weights = zip(*points, strict=True)
+        return (
+            shares[0] >= 0
+            and shares[-1] <= 1
+            and all(map(lt, shares, shares[1:]))
+            and all(0 <= weight < float("inf") for weight in weights)
+        )
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,81 @@
+"""What of a config decides the numbers of a run, and the hash of that."""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import reduce
+from hashlib import sha256
+from typing import Any
+
+from omegaconf import DictConfig
+
+from synthgap.options.schema import AFTERWARDS, PLACES
+
+VERSION = 2  # of what a config means: raise it when the same config gives other numbers, and old runs are not reused
+#: What came later, and what it is where it does nothing: then it is left out of a run's identity, too.
+LATER = {
+    "finetune": {"name": "none"},
+    "encoder.apart": 0.0,
+    "training.steps": None,
+    "loss.contrast": 1.0,
+    "posthoc.published": False,
+    "posthoc.text_steps": 150,
+}
+#: What no run reads: left out of its identity too.
+UNREAD = ("avmnist.validation_images",)
+#: Sections that only avmnist reads.
+OF_AVMNIST = ("avmnist", "image", "audio", "speech")
+
+
+def size_of(config: Mapping, split: str) -> str:
+    """The option that says how many samples a split of the config's world has."""
+    section = "avmnist" if config["world"] == "avmnist" else "mad"
+    return f"{section}.{'images' if split == 'train' else f'{split}_images'}"
+
+
+def get(config: Mapping, key: str) -> Any:
+    """The value under an override's name; of a group, the name of its chosen option."""
+    for part in key.split("."):
+        config = config[part]
+    if isinstance(config, Mapping | DictConfig):
+        return config.get("name", config.get("policy"))
+    return config
+
+
+def as_trained(config: dict) -> dict:
+    """The same config with nothing done afterwards: that of the run whose model it shares."""
+    return config | {group: {"name": "none"} for group in AFTERWARDS}
+
+
+def as_finetuned(config: dict) -> dict:
+    """The same config with the captions that a model sees last, and is tested on."""
+    finetune = config.get("finetune", {"name": "none"})  # older runs' configs have none
+    if finetune["name"] == "none":
+        return config
+    policy = {"policy" if name == "name" else name: x for name, x in finetune.items()}
+    return config | {"captions": policy | {name: config["captions"][name] for name in ("object", "shuffled")}}
+
+
+def run_id(config: dict, identity: dict) -> str:
+    """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
+    kept = deepcopy(config)
+    idle = [key for key, value in LATER.items() if _value(kept, key) == value]
+    for key in (*PLACES, *UNREAD, *idle):
+        section, _, name = key.rpartition(".")
+        (kept[section] if section else kept).pop(name, None)
+    if config["world"] != "avmnist":
+        kept = {k: v for k, v in kept.items() if k not in OF_AVMNIST}
+    for group in AFTERWARDS:
+        if config[group]["name"] == "none":
+            del kept[group]
+    if config["images"] == "symbolic":
+        kept["digits"] = None  # nobody looks at them
+    if config["world"] not in ("mad", "avmnist"):
+        kept["world"] = None  # its identity says what is in the file, wherever that lies
+    text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def _value(config: Mapping, key: str) -> Any:
+    """What stands there, a mapping too; of an option that the chosen one of its group lacks, the key."""
+    return reduce(lambda part, name: part.get(name, key), key.split("."), config)

@@ -1,0 +1,23 @@
+"""Runs: planned, claimed, trained, kept; then gathered into one tidy table."""
+
+from synthgap.runs.plan import Plan, Task, missing_datasets, plan, with_starts
+from synthgap.runs.prepare import prepare
+from synthgap.runs.results import collect, failure_in, failures, record_failure, verify
+from synthgap.runs.worker import limit_threads, running, work
+
+__all__ = [
+    "Plan",
+    "Task",
+    "collect",
+    "failure_in",
+    "failures",
+    "limit_threads",
+    "missing_datasets",
+    "plan",
+    "prepare",
+    "record_failure",
+    "running",
+    "verify",
+    "with_starts",
+    "work",
+]

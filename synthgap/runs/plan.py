@@ -1,0 +1,123 @@
+"""A study's runs before any is done: each a resolved config, with the hash that names its folder."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_gen import InputError, store
+from synthgap import metric_names, options, studies
+from synthgap.observations import SPLITS, dataset_of, object_of, policy_of, world_of
+from synthgap.studies import CASE, Study
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run: its id, its resolved config and its place in the sweep (one value a swept parameter).
+
+    start: the run whose model it takes instead of training one, where something is done to its embeddings afterwards, or
+    it is shown something else than it was trained on.
+    """
+
+    run_id: str
+    config: dict
+    swept: dict
+    start: "Task | None" = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a study under some overrides. folder: `<out>/<study>`; datasets: `<out>/datasets`."""
+
+    study: Study
+    folder: Path
+    datasets: Path
+    tasks: tuple[Task, ...]
+    overrides: tuple[str, ...] = ()
+
+    def done(self, task: Task) -> bool:
+        return (self.folder / task.run_id / "done.json").exists()
+
+    def failure(self, task: Task) -> Path:
+        return self.folder / f"{task.run_id}.failed.json"
+
+    def settled(self, task: Task) -> bool:
+        return self.done(task) or self.failure(task).exists()
+
+
+def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Plan:
+    """Everything that can be wrong with the config, the files or the captions is said here, before any work starts.
+
+    most: how many runs, the first ones, to plan; a large study takes seconds (all).
+    """
+    swept, cells, constant = studies.expand(study, overrides)
+    tasks, known = {}, dict.fromkeys(metric_names.METRICS)
+    for cell in cells[:most]:
+        resolved = resolved_cell(constant, cell)
+        out = Path(resolved["out"])
+        world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told
+        resolved["captions"]["object"] = object_of(resolved, world.space)
+        if resolved["finetune"]["name"] != "none" and world.look:
+            kept = f"finetune={resolved['finetune']['name']} keeps the images"
+            raise InputError(f"{kept}, and this world (mad.variant=published, or your own) shows others in each epoch")
+        for shown in (resolved, options.as_finetuned(resolved)):
+            policy_of(shown, world.space)
+        for metric, of in metric_names.possible(world, resolved["captions"]["object"]).items():
+            known[metric] = dict.fromkeys([*(known[metric] or ()), *of])
+        identity = world.identity if resolved["shift"]["name"] == "none" else world.identity | {"test": tested.identity}
+        run_id = options.run_id(resolved, identity)
+        places = {key: cell[CASE] if key == CASE else swept_value(resolved, key) for key in swept}
+        if CASE in cell and run_id in tasks:
+            raise InputError(f"cases {tasks[run_id].swept[CASE]!r} and {cell[CASE]!r} of {study.name} are the same run")
+        start = None
+        if any(resolved[group]["name"] != "none" for group in options.AFTERWARDS):
+            trained = options.as_trained(resolved)
+            start = Task(options.run_id(trained, world.identity), trained | {"study": study.name}, places)
+        tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
+    if most is None:
+        _check_names(study, overrides, known)
+    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()), tuple(overrides))
+
+
+def _check_names(study: Study, overrides: Sequence[str], known: dict) -> None:
+    """Raises InputError for what no run could be measured of, unless the overrides took the study to another world."""
+    try:
+        studies.check_names(study, known, f"{study.name}.yaml", "`synthgap studies --metrics` lists all")
+    except InputError:
+        own = {}
+        with suppress(InputError):  # as written it may lack what the overrides give, a folder say
+            _, cells, constant = studies.expand(study, [o for o in overrides if o.startswith("preset=")])
+            resolved = resolved_cell(constant, cells[0])
+            world = world_of(resolved)
+            own = metric_names.possible(world, object_of(resolved, world.space))
+        if all(set(of) <= set(known[metric]) for metric, of in own.items()):
+            raise
+
+
+def resolved_cell(constant: Sequence[str], cell: dict) -> dict:
+    return options.resolve(constant, {key: value for key, value in cell.items() if key != CASE})
+
+
+def swept_value(config: dict, key: str):
+    """A swept value as a table holds it: a list or mapping as its text; none where another arm's group has the option."""
+    try:
+        value = options.get(config, key)
+    except KeyError:
+        return None
+    return str(value) if isinstance(value, list | dict) else value
+
+
+def with_starts(p: Plan) -> list[Task]:
+    """The plan's tasks after those whose models some of them take, which may not be in the plan."""
+    starts = [task.start for task in p.tasks if task.start and not p.done(task)]
+    return list({task.run_id: task for task in (*starts, *p.tasks)}.values())
+
+
+def missing_datasets(p: Plan) -> dict[Path, tuple]:
+    """place → (world, number, split, seed) of each dataset that the missing runs read."""
+    return {
+        store.place(p.datasets, store.recipe(*wanted)): wanted
+        for task in p.tasks
+        if task.config["images"] == "pixels" and not p.done(task)
+        for wanted in (dataset_of(task.config, split) for split in SPLITS)
+    }

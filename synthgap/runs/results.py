@@ -1,0 +1,70 @@
+"""What finished and failed runs left: verified, and gathered into one tidy table."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from data_gen import InputError, files
+from synthgap.runs.plan import Plan, Task
+
+
+def verify(folder: Path, run_id: str | None = None) -> None:
+    """Raises InputError if the folder of a finished run does not hold what was written: that all of it is listed, with
+    checksums that agree, and that it is the run `run_id`, if given."""
+    try:
+        try:
+            about = json.loads((folder / "done.json").read_text())
+            sums = dict(about["checksums"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError("done.json is no list of checksums") from error
+        needed = ("config.yaml", "metrics.parquet", *(() if "model" in about else ("model.safetensors",)))
+        if lacking := [name for name in needed if name not in sums]:
+            raise ValueError(f"done.json lists no {', '.join(lacking)}")
+        if run_id and about.get("run_id", run_id) != run_id:  # none: written before it was recorded
+            raise ValueError(f"it holds the run {about['run_id']}")
+        for name, expected in sums.items():
+            if files.checksum(folder / name) != expected:
+                raise ValueError(f"{name} does not match its checksum")
+    except PermissionError as error:
+        raise files.not_yours(error) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"the run in {folder} is damaged ({error}); delete that folder and it is run again") from error
+
+
+def record_failure(p: Plan, task: Task, reason: str, trace: str = "") -> None:
+    """Keep why a run failed, beside where its folder would be."""
+    record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": trace}
+    with files.whole(p.failure(task)) as beside:
+        beside.write_text(json.dumps(record, indent=1))
+
+
+def collect(p: Plan) -> pd.DataFrame:
+    """The tidy table of the plan's finished runs: run_id, seed, the swept parameters, metric, of, value; in plan order."""
+    tables = []
+    for task in p.tasks:
+        if p.done(task):
+            folder = p.folder / task.run_id
+            verify(folder, task.run_id)
+            rows = pd.read_parquet(folder / "metrics.parquet")
+            known = {"run_id": task.run_id, "seed": task.config["seed"]} | task.swept
+            tables.append(pd.DataFrame(known, index=rows.index).join(rows))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    for column in set(table) - {"value"}:  # a weight may be a number here and a course there: one column has one type
+        kinds = {type(value) for value in table[column].dropna().unique()}
+        if str in kinds and len(kinds) > 1:
+            table[column] = table[column].map(str, na_action="ignore")
+    return table
+
+
+def failures(p: Plan) -> dict[str, dict]:
+    """run_id → {reason, swept, …} of the runs that failed."""
+    return {task.run_id: failure_in(p.failure(task)) for task in p.tasks if p.failure(task).exists()}
+
+
+def failure_in(path: Path) -> dict:
+    """The record of a run that failed: its reason, at least."""
+    try:
+        return {"reason": "unknown"} | json.loads(path.read_text())
+    except (OSError, ValueError, TypeError):
+        return {"reason": f"unknown, as {path} cannot be read"}

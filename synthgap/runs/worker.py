@@ -1,0 +1,91 @@
+"""Does the runs of a plan that are neither done nor claimed, beside any other workers."""
+
+import shutil
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from filelock import Timeout
+from threadpoolctl import threadpool_limits
+
+from data_gen import InputError, files, store
+from synthgap.runs.plan import Plan, Task, missing_datasets, with_starts
+from synthgap.runs.results import record_failure
+
+
+def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
+    """Do what is left of a plan, beside any other workers: first the datasets, then the runs. Failures are recorded.
+
+    begins: told of each run before it begins.
+    """
+    limit_threads()
+    with at_work(p.folder):
+        for wanted in missing_datasets(p).values():
+            with suppress(Exception):  # the runs that need it fail with the same reason, and record it
+                store.make(p.datasets, *wanted, wait=False)
+        for wait in (False, True):  # first what nobody holds; then the rest, whose holders may have been killed
+            for task in with_starts(p):
+                if not wait and task.start and not p.settled(task.start):
+                    continue  # somebody is training its model
+                with suppress(Timeout), files.locked(p.folder / ".locks" / task.run_id, wait):
+                    if not p.settled(task):
+                        begins(task)
+                        _run_or_record(p, task)
+
+
+@contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Holds the lock of a worker, one that nobody else has, so that others see that somebody is at work here."""
+    with ExitStack() as held:
+        for number in count():
+            with suppress(Timeout):
+                held.enter_context(files.locked(_worker(folder, number), wait=False))
+                break
+        yield
+
+
+def running(folder: Path) -> bool:
+    """Whether a worker, of any command on any machine, is at work in a study's folder. Of a folder that you may not write,
+    nobody can say, and it is False."""
+    for number in count():
+        path = _worker(folder, number)
+        if not path.exists():
+            return False
+        try:
+            with files.locked(path, wait=False):
+                pass
+        except Timeout:
+            return True
+        except InputError:
+            return False
+
+
+def _worker(folder: Path, number: int) -> Path:
+    return folder / ".locks" / f"worker-{number}"
+
+
+def _run_or_record(p: Plan, task: Task) -> None:
+    from synthgap.runs.execution import execute  # brings torch, which planning does without
+
+    for place in (p.folder / task.run_id, p.failure(task)):
+        files.sweep_up(p.folder, place.stem)  # a killed worker's; we hold the lock, so nobody writes it
+    try:
+        shutil.rmtree(p.folder / task.run_id, ignore_errors=True)  # without its done mark, it is a deletion's rest
+        with files.whole_folder(p.folder / task.run_id) as partial:
+            execute(p, task, partial)
+    except Exception as error:  # the folder is gone by now, which on a full disk makes room for the reason
+        record_failure(p, task, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def limit_threads() -> None:
+    """One thread a worker: two workers on two cores do almost twice the work of one worker with two threads."""
+    import cv2
+    import sklearn.cluster
+    import sklearn.linear_model  # noqa: F401  (with their linear algebra: only what is loaded can be limited)
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    threadpool_limits(1)

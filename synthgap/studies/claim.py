@@ -1,0 +1,137 @@
+"""A claim: what is compared, which way it goes, and by how much it matters."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
+
+from synthgap.statistics import FEWEST_LEVELS, FEWEST_SEEDS, fewest_seeds
+from synthgap.studies.parts import is_number
+
+METRIC, OF = "metric", "of"  # what a claim ranges over that compares metrics of the same runs, or what one metric is of
+#: by what a claim is tested → what it then is about
+TESTS = {
+    "trend": "three or more levels",
+    "difference": "two levels",
+    "equivalence": "levels between which something stays",
+    "partial": "an explanation, whatever is 'given'",
+    "matched": "an explanation, among runs that are 'matched'",
+    "kendall": "an explanation, what is 'held' being equal",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`metric` of `of` falls, rises or stays over the `levels` of the swept parameter `over` (or of `case`), by `matters`.
+
+    of: one, or several whose mean is taken. A list of metrics has one for each level, and `of` may then, too. Over
+    `metric`, the levels are metrics of the same runs, and all are of the same; over `of`, they are what the metric is of.
+
+    where: swept parameters and the value, or values, that each must have; other runs do not count.
+
+    A claim of explanation has no levels: over all runs of a seed, `metric` falls or rises with `explained_by`, in partial
+    rank correlation given the variables `given`, or among pairs of runs that are `matched` in one. A variable is {metric,
+    of} of the same run, or a swept parameter by its name. With the test `kendall`: over all cells of the grid, or those
+    pairs of cells that have the same of the swept parameters `held`.
+
+    test: one of `TESTS`; the first that fits, if none is named. seeds: fewer decide nothing.
+    """
+
+    claim: str
+    metric: str | Sequence[str]
+    of: str | Sequence[str]
+    direction: str
+    matters: float
+    source: str
+    over: str = ""
+    levels: tuple = ()
+    where: Mapping = field(default_factory=dict)
+    explained_by: str | Mapping = ""
+    given: tuple = ()
+    matched: Mapping | None = None
+    held: tuple = ()
+    test: str = ""
+    seeds: int = FEWEST_SEEDS
+
+    def __post_init__(self):
+        if not self.test:
+            object.__setattr__(self, "test", self.fitting()[0])
+
+    def fitting(self) -> tuple[str, ...]:
+        """The tests that fit what is claimed, the usual one first."""
+        if self.explained_by:
+            beside = (("matched", self.matched), ("partial", self.given), ("kendall", self.held))
+            return tuple(test for test, named in beside if named) or ("partial", "kendall")
+        if self.direction == "stays":
+            return ("equivalence",)
+        return ("trend",) if len(self.levels) >= FEWEST_LEVELS else ("difference",)
+
+    def variables(self) -> list[dict]:
+        """What is looked at in each of the levels: {metric, of}."""
+        n = len(self.levels)
+        if self.over == OF:
+            return [{"metric": self.metric, "of": of} for of in self.levels]
+        if isinstance(self.metric, str):
+            return [{"metric": self.metric, "of": self.of}] * n
+        of = [self.of] * n if isinstance(self.of, str) or self.over == METRIC else self.of
+        return [{"metric": metric, "of": some} for metric, some in zip(self.metric, of, strict=True)]
+
+
+def claim_hash(claim: Claim) -> str:
+    """8 hex digits of whatever decides what is tested: another wording, threshold or test is another claim.
+
+    Neither its source nor the way it is written down counts: the order of keys, 1 or 1.0, a default that is spelt out.
+    """
+    said = {f.name: getattr(claim, f.name) for f in fields(claim) if f.name != "source"}
+    said |= {key: spelt_out(said[key]) for key in ("explained_by", "matched") if said[key]}
+    said |= {"given": [spelt_out(variable) for variable in claim.given]}
+    said = {key: canonical(value) for key, value in said.items() if value not in ("", None, (), [], {})}
+    return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def spelt_out(variable: str | Mapping) -> Mapping:
+    variable = {"over": variable} if isinstance(variable, str) else variable
+    return {"of": ""} | variable if METRIC in variable else variable
+
+
+def canonical(value):
+    if isinstance(value, Mapping):
+        return {str(key): canonical(x) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(x) for x in value]
+    return float(value) if is_number(value) else value
+
+
+def seeds(claim: Claim, runs: Iterable[Mapping]) -> int:
+    """How many seeds there are among the runs, swept parameter → value, that count for a claim."""
+    where = {key: values if isinstance(values, list) else [values] for key, values in claim.where.items()}
+    counted = (run for run in runs if all(as_held(run.get(key)) in values for key, values in where.items()))
+    return len({str(run.get("seed", 0)) for run in counted})
+
+
+def seeds_needed(claim: Claim) -> int:
+    """How many seeds can support a claim at all: what it asks for, and where p's floor is low enough (Kendall's is set by
+    the cells)."""
+    by_floor = FEWEST_SEEDS if claim.test == "kendall" else fewest_seeds(len(claim.levels) or 2, claim.direction)
+    return max(claim.seeds, by_floor)
+
+
+def as_held(value):
+    """A swept value as a table of runs holds it."""
+    return str(value) if isinstance(value, list | dict) else value
+
+
+def told(variable: str | Mapping) -> str:
+    """A variable as a person would say it: its label, if it has one."""
+    if isinstance(variable, str):
+        return variable
+    return (
+        variable.get("label")
+        or variable.get("over")
+        or f"{as_text(variable['metric'])} {as_text(variable.get('of', ''))}".strip()
+    )
+
+
+def as_text(names) -> str:
+    """A name, or several as one."""
+    return names if isinstance(names, str) else ", ".join(map(as_text, names))

@@ -1,0 +1,81 @@
+"""From a study and overrides to the cells of its grid, a run each."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from math import prod
+
+from data_gen import InputError
+from data_gen.errors import unknown
+from synthgap import options
+from synthgap.studies.claim import canonical
+from synthgap.studies.parts import listed
+from synthgap.studies.study import Study
+from synthgap.tables import CASE
+
+
+def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict], list[str]]:
+    """The study's cells under the user's overrides → (swept keys, cells {key: value}, overrides that hold for all cells).
+
+    An override of a swept parameter takes its place: one value or several (`seed=0,1`). `~key` drops it from the grid.
+    Where it takes the place of what cases set, they lose their names. Of an option that only some of the cells have
+    (`digits.root`, of those with digits=idx), an override is theirs alone.
+    `preset=…` picks one of the study's presets (the first, if none is given).
+    """
+    chosen = [o for o in overrides if o.startswith("preset=")]
+    preset = chosen[-1].removeprefix("preset=") if chosen else next(iter(study.presets))
+    if preset not in study.presets:
+        raise unknown("preset", preset, study.presets)
+    changes = study.presets[preset]
+    grid = {**study.grid, **changes.get("grid", {})}
+    cases = changes.get("cases", study.cases)
+    constant = [options.written(key, value) for key, value in changes.get("set", {}).items()]
+
+    for dropped in (o.removeprefix("~") for o in overrides if o.startswith("~")):
+        if grid.pop(dropped, None) is None:
+            raise unknown("swept parameter to drop", dropped, grid)
+    plain = [o for o in overrides if not o.startswith(("preset=", "~"))]
+    groups = [o for o in plain if o.partition("=")[0] in options.GROUPS]  # they decide which other keys there are
+    of_some = {key: value for o in plain for key, value in _of_some_cells(o, groups, [grid, *cases]).items()}
+    plain = [o for o in plain if o.partition("=")[0] not in of_some]
+    for override in options.parse(plain) if plain else ():
+        key = override.key_or_group
+        if override.is_sweep_override():
+            grid[key] = options.values(override)
+        elif key in grid or any(key in case for case in cases):
+            grid[key] = [override.value()]
+        else:
+            constant.append(override.input_line)
+    if any(key in grid for case in cases for key in case):  # then their names would lie
+        cases = [{key: value for key, value in case.items() if key not in (*grid, CASE)} for case in cases]
+    number = len(cases) * prod(map(len, grid.values()))
+    if number > options.MOST_RUNS:
+        raise InputError(f"{study.name} would be {number:,} runs, more than {options.MOST_RUNS:,}; give fewer values")
+    swept = list(dict.fromkeys([*grid, *(key for case in cases for key in case)]))
+    cells = [{**case, **dict(zip(grid, values, strict=True))} for case in cases for values in product(*grid.values())]
+    for cell in cells:
+        for key, value in of_some.items():
+            group = key.partition(".")[0]
+            if group in cell and key in options.keys({group: cell[group]}):
+                cell[key] = value
+    unique = {tuple(sorted((k, str(canonical(v))) for k, v in cell.items())): cell for cell in cells}
+    return swept, list(unique.values()), constant
+
+
+def _of_some_cells(override: str, groups: Sequence[str], cells: Sequence[Mapping]) -> dict:
+    """{key: value} of an override that needs an option of its group which the study has in some cells only."""
+    key = override.partition("=")[0]
+    group = key.partition(".")[0]
+    if (
+        group not in options.GROUPS
+        or any(o.startswith(f"{group}=") for o in groups)
+        or any(key in cell for cell in cells)
+    ):
+        return {}
+    there, default = {str(option) for cell in cells for option in listed(cell.get(group, []))}, options.keys()
+    having = [name for name in sorted(there & {*options.GROUPS[group]}) if key in options.keys({group: name})]
+    if key in default or not having:
+        return {}
+    parsed = options.parse([f"{group}={having[0]}", override])[-1]
+    if parsed.is_sweep_override():
+        raise InputError(f"{key} is an option of some of the study's cases alone, so it takes one value")
+    return {key: parsed.value()}

@@ -1,0 +1,210 @@
+"""Reads a study from its YAML file, and says in a line what is wrong with it."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from data_gen import InputError
+from data_gen.errors import unknown
+from synthgap import metric_names, options, tables, yaml_file
+from synthgap.statistics import smallest_p
+from synthgap.studies.claim import seeds, seeds_needed
+from synthgap.studies.claim_schema import read_claim
+from synthgap.studies.figure_schema import can_be_drawn, read_figure
+from synthgap.studies.grid import expand
+from synthgap.studies.parts import a_list, a_mapping, a_text
+from synthgap.studies.study import Study, available
+from synthgap.tables import CASE
+
+#: what lies beside the folders of studies, so that none may have it as a name
+TAKEN = ("datasets",)
+NAME = re.compile(r"\w[^+=]*")  # folders of variations are called NAME+option=value
+LONGEST_NAME = 100  # bytes: files in the folder have it, and more, in their names
+
+
+def load(name: str, out: Path = Path("runs")) -> Study:
+    """A study by its name, or from a user's own YAML file. Raises InputError that says what is missing or misspelt.
+
+    out: where the tables are of studies that have run.
+    """
+    known = available()
+    path = known.get(name, Path(name))
+    if name not in known and path.suffix not in (".yaml", ".yml"):
+        raise unknown("study", name, known)
+    _check_name(path)
+    raw = yaml_file.read(path)
+    if path.stem in known and not _is_same(path, known[path.stem]):
+        raise InputError(
+            f"study {path}: {path.stem} comes with synthgap, and both would write into one folder; call the file "
+            "something else"
+        )
+    if raw is None:
+        raise InputError(f"study {path} is empty; it needs a question, and a grid to train or a table to read")
+    table, metrics = None, dict.fromkeys(metric_names.METRICS)
+    listed = "`synthgap studies --metrics` lists all"
+    if isinstance(raw, dict) and "table" in raw:
+        for key in ("grid", "cases", "presets"):
+            if key in raw:
+                raise InputError(f"study {path} reads a table, and trains nothing; leave out {key!r}, or 'table'")
+        a_mapping(raw, f"study {path}", required=("question", "table"), optional=("source", "claims", "figure"))
+        table = _table(raw["table"], path, out)
+        rows = tables.read(table)
+        metrics, (grid, cases), presets = tables.names(rows), tables.design(rows), {}
+        listed = f"{table} has {', '.join(metrics)}"
+    else:
+        grid, cases, presets = _sweep(raw, path)
+    swept = _swept(grid, cases, presets)
+    source = a_text(raw, "source", f"study {path}", "own question")
+    study = Study(
+        name=path.stem,
+        question=a_text(raw, "question", f"study {path}"),
+        source=source,
+        grid=grid,
+        cases=cases or [{}],
+        presets=presets,
+        claims=tuple(read_claim(claim, path, source, swept) for claim in a_list(raw, "claims", f"study {path}")),
+        figure=read_figure(raw.get("figure") or {}, f"figure of {path}", swept),
+        table=table,
+    )
+    can_be_drawn([study.question, study.figure, swept], path)
+    check_names(study, metrics, path, listed)
+    cells = [expand(study, [f"preset={preset}"])[1] for preset in presets]
+    _enough_seeds(study, [rows.drop_duplicates("run_id").to_dict("records")] if table else cells, path)
+    return study
+
+
+def _check_name(path: Path) -> None:
+    """Raises InputError unless the file's name can be that of a folder beside those of other studies."""
+    name = path.stem
+    if not NAME.fullmatch(name) or not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+        raise InputError(
+            f"study {str(path)!r}: a folder gets its name, so that must begin with a letter, a digit or _, have no + or =, "
+            f"and at most {LONGEST_NAME} bytes"
+        )
+    if name.casefold() in TAKEN:
+        raise InputError(f"study {path}: {name} is a folder of its own beside studies; call the file something else")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.samefile(other) or path.read_bytes() == other.read_bytes()
+
+
+def _table(name, path: Path, out: Path) -> Path:
+    if not isinstance(name, str):
+        raise InputError(f"table of {path} must be a file or a study's name, not {name!r}")
+    try:
+        return tables.find(name, path.parent, out)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except OSError as error:  # a name that is too long, say
+        raise InputError(f"{path}: table: {error.strerror}") from error
+
+
+def _sweep(raw, path: Path) -> tuple[dict, list[dict], dict]:
+    """What a study trains: grid, cases and presets."""
+    if isinstance(raw, dict) and "grid" not in raw:
+        raise InputError(f"study {path} has no 'grid' of what to train, nor a 'table' of what was trained")
+    more = ("source", "cases", "presets", "claims", "figure")
+    a_mapping(raw, f"study {path}", required=("question", "grid"), optional=more)
+    grid = _grid(raw["grid"], f"grid of {path}")
+    cases, presets = _cases(raw.get("cases"), f"cases of {path}"), {}
+    for name, changes in a_mapping(raw.get("presets") or {"quick": {}}, f"presets of {path}").items():
+        a_mapping(changes, f"preset {name} of {path}", optional=("grid", "cases", "set"))
+        own = {"grid": _grid(changes["grid"], f"grid of preset {name} of {path}")} if "grid" in changes else {}
+        if "cases" in changes:
+            own |= {"cases": _cases(changes["cases"], f"cases of preset {name} of {path}")}
+        if "set" in changes:
+            own |= {"set": _set(changes["set"], f"set of preset {name} of {path}")}
+        presets[str(name)] = {**changes, **own}
+    _names_hold(grid, cases, presets, path)
+    return grid, cases, presets
+
+
+def check_names(study: Study, known: Mapping[str, Iterable[str] | None], path: str | Path, listed: str) -> None:
+    """Raises InputError if a claim or the figure is about a metric, or of something, that is not `known`: metric → all that
+    it is of, None if that is not known. listed: where the reader finds the names."""
+    for claim in study.claims:
+        compared = claim.variables() or {"metric": claim.metric, "of": claim.of}
+        for variable in _variables([compared, claim.explained_by, claim.given, claim.matched]):
+            metric_names.check(variable, f"a claim of {path}", known, listed)
+    for variable in _variables(study.figure):
+        metric_names.check(variable, f"figure of {path}", known, listed)
+
+
+def _variables(raw) -> Iterator[Mapping]:
+    """Every {metric, of} that is anywhere in it."""
+    if isinstance(raw, Mapping):
+        if isinstance(raw.get("metric"), str):
+            yield raw
+        raw = list(raw.values())
+    for part in raw if isinstance(raw, list | tuple) else ():
+        yield from _variables(part)
+
+
+def _enough_seeds(study: Study, sweeps: Sequence[Sequence[Mapping]], path: Path) -> None:
+    for claim in study.claims:
+        most, needed = max(seeds(claim, runs) for runs in sweeps), seeds_needed(claim)
+        if most >= needed:
+            continue
+        levels = len(claim.levels)
+        what = "is an explanation" if not levels else f"compares {'two' if levels == 2 else levels} levels"
+        over = f"{most} seed{'s' * (most != 1)}"
+        floor = f"its p cannot fall under {smallest_p(most, levels or 2):g}"
+        why = floor if most >= claim.seeds else f"nothing is decided by fewer than {claim.seeds}"
+        mend = f"{study.table} would need" if study.table else "sweep"
+        wanted = list(range(needed)) if needed <= 20 else f"[0, 1, …, {needed - 1}]"
+        raise InputError(f"a claim of {path} {what} over {over}: {why}; {mend} seed: {wanted} or more")
+
+
+def _swept(grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> dict[str, list]:
+    """Everything that the study varies, in any preset → its values; `case` among them, where cases have names."""
+    found = {}
+    for changes in ({"grid": grid, "cases": cases}, *presets.values()):
+        for key, values in changes.get("grid", {}).items():
+            found.setdefault(key, []).extend(values)
+        for case in changes.get("cases", ()):
+            for key, value in case.items():
+                found.setdefault(key, []).append(value)
+    return found
+
+
+def _names_hold(grid: Mapping, cases: Sequence[Mapping], presets: Mapping, path: Path) -> None:
+    for name, changes in presets.items():
+        for case in changes.get("cases", cases):
+            for key in {**grid, **changes.get("grid", {})}:
+                if CASE in case and key in case:
+                    raise InputError(
+                        f"preset {name} of {path}: {key} is in its grid, and case {case[CASE]!r} sets it too"
+                    )
+
+
+def _grid(raw, where: str) -> dict:
+    """The grid, its values of their options' types."""
+    found = {}
+    for key, values in a_mapping(raw, where).items():
+        if not isinstance(values, list) or not values:
+            raise InputError(f"{where}: {key} needs a list of one or more values, like [{values if values else 0}]")
+        options.check_option(str(key), f" in {where}")
+        found[key] = [options.typed(key, value, f" in {where}") for value in values]
+    return found
+
+
+def _set(raw, where: str) -> dict:
+    """What is set, of its options' types."""
+    for key in a_mapping(raw, where):
+        options.check_option(str(key), f" in {where}")
+    return {key: options.typed(key, value, f" in {where}") for key, value in raw.items()}
+
+
+def _cases(raw, where: str) -> list[dict]:
+    """A list of cases; of a mapping name → case (or several that share the name), each with its name."""
+    if isinstance(raw, dict):
+        found = [
+            (str(name), case) for name, some in raw.items() for case in (some if isinstance(some, list) else [some])
+        ]
+        return [{CASE: name} | _set(case, f"case {name!r} in {where}") for name, case in found]
+    if not isinstance(raw or [], list):
+        raise InputError(
+            f"{where} must be a list of mappings, an arm of the comparison each, or name them: name: mapping"
+        )
+    return [_set(case, where) for case in raw or []]
