@@ -7,7 +7,8 @@ from math import factorial, inf, isfinite, nan, prod, sqrt
 from typing import Literal
 
 import numpy as np
-from scipy.stats import norm, page_trend_test, permutation_test, rankdata, t
+from scipy.special import ndtr, ndtri
+from scipy.stats import page_trend_test, permutation_test, rankdata, t
 
 from data_gen.errors import unknown
 
@@ -228,7 +229,7 @@ def seeds_to_stand(p: float, p_floor: float, seeds: int, bar: float) -> float:
     """
     n = np.arange(seeds, MOST_SEEDS + 1)
     floors = p_floor ** (n / seeds)
-    reach = floors if p <= p_floor * (1 + 1e-9) else np.maximum(floors, norm.sf(norm.isf(p) * np.sqrt(n / seeds)))
+    reach = floors if p <= p_floor * (1 + 1e-9) else np.maximum(floors, ndtr(ndtri(p) * np.sqrt(n / seeds)))
     return float(n[(reach < bar).argmax()]) if (reach < bar).any() else inf
 
 
@@ -332,7 +333,7 @@ def _p_of_more(p: float, seeds: int, levels: int, n: int) -> float:
     """What n seeds like these would have: the floor, if these are at theirs; else a normal score grows with √n."""
     if p <= smallest_p(seeds, levels) * (1 + 1e-9):
         return smallest_p(n, levels)
-    return max(smallest_p(n, levels), norm.sf(norm.isf(p) * sqrt(n / seeds)))
+    return max(smallest_p(n, levels), ndtr(ndtri(p) * sqrt(n / seeds)))
 
 
 def _too_few(change: np.ndarray, level: float, needed: float) -> Verdict:

@@ -52,10 +52,11 @@ def of_runs(table: pd.DataFrame, variable: str | Mapping) -> pd.Series:
     metric, of = variable["metric"], variable.get("of", "")
     rows, names = table[table.metric == metric], [of] if isinstance(of, str) else of
     if rows.empty:
-        raise unknown("metric", metric, sorted(set(table.metric)))
+        raise unknown("metric", metric, sorted(table.metric.unique()))
+    there = rows["of"].unique()
     for name in names:
-        if name not in set(rows["of"]):
-            raise unknown(f"`of` of {metric}", name, sorted(set(rows["of"])))
+        if name not in there:
+            raise unknown(f"`of` of {metric}", name, sorted(there))
     values = rows[rows["of"].isin(names)].groupby("run_id", sort=False).value
     return values.mean().where(values.count() == values.size())
 
