@@ -17,9 +17,9 @@ from synthgap.metric_names import KINDS, METRICS
 from synthgap.runs import pool
 
 FIGURES = Path(__file__).parents[1] / "figures"
-LONG = "training.epochs=40"  # a run long enough to be killed in
-SWEEP = ("captions.attributes=0,1,3,5", "seed=range(0,4)", LONG)
-RUNS = 16  # of SWEEP: more than a worker finishes while it is being killed
+LONG = "training.epochs=30"  # a run long enough to be killed in
+SWEEP = ("captions.attributes=0,1,3,5", "seed=range(0,3)", LONG)
+RUNS = 12  # of SWEEP: more than a worker finishes while it is being killed
 SMALL = ("captions.attributes=1,5", "seed=0,1", LONG)
 
 

@@ -128,7 +128,9 @@ def test_every_option_of_science_changes_the_run_id():
     for key, chosen in every_option().items():
         assert key in OTHER, f"{key} is new: write another value of it into OTHER"
         identity = {"file": "x"} if key == "world" else MAD
-        assert run_id(*chosen, f"{key}={OTHER[key]}", identity=identity) != run_id(*chosen), key
+        (changed,) = options.parse([*chosen, f"{key}={OTHER[key]}"])[-1:]
+        resolved = options.resolve(chosen, {key: changed.value()})
+        assert options.run_id(resolved, identity) != run_id(*chosen), key
 
 
 def test_runs_of_published_tables_are_found_again_whatever_options_came_since():

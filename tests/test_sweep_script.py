@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import report, runs, studies
 from synthgap.judging import overview
 
 SCRIPT = ROOT / "experiments" / "sweep.py"
@@ -26,15 +25,10 @@ def sweep(tmp_path):
     return call
 
 
-@pytest.fixture(scope="module")
-def usual(tmp_path_factory):
+@pytest.fixture
+def usual(finished):
     """What `synthgap run` makes of the same sweep, but for its worker processes."""
-    out = tmp_path_factory.mktemp("usual")
-    plan = runs.plan(studies.load("imbalance"), [*TINY, "captions.attributes=1,5", "seed=0,1", f"out={out}"])
-    runs.prepare(plan)
-    runs.work(plan)
-    report.conclude(plan, did=4)
-    return numbers(out)
+    return numbers(finished.folder.parent)
 
 
 def numbers(out, name="imbalance"):
