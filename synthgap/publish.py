@@ -119,8 +119,11 @@ def _minutes(table: pd.DataFrame) -> str:
 
 def mean(folders: Sequence[Path], metric: str, of: str = "", form: str = ".2f", **where: str) -> str:
     """The mean over runs of a metric. of: what it is of; several (a,b), or all that there are (*), whose mean is taken."""
-    table = _rows(_results(folders[0]), where)
-    names = sorted(set(table[table.metric == metric]["of"])) if of == "*" else of.split(",")
+    table = _results(folders[0])
+    if metric not in set(table.metric):
+        raise unknown("metric", metric, dict.fromkeys(table.metric))
+    table = _rows(table[table.metric == metric], where)
+    names = sorted(set(table["of"])) if of == "*" else of.split(",")
     return _shown(summary.of_runs(table, {"metric": metric, "of": names}).mean(), form)
 
 
