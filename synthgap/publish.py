@@ -71,6 +71,12 @@ def _results(folder: Path) -> pd.DataFrame:
 
 
 @cache
+def _by_metric(folder: Path) -> dict[str, pd.DataFrame]:
+    """The rows of each metric."""
+    return dict(iter(_results(folder).groupby("metric", sort=False)))
+
+
+@cache
 def _judged(folder: Path) -> pd.DataFrame:
     """A study's verdicts, with p corrected within it."""
     return verdicts.of_all([folder.name], folder.parent)
@@ -83,8 +89,8 @@ def _rows(table: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
             raise unknown("column", column, table.columns)
         text = table[column].astype(str)
         for value in values.split("|"):
-            if value not in set(text):
-                raise unknown(f"value of {column}", value, dict.fromkeys(text))
+            if value not in (known := text.unique()):
+                raise unknown(f"value of {column}", value, known)
         table = table[text.isin(values.split("|"))]
     return table
 
@@ -119,11 +125,11 @@ def _minutes(table: pd.DataFrame) -> str:
 
 def mean(folders: Sequence[Path], metric: str, of: str = "", form: str = ".2f", **where: str) -> str:
     """The mean over runs of a metric. of: what it is of; several (a,b), or all that there are (*), whose mean is taken."""
-    table = _results(folders[0])
-    if metric not in set(table.metric):
-        raise unknown("metric", metric, dict.fromkeys(table.metric))
-    table = _rows(table[table.metric == metric], where)
-    names = sorted(set(table["of"])) if of == "*" else of.split(",")
+    known = _by_metric(folders[0])
+    if metric not in known:
+        raise unknown("metric", metric, known)
+    table = _rows(known[metric], where)
+    names = sorted(table["of"].unique()) if of == "*" else of.split(",")
     return _shown(summary.of_runs(table, {"metric": metric, "of": names}).mean(), form)
 
 
