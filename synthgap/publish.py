@@ -253,8 +253,10 @@ def index(folders: Sequence[Path]) -> str:
         found = judged.verdict.value_counts()
         told = [str(found.get(verdict, 0)) for verdict in verdicts.COLOURS]
         sizes = [str(table.run_id.nunique()), str(table.seed.nunique()), _minutes(table)]
-        name = verdicts.read(folder / "verdicts.parquet").study.iloc[0]  # of a variation's folder, the study itself
-        rows.append([f"[{folder.name}]({folder.name}/README.md)", studies.load(name).question, *told, *sizes])
+        head = re.search(r"<!-- study (\S+)", (folder / "README.md").read_text(encoding="utf-8"))
+        if not head:
+            raise InputError(f"{folder / 'README.md'} has no part <!-- study NAME OVERRIDES -->")
+        rows.append([f"[{folder.name}]({folder.name}/README.md)", studies.load(head[1]).question, *told, *sizes])
     return _grid(["Study", "question", *verdicts.COLOURS, "runs", "seeds", "minutes"], rows)
 
 
