@@ -270,7 +270,7 @@ def options(folders: Sequence[Path], group: str) -> str:
     if group not in config.GROUPS:
         raise unknown("group of options", group, config.GROUPS)
     rows = []
-    for name in config.GROUPS[group]:
+    for name in (name for name in config.GROUPS[group] if name != "none"):
         settings = [
             f"`{key}` ({_default(default)}): {why}"
             for key, (default, why) in config.keys({group: name}).items()
@@ -279,7 +279,9 @@ def options(folders: Sequence[Path], group: str) -> str:
         path, says = _written_in(group, name)
         file = f"[{path.name}](../{path.relative_to(ROOT)})" if path else ""
         rows.append([f"`{group}={name}`", says, "<br>".join(settings), file])
-    return _grid(["option", "what it does", "settings (default)", "file"], rows)
+    heads = ["option", "what it does", "settings (default)", "file"]
+    told = [i for i, column in enumerate(zip(*rows, strict=True)) if any(column)]
+    return _grid([heads[i] for i in told], [[row[i] for i in told] for row in rows])
 
 
 def _default(value) -> str:
