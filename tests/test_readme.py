@@ -27,9 +27,13 @@ def blocks(text: str, language: str = "") -> list[str]:
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The `synthgap` commands that a page shows, without comments and without those that only name their arguments."""
-    lines = [line for block in blocks(TEXTS[page]) for line in block.splitlines() if line.startswith("synthgap ")]
-    return [shlex.split(line, comments=True)[1:] for line in lines if not re.search(r"[A-Z]{4,}|…", line.split("#")[0])]
+    """The `synthgap` commands that a page shows, in blocks and in text, but for those that only name their arguments."""
+    lines = [line for block in blocks(TEXTS[page]) for line in block.splitlines()]
+    lines += re.findall(r"`(synthgap \w+ [^`]+)`", re.sub(r"```.*?```", "", TEXTS[page], flags=re.S))
+    lines = [
+        line for line in lines if line.startswith("synthgap ") and not re.search(r"STUDY|RUN|WORLD|IMAGES|--help", line)
+    ]
+    return [shlex.split(line)[1:] for line in lines]
 
 
 def saved(page: Path) -> dict[str, str]:
@@ -172,6 +176,13 @@ def test_where_the_gap_starts_is_said_to_matter_at_a_low_fixed_temperature():
 
 
 # ---- what runs
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_can_be_pasted_into_any_shell(page):
+    """zsh, macOS's shell, has its own ideas of brackets and ~, and takes a comment behind a command for arguments."""
+    for line in "".join(blocks(TEXTS[page])).splitlines():
+        assert not re.search(r"[][{}*?#]|(?<!\S)~", re.sub(r"'[^']*'|\"[^\"]*\"", "", line)), line
 
 
 @pytest.fixture
