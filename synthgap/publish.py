@@ -265,7 +265,7 @@ def every(folders: Sequence[Path]) -> str:
     return verdicts.markdown(verdicts.of_all([], FIGURES), FIGURES)
 
 
-def options(folders: Sequence[Path], group: str) -> str:
+def options_of(folders: Sequence[Path], group: str) -> str:
     """A group's options: what each does, what can be set, and the file. What it does is its docstring's first sentence."""
     if group not in config.GROUPS:
         raise unknown("group of options", group, config.GROUPS)
@@ -314,7 +314,7 @@ KINDS = {
     "compare": compare,
     "index": index,
     "every": every,
-    "options": options,
+    "options": options_of,
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT, TINY
+from markdown_it import MarkdownIt
 
 from data_gen import InputError
 from synthgap import cli, config, publish, runs, studies, summary, sweep, tables, verdicts
@@ -17,6 +18,7 @@ README = (ROOT / "README.md").read_text()
 PAGES = publish.pages()
 TEXTS = {page: page.read_text() for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]}
 TEACHING = [ROOT / folder / "README.md" for folder in (".", "data_gen", "synthgap", "experiments")]
+MARKDOWN = MarkdownIt("commonmark").enable("table")
 STUDIES = sorted(path.parent for path in (ROOT / "figures").glob("*/verdicts.parquet"))
 
 
@@ -118,12 +120,13 @@ def test_a_part_that_cannot_be_made_is_one_line_that_says_where(tmp_path, monkey
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_comments_do_not_cut_paragraphs(page):
-    """A line of prose that begins with a comment would be an HTML block in Markdown. And what is opened is closed."""
-    lines = [line for line in TEXTS[page].splitlines() if line.lstrip().startswith("<!--")]
-    assert all(re.fullmatch(r"<!-- [^>]* -->", line) for line in lines)
-    opened = len(re.findall(rf"<!-- ({'|'.join(publish.KINDS)})[ ]", TEXTS[page]))
-    assert opened == TEXTS[page].count("<!-- / -->") == len(publish.MARK.findall(TEXTS[page]))
+def test_a_reader_sees_nothing_of_the_comments(page):
+    """What is opened is closed, and no comment cuts a paragraph, as one that begins a line of prose would."""
+    text = TEXTS[page]
+    opened = len(re.findall(rf"<!-- ({'|'.join(publish.KINDS)})[ ]", text))
+    assert opened == text.count("<!-- / -->") == len(publish.MARK.findall(text))
+    seen, plain = (re.sub(r"\n<!--.*?-->(?=\n)|<!--.*?-->", "", t) for t in (MARKDOWN.render(text), text))
+    assert seen.split() == MARKDOWN.render(plain).split()
 
 
 def test_outside_a_checkout_there_is_nothing_to_publish(monkeypatch, tmp_path):
@@ -134,7 +137,7 @@ def test_outside_a_checkout_there_is_nothing_to_publish(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("group", publish.HOMES)
 def test_the_tables_of_options_have_each_with_its_file(group):
-    rows = publish.options([], group).splitlines()[2:]
+    rows = publish.options_of([], group).splitlines()[2:]
     for name, row in zip([name for name in config.GROUPS[group] if name != "none"], rows, strict=True):
         assert row.startswith(f"| `{group}={name}` |")
         assert len(row.split(" | ")[1]) > 10, f"{group}={name} does not say what it does"
