@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 
 from synthgap.encoders import Encoders
 from synthgap.losses import LEARNT
 from synthgap.metrics import l2m, logit_entropy, rmg
+from synthgap.optimiser import Group, adamw, zero_grad
 
 LARGEST_SCALE = 100.0  # CLIP's clamp
 TRAJECTORY = 20  # points kept of a run's course
@@ -79,12 +79,11 @@ def train(
         for name in LEARNT
         if name in settings
     }
-    optimiser = _optimiser(model, log_scale, learnt, temperature, training)
+    groups = _groups(model, log_scale, learnt, temperature, training)
     n, batch = len(next(iter(inputs.values()))), training["batch"]
     finetuning = then.epochs if then else 0
     first = training.get("steps") or training["epochs"] * (n // batch)
     epochs, steps = ceil(first / (n // batch)), first + finetuning * (n // batch)
-    schedule = LambdaLR(optimiser, lambda step: _rate(step, first, training["warmup"]))
     every, trajectory, step = max(1, steps // TRAJECTORY), [], 0
 
     for epoch in range(epochs + finetuning):
@@ -93,7 +92,8 @@ def train(
         if then and epoch == epochs:
             inputs, known = then.inputs, then.known
             log_scale.requires_grad_(log_scale.requires_grad and not then.frozen)
-            schedule = _anew(optimiser, then.lr / training["lr"], steps - first, training["warmup"])
+            for group in groups:
+                group.lr *= then.lr / training["lr"]
         shuffled = torch.from_numpy(order.permutation(n)).to(training["device"])
         left = first - step if epoch < epochs else steps - step
         for rows in shuffled[: min(n // batch, left) * batch].split(batch):
@@ -107,10 +107,10 @@ def train(
                     raise FloatingPointError(f"the loss is {now['loss']} at step {step}: try a lower training.lr")
                 trajectory.append({"step": step} | now | _watch(model, watched, now["logit_scale"]))
                 report(step / steps)
-            optimiser.zero_grad()
+            zero_grad(groups)
             value.backward()
-            optimiser.step()
-            schedule.step()
+            begun, length = (0, first) if epoch < epochs else (first, steps - first)
+            adamw(groups, _rate(step - begun, length, training["warmup"]))
             if log_scale.requires_grad:
                 log_scale.data.clamp_(max=log(LARGEST_SCALE))
             step += 1
@@ -141,32 +141,20 @@ def _items(numbers: dict[str, Tensor]) -> dict[str, float]:
     return {name: number.item() for name, number in numbers.items()}
 
 
-def _optimiser(
+def _groups(
     model: Encoders, log_scale: Tensor, learnt: dict[str, Tensor], temperature: dict, training: dict
-) -> torch.optim.AdamW:
+) -> list[Group]:
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": training["weight_decay"]},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    groups = [Group(matrices, training["lr"], training["weight_decay"]), Group(vectors, training["lr"], 0.0)]
     if log_scale.requires_grad:
-        groups.append({"params": [log_scale], "weight_decay": 0.0, "lr": temperature["lr"]})
-    for name, number in learnt.items():
-        groups.append({"params": [number], "weight_decay": 0.0, "lr": LEARNT[name] * temperature["lr"]})
-    return torch.optim.AdamW(groups, lr=training["lr"], betas=(0.9, 0.98))
+        groups.append(Group([log_scale], temperature["lr"], 0.0))
+    return groups + [Group([number], LEARNT[name] * temperature["lr"], 0.0) for name, number in learnt.items()]
 
 
 def _rate(step: int, steps: int, warmup: float) -> float:
     rising = (step + 1) / (warmup * steps) if warmup else 1.0
     return min(rising, (1 + cos(pi * step / steps)) / 2)
-
-
-def _anew(optimiser: torch.optim.Optimizer, ratio: float, steps: int, warmup: float) -> LambdaLR:
-    """The schedule from its start, with all peak rates times `ratio`."""
-    for group in optimiser.param_groups:
-        group["initial_lr"] *= ratio
-    return LambdaLR(optimiser, lambda step: _rate(step, steps, warmup))
 
 
 def _watch(model: Encoders, watched: dict[str, Tensor], scale: float) -> dict[str, float]:

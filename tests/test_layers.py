@@ -18,7 +18,14 @@ LAYERS = (
     ("synthgap.posthoc", "synthgap.observations", "synthgap.studies"),
     ("synthgap.training", "synthgap.options"),
     ("synthgap.losses", "synthgap.metrics", "synthgap.metric_names", "synthgap.tables", "synthgap.torch_view"),
-    ("synthgap.statistics", "synthgap.yaml_file", "synthgap.encoders", "synthgap.progress", "synthgap.interrupts"),
+    (
+        "synthgap.statistics",
+        "synthgap.yaml_file",
+        "synthgap.encoders",
+        "synthgap.optimiser",
+        "synthgap.progress",
+        "synthgap.interrupts",
+    ),
     ("data_gen",),
 )
 FLOOR = {room: -i for i, rooms in enumerate(LAYERS) for room in rooms}

@@ -1,5 +1,7 @@
 """The loop: it learns, repeats to the bit, honours its temperature, and matches a plain one written out."""
 
+import subprocess
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +16,7 @@ from synthgap.losses import LOSSES, clip
 from synthgap.losses.gram import volumes
 from synthgap.metrics import l2m, logit_entropy, recall_at_k
 from synthgap.observations import known_of
+from synthgap.optimiser import Group, adamw
 from synthgap.training import LARGEST_SCALE, Finetuning, embed, settings_at, train
 
 SETTINGS = dict(epochs=3, batch=128, lr=0.005, weight_decay=0.05, warmup=0.1, bf16=False, device="cpu")
@@ -117,6 +120,42 @@ def test_the_loop_is_the_plain_one():
     for mine, other in zip(net.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
     assert result.scale == pytest.approx(scale.exp().item(), rel=1e-5)
+
+
+def test_a_step_is_adamw_s_to_the_bit_and_leaves_what_has_no_gradient():
+    chance = torch.Generator().manual_seed(0)
+    mine = [
+        torch.randn(4, 3, generator=chance, requires_grad=True),
+        torch.randn(3, generator=chance, requires_grad=True),
+    ]
+    theirs = [p.detach().clone().requires_grad_() for p in mine]
+    groups = [Group(mine[:1], 0.1, 0.05), Group(mine[1:], 0.02, 0.0)]
+    told = [{"params": theirs[:1], "weight_decay": 0.05}, {"params": theirs[1:], "weight_decay": 0.0}]
+    plain = torch.optim.AdamW(told, betas=(0.9, 0.98))
+    for number, share in enumerate((1.0, 0.5, 0.3, 0.1)):
+        for ours, other in zip(mine, theirs, strict=True):
+            ours.grad = other.grad = torch.randn(ours.shape, generator=chance)
+        if number == 2:
+            mine[1].grad = theirs[1].grad = None
+        for group, peak in zip(plain.param_groups, (0.1, 0.02), strict=True):
+            group["lr"] = peak * share
+        adamw(groups, share)
+        plain.step()
+        assert all(map(torch.equal, mine, theirs)), number
+
+
+def test_training_leaves_pytorch_s_compiler_out():
+    """`torch.optim.AdamW` loads it, at 1.7 s a process; the plain loop above says that the numbers are its own."""
+    code = """
+import sys, torch
+from synthgap.optimiser import Group, adamw
+p = torch.ones(3, requires_grad=True)
+p.sum().backward()
+adamw([Group([p], 0.1, 0.0)], 1.0)
+assert p.tolist() == [torch.tensor(0.9).item()] * 3, p
+print("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_a_course_of_settings_is_straight_between_its_points_and_level_outside():

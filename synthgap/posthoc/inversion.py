@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from data_gen import InputError
+from synthgap.optimiser import Group, adamw
 
 
 def invert(
@@ -33,12 +34,12 @@ def invert(
     if len(start) not in (1, len(targets)):
         raise InputError(f"an inversion starts from 1 row or one a target, {len(targets)}, not from {len(start)}")
     v = start.detach().expand(len(targets), *start.shape[1:]).clone().requires_grad_()
-    optimiser = torch.optim.AdamW([v], lr=lr, weight_decay=weight_decay)
+    group = Group([v], lr, weight_decay)
     for _ in range(steps):
         with torch.enable_grad():
             # a sum, not a mean: AdamW goes entry by entry, so each row moves as it would alone
             loss = (1 - (encode(v) * targets).sum(1)).sum()
             v.grad = torch.autograd.grad(loss, v)[0]
-        optimiser.step()
+        adamw([group], 1.0, betas=(0.9, 0.999))
     with torch.no_grad():
         return encode(v)
