@@ -311,8 +311,8 @@ def chosen_in(config: Mapping) -> Iterator[tuple[str, str, str]]:
 
 
 def of_config(config: Mapping, key: str) -> Method:
-    """The method that a config chooses by an option, e.g. `loss` or `encoder.image`: a user's file where it lay when the run was
-    planned. Raises InputError if that has changed since."""
+    """The method that a config chooses by an option, e.g. `loss` or `encoder.image`: a user's file where it was when the run
+    was planned. Raises InputError if that has changed since."""
     kind, _, name = next(found for found in chosen_in(config) if found[1] == key)
     own = config.get("own", {}).get(name)
     if own is None:

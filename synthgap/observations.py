@@ -170,13 +170,12 @@ def object_of(config: dict, space: FactorSpace) -> str:
 
 
 def policy_of(config: dict, space: FactorSpace) -> Policy:
-    """The caption policy that a config describes. Raises InputError where it does not fit the space, or is a user's that fails."""
+    """The caption policy that a config describes. Raises InputError where it does not fit the space, or fails."""
     method, settings = catalogue.of_config(config, "captions"), _settings(config["captions"])
     settings |= {"object": object_of(config, space)}
     if "object" not in method.needs:
         del settings["object"]
-    files = catalogue.files_of(config)
-    with user_file.located(files):
+    with user_file.located(catalogue.files_of(config)):
         policy = catalogue.load(method)(space, **settings)
     if not isinstance(policy, Policy):
         raise InputError(f"{method.key}: {method.function}() must give a data_gen.captions.Policy, not {policy!r}")

@@ -3,7 +3,7 @@
 from synthgap.options.compose import resolve
 from synthgap.options.identity import OF_AVMNIST, UNREAD, as_finetuned, as_trained, get, run_id, size_of
 from synthgap.options.overrides import MOST_RUNS, check_option, folder, parse, reading, typed, values, written
-from synthgap.options.schema import AFTERWARDS, CHOICES, GROUPS, PLACES, Run, declared_in, keys, register, types
+from synthgap.options.schema import AFTERWARDS, CHOICES, GROUPS, PLACES, Run, declared_in, keys, notice, register, types
 
 __all__ = [
     "AFTERWARDS",
@@ -21,6 +21,7 @@ __all__ = [
     "folder",
     "get",
     "keys",
+    "notice",
     "parse",
     "reading",
     "register",

@@ -46,9 +46,8 @@ def parse(overrides: Sequence[str]) -> list[Override]:
             choose(override.key_or_group, name)
     parsed, chosen = [reading(override) for override in overrides], {}
     for override in parsed:
-        if override.key_or_group in GROUPS:
-            if not override.is_sweep_override():
-                chosen[override.key_or_group] = override.value()
+        if override.key_or_group in GROUPS and not override.is_sweep_override():
+            chosen[override.key_or_group] = override.value()
     for override in parsed:
         check_key(override.key_or_group, chosen)
     return parsed

@@ -212,6 +212,19 @@ def chosen(group: str, name: Any) -> Method | type:
     return method
 
 
+def notice(raw: Any) -> None:
+    """Reads the user's files that are chosen anywhere in a study as YAML has it, so that their options are known."""
+    if isinstance(raw, Mapping):
+        for key, value in raw.items():
+            for name in value if isinstance(value, list) else [value]:
+                if key in KINDS and isinstance(name, str) and name.endswith(".py"):
+                    chosen(key, name)
+            notice(value)
+    elif isinstance(raw, list):
+        for part in raw:
+            notice(part)
+
+
 def register(own: Iterable[Method] = ()) -> None:
     """Tell Hydra the schemas, and those of a user's files; the config is called `run`."""
     store = ConfigStore.instance()

@@ -22,7 +22,7 @@ POSTHOC = Method(
     name="ablation",
     paper="Schrodi et al. 2025",
     options={
-        "dimensions": Option(1, "how many are set to 0", low=0),
+        "dimensions": Option(1, "how many are set to 0"),
         "order": Option(
             "gap", "those with the largest difference of means first, or random", choices=("gap", "random")
         ),

@@ -21,8 +21,8 @@ POSTHOC = Method(
     paper="Magistri, Goswami et al. 2026",
     needs=("heads",),
     options={
-        "top": Option(1, "singular directions of the inter-modal operator that are dropped, strongest first", low=0),
-        "bottom": Option(0, "and weakest first", low=0),
+        "top": Option(1, "singular directions of the inter-modal operator that are dropped, strongest first"),
+        "bottom": Option(0, "and weakest first"),
         "published": Option(False, "count directions from the features' dimensions, not the space's, as the code does"),
     },
 )

@@ -23,10 +23,8 @@ POSTHOC = [
         form="search",
         paper="Magistri, Goswami et al. 2026",
         options={
-            "top": Option(
-                1, "singular directions of the inter-modal operator that are dropped, strongest first", low=0
-            ),
-            "bottom": Option(0, "and weakest first", low=0),
+            "top": Option(1, "singular directions of the inter-modal operator that are dropped, strongest first"),
+            "bottom": Option(0, "and weakest first"),
             "published": Option(
                 False, "the same; and linearise at 0, GELU as half its input, in place of the head, as the code does"
             ),

@@ -10,7 +10,7 @@ from synthgap.posthoc.whitening import principal_axes
 
 POSTHOC = Method(
     paper="Magistri, Goswami et al. 2026",
-    options={"components": Option(8, "principal components of the texts that all are projected onto", low=1)},
+    options={"components": Option(8, "principal components of the texts that all are projected onto")},
 )
 
 
