@@ -40,7 +40,7 @@ def run(path: Path, source: bytes, what: str) -> ModuleType:
 
 @contextmanager
 def located(files: Mapping[str, str]) -> Iterator[None]:
-    """Tells an error that passes through one of the user's files {path: how the user named it} as that file's, with the line."""
+    """Tells an error that passes through one of the files {path: how the user named it} as that file's, with the line."""
     try:
         yield
     except Exception as error:

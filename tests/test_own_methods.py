@@ -4,6 +4,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from conftest import TINY
@@ -57,12 +58,24 @@ STUDY = """\
 question: Does it change the gap?
 grid: {%s, seed: [0, 1, 2, 3, 4, 5, 6, 7]}
 presets: {quick: {set: {images: symbolic, mad.images: 512, mad.test_images: 200, training.epochs: 1, training.batch: 256}}}
-claims: [{claim: It closes the gap, metric: rmg, of: image-text, vary: %s, falls: true}]
+claims: [{claim: It closes the gap, metric: rmg, of: image-text, over: %s, levels: %s, direction: falls, matters: 0.01}]
 """
 OWN = {
-    "loss": ("my_loss.py", LOSS, "loss.pull: [0, 3]", "loss.pull"),
-    "posthoc": ("my_method.py", POSTHOC, "posthoc.share: [0, 0.9]", "posthoc.share"),
-    "captions": ("my_policy.py", CAPTIONS, "captions.full: [0, 1]", "captions.full"),
+    "loss": ("my_loss.py", LOSS, "loss: [clip, my_loss.py]", "loss", "[clip, my_loss.py]"),
+    "posthoc": (
+        "my_method.py",
+        POSTHOC,
+        "posthoc: [my_method.py], posthoc.share: [0, 0.9]",
+        "posthoc.share",
+        "[0, 0.9]",
+    ),
+    "captions": (
+        "my_policy.py",
+        CAPTIONS,
+        "captions: [my_policy.py], captions.full: [0, 1]",
+        "captions.full",
+        "[0, 1]",
+    ),
 }
 
 
@@ -82,7 +95,7 @@ def ids(*overrides):
 
 def refused(text, *overrides, name="my_loss.py"):
     """The one line about a file with this text."""
-    open(name, "w").write(text)
+    Path(name).write_text(text)
     with pytest.raises(InputError) as error:
         options.resolve([f"loss={name}", *overrides])
     assert "\n" not in str(error.value)
@@ -90,10 +103,10 @@ def refused(text, *overrides, name="my_loss.py"):
 
 
 @pytest.mark.parametrize("kind", OWN)
-def test_an_own_method_is_swept_and_judged_and_an_edit_trains_anew(kind, tmp_path, monkeypatch):
-    name, text, grid, key = OWN[kind]
+def test_an_own_method_is_swept_and_judged_and_an_edit_trains_anew(kind, tmp_path, monkeypatch, capsys):
+    name, text, *of_study = OWN[kind]
     (tmp_path / name).write_text(text)
-    (tmp_path / "own.yaml").write_text(STUDY % (f"{kind}: [{name}], {grid}", key))
+    (tmp_path / "own.yaml").write_text(STUDY % tuple(of_study))
     study = studies.load("own.yaml")
     before = runs.plan(study, ["out=runs"])
     runs.prepare(before)
@@ -101,11 +114,13 @@ def test_an_own_method_is_swept_and_judged_and_an_edit_trains_anew(kind, tmp_pat
     runs.work(replace(before, folder=tmp_path / before.folder, datasets=tmp_path / before.datasets))
     monkeypatch.chdir(tmp_path)
     assert cli.main(["run", "own.yaml"]) == 0
-    verdicts = json.loads((tmp_path / "runs/own/verdicts.json").read_text())
-    assert len(verdicts) == 1
+    assert len(json.loads((tmp_path / "runs/own/claims.json").read_text())) == 1
+    assert cli.main(["verdicts", "own"]) == 0 and "It closes the gap" in capsys.readouterr().out
     (tmp_path / name).write_text(text + "\n# edited\n")
     again = runs.plan(studies.load("own.yaml"), ["out=runs"])
-    assert not any(again.done(task) for task in again.tasks)
+    edited = [task for task in again.tasks if "own" in task.config]
+    assert edited and not any(again.done(task) for task in edited)
+    assert all(before.done(task) for task in before.tasks)
 
 
 def test_options_and_choices_of_an_own_loss_are_those_of_any(tmp_path):
@@ -140,11 +155,15 @@ def test_where_the_file_is_changes_no_id_and_what_is_in_it_does(tmp_path):
         ("low=0", "least=0", "line 6: .*least"),
         ('"pull": Option', '"anchor": Option', "every loss has 'anchor' already"),
         ('form="pairs"', 'form="pair"', "did you mean 'pairs'"),
-        ('"pull": Option(0.5', '"weight": Option(1', "give it another name"),
     ],
 )
 def test_a_mistake_in_the_file_is_told_in_one_line(old, new, told):
     assert re.search(told, refused(LOSS.replace(old, new)))
+
+
+def test_an_option_is_of_one_type_in_all_methods_that_have_it():
+    told = refused(LOSS.replace("pull", "weight").replace("Option(0.5", "Option(1"))
+    assert "its option 'weight' is" in told and told.endswith("give it another name")
 
 
 def test_a_value_out_of_range_and_a_file_that_is_not_there_are_told():
