@@ -29,15 +29,15 @@ class Policy:
     shuffled: bool = True
 
 
-def attributes(space: FactorSpace, object: str, k: int, shuffled: bool = True) -> Policy:
-    """The object's word plus those of k of the other factors, drawn without replacement (MAD; Schrodi et al. 2025)."""
+def attributes(space: FactorSpace, object: str, attributes: int, shuffled: bool = True) -> Policy:
+    """The object's word plus those of so many of the other factors, drawn without replacement (MAD; Schrodi et al. 2025)."""
     at, most = space.index(object), len(space) - 1
-    if not 0 <= k <= most:
+    if not 0 <= attributes <= most:
         raise InputError(
-            f"captions.attributes={k}: a caption can name 0 to {most} attributes beside the {object!r} object"
+            f"captions.attributes={attributes}: a caption can name 0 to {most} attributes beside the {object!r} object"
         )
     others = [f for f in range(len(space)) if f != at]
-    return _uniform(space, [(at, *chosen) for chosen in combinations(others, k)], shuffled)
+    return _uniform(space, [(at, *chosen) for chosen in combinations(others, attributes)], shuffled)
 
 
 def fixed(space: FactorSpace, factors: Sequence[str], shuffled: bool = True) -> Policy:

@@ -5,15 +5,15 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from data_gen import FactorSpace, InputError, World, avmnist, captions, mad, store, worlds
+from data_gen import FactorSpace, InputError, World, avmnist, captions, mad, store, user_file, worlds
 from data_gen.captions import Policy
 from data_gen.errors import unknown
 from data_gen.seeds import generator
-from synthgap import options
+from synthgap import catalogue, options
 
+TEXT = "text"
 SPLITS = ("train", "test")  # that runs read
 FILE = "a file"  # any world of a user's own
 #: The worlds that heed an option, where some would ignore it: there it is refused.
@@ -64,22 +64,27 @@ def world_of(config: dict, split: str = "train") -> World:
         world = worlds.load(name)
         if not symbolic and world.render is None:
             raise InputError(f"world={name} has no render; give images=symbolic, or the world a render")
+    _check_modalities(config, (*world.modalities, TEXT))
     return _distributed(world, config, split)
+
+
+def _check_modalities(config: dict, modalities: tuple[str, ...]) -> None:
+    for key, option, value in options.declared_in(config):
+        if option.modality and value is not None and value not in modalities:
+            raise unknown(f"value of {key}", value, ("null", *modalities))
+    apart, embedding = config["encoder"]["apart"], config["encoder"]["embedding"]
+    if apart and embedding < len(modalities):
+        raise InputError(f"encoder.apart={apart} needs encoder.embedding of {len(modalities)} or more")
 
 
 def _shifted(config: dict) -> dict:
     """The config of the world that the test shows: of other digits, another pen, or unseen combinations."""
-    shift = config["shift"]
-    match shift["name"]:
-        case "pen":
-            return config | {
-                "digits": config["digits"] | {"style": config["digits"]["style"] | {"pen": shift["width"]}}
-            }
-        case "idx":
-            return config | {"digits": {"name": "idx", "root": shift["root"]}}
-        case "unseen":
-            return config | {"space": config["space"] | {"test": "unseen"}}
-    return config
+    method = catalogue.of_config(config, "shift")
+    return catalogue.load(method)(config, **_settings(config["shift"])) if method.form == "world" else config
+
+
+def _settings(chosen: dict) -> dict:
+    return {name: x for name, x in chosen.items() if name not in ("name", "policy")}
 
 
 def _refuse(config: dict, option: str, why: str) -> None:
@@ -165,17 +170,16 @@ def object_of(config: dict, space: FactorSpace) -> str:
 
 
 def policy_of(config: dict, space: FactorSpace) -> Policy:
-    """The caption policy that a config describes. Raises InputError where it does not fit the space."""
-    c = config["captions"]
-    match c["policy"]:
-        case "attributes":
-            return captions.attributes(space, object_of(config, space), c["attributes"], c["shuffled"])
-        case "fixed":
-            return captions.fixed(space, c["factors"], c["shuffled"])
-        case "contiguous":
-            return captions.contiguous(space, c["fraction"], c["shuffled"])
-        case "independent":
-            return captions.independent(space, c["probability"], c["shuffled"])
+    """The caption policy that a config describes. Raises InputError where it does not fit the space, or fails."""
+    method, settings = catalogue.of_config(config, "captions"), _settings(config["captions"])
+    settings |= {"object": object_of(config, space)}
+    if "object" not in method.needs:
+        del settings["object"]
+    with user_file.located(catalogue.files_of(config)):
+        policy = catalogue.load(method)(space, **settings)
+    if not isinstance(policy, Policy):
+        raise InputError(f"{method.key}: {method.function}() must give a data_gen.captions.Policy, not {policy!r}")
+    return policy
 
 
 def dataset_of(config: dict, split: str) -> tuple[World, int, str, int]:
@@ -205,7 +209,10 @@ def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[d
         dataset = store.load(store.make(datasets, world, number, split, seed))
         first, codes = {"image": dataset.images, **dataset.others}, world.space.codes(dataset.table)
     if split == "test":
-        first["image"] = _disturbed(first["image"], config["shift"], generator(seed, "shift"))
+        shift = catalogue.of_config(config, "shift")
+        if shift.form == "images":
+            chance = generator(seed, "shift")
+            first["image"] = catalogue.load(shift)(first["image"], chance, **_settings(config["shift"]))
     first["text"] = captions_of(config, codes, split)
 
     def at(epoch: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -215,17 +222,6 @@ def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[d
         return first | {"image": image, "text": captions_of(config, now, split, epoch)}, now
 
     return at
-
-
-def _disturbed(images: np.ndarray, shift: dict, chance: np.random.Generator) -> np.ndarray:
-    """Images uint8 [N, H, W, 3] in noise, or out of focus; all else as they are."""
-    match shift["name"]:
-        case "noise":
-            noise = shift["sd"] * chance.standard_normal(images.shape, dtype=np.float32)
-            return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
-        case "blur":
-            return np.stack([cv2.GaussianBlur(image, (0, 0), shift["sigma"]) for image in images])
-    return images
 
 
 def known_of(space: FactorSpace, object: str, codes: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:

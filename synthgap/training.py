@@ -1,6 +1,6 @@
 """One loop for every loss, modality count and temperature; a step depends on its arguments alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, cos, isfinite, log, pi
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from synthgap.encoders import Encoders
-from synthgap.losses import LEARNT
 from synthgap.metrics import l2m, logit_entropy, rmg
 from synthgap.optimiser import Group, adamw, zero_grad
 
@@ -58,6 +57,7 @@ def train(
     settings: dict,
     order: np.random.Generator,
     watched: dict[str, Tensor],
+    learnt: Mapping[str, float] = {},
     known: dict[str, Tensor] | None = None,
     anew: Callable[[int], tuple[dict[str, Tensor], dict[str, Tensor]]] | None = None,
     then: Finetuning | None = None,
@@ -66,7 +66,8 @@ def train(
     """Train in place on `inputs` {modality: [N, …]}: epochs of full batches in the given order, or so many steps of them.
 
     temperature, training: the config's sections of those names. settings: the loss's, which `settings_at` brings up to date
-    at each step; those in `LEARNT` are learnt from where they stand, even where the temperature is fixed. watched: a small
+    at each step. learnt: those that are trained from where they stand, even where the temperature is fixed → how many times
+    faster than the log scale. watched: a small
     held-out batch on which gap and entropy are measured all along. known: {what: [N, …]}, given to the loss as `known` of
     its batch, if at all. anew: epoch → inputs and known of that epoch, where they are not the same in all (from epoch 1
     on). then: what follows. `report(share of the steps done)` is called now and then.
@@ -74,12 +75,11 @@ def train(
     log_scale = torch.tensor(-log(temperature["init"]), device=training["device"], requires_grad=True)
     if temperature["mode"] == "fixed":
         log_scale.requires_grad_(False)
+    rates = {name: times * temperature["lr"] for name, times in learnt.items()}
     learnt = {
-        name: torch.tensor(float(settings[name]), device=training["device"], requires_grad=True)
-        for name in LEARNT
-        if name in settings
+        name: torch.tensor(float(settings[name]), device=training["device"], requires_grad=True) for name in learnt
     }
-    groups = _groups(model, log_scale, learnt, temperature, training)
+    groups = _groups(model, log_scale, learnt, rates, temperature, training)
     n, batch = len(next(iter(inputs.values()))), training["batch"]
     finetuning = then.epochs if then else 0
     first = training.get("steps") or training["epochs"] * (n // batch)
@@ -142,14 +142,19 @@ def _items(numbers: dict[str, Tensor]) -> dict[str, float]:
 
 
 def _groups(
-    model: Encoders, log_scale: Tensor, learnt: dict[str, Tensor], temperature: dict, training: dict
+    model: Encoders,
+    log_scale: Tensor,
+    learnt: dict[str, Tensor],
+    rates: dict[str, float],
+    temperature: dict,
+    training: dict,
 ) -> list[Group]:
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     vectors = [p for p in model.parameters() if p.ndim < 2]
     groups = [Group(matrices, training["lr"], training["weight_decay"]), Group(vectors, training["lr"], 0.0)]
     if log_scale.requires_grad:
         groups.append(Group([log_scale], temperature["lr"], 0.0))
-    return groups + [Group([number], LEARNT[name] * temperature["lr"], 0.0) for name, number in learnt.items()]
+    return groups + [Group([number], rates[name], 0.0) for name, number in learnt.items()]
 
 
 def _rate(step: int, steps: int, warmup: float) -> float:

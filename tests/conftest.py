@@ -12,7 +12,8 @@ import torch
 
 from data_gen import Factor, FactorSpace, InputError
 from data_gen.seeds import generator
-from synthgap import report, runs, studies
+from synthgap import catalogue, report, runs, studies
+from synthgap.losses import of_all
 
 torch.set_num_threads(1)
 # A core a test process: a command that a test runs then starts one worker, not as many as there are cores for all tests.
@@ -61,6 +62,17 @@ def trio(n: int, seed: int = 0) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     tokens = torch.from_numpy(1 + TRIO.offsets + codes)
     return {"image": tokens[:, [0, 1]], "audio": tokens[:, [0, 2]], "text": tokens}, codes
 
+
+#: every loss that comes with synthgap, of all modalities, and every method that changes embeddings
+LOSSES = {name: of_all(method) for name, method in catalogue.methods("loss").items()}
+POSTHOC = {
+    name: catalogue.load(method)
+    for name, method in catalogue.methods("posthoc").items()
+    if name != "none" and method.form == ""
+}
+SEARCHES = {
+    name: catalogue.load(method) for name, method in catalogue.methods("posthoc").items() if method.form == "search"
+}
 
 #: overrides that make a run a matter of a second
 TINY = ("images=symbolic", "mad.images=1024", "mad.test_images=200", "training.epochs=1", "training.batch=256")

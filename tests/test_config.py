@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 from data_gen import InputError
 from synthgap import cli, options, runs, studies, sweep
 from synthgap.encoders import SHARED
-from synthgap.losses import LOSSES
-from synthgap.losses.alignclip import DISTANCES
-from synthgap.losses.unicl import ALIKE, LABELS
-from synthgap.posthoc import POSTHOC, SEARCHES
-from synthgap.posthoc.dimensions import ORDERS
+from synthgap.observations import world_of
 
 FIGURES = Path(__file__).parents[1] / "figures"
 MAD = {"world": "mad"}
@@ -238,7 +234,6 @@ def test_seeds_follow_the_seed_unless_they_are_given():
         ("digits.root=DIR", "add digits=idx"),
         ("captions.fraction=0.5", "add captions=contiguous"),
         ("loss.bias=-5", "add loss=siglip"),
-        ("loss.anchor=txt", "loss.anchor 'txt'; did you mean 'text'"),
         ("encoder=3", "unknown option 'encoder'"),
         ("encoder.image=vit", "encoder.image 'vit' .allowed: conv, conv-mlp, transformer"),
         ("encoder.share=all", "encoder.share 'all'"),
@@ -289,7 +284,6 @@ def test_settings_of_losses_are_checked(loss, setting):
     ("overrides", "told"),
     [
         ("loss=alignclip loss.distance=factor", "loss.distance 'factor'; did you mean 'factors'"),
-        ("loss=alignclip loss.side=images", "loss.side 'images'; did you mean 'image'"),
         ("loss=unicl loss.labels=captions", "loss.labels 'captions'; did you mean 'caption'"),
         ("loss=unicl loss.alike=ignore", "loss.alike 'ignore'; did you mean 'ignored'"),
         ("posthoc=ablation posthoc.dimensions=64", "posthoc.dimensions=64: it must be a whole number from 0 to 63"),
@@ -299,7 +293,7 @@ def test_settings_of_losses_are_checked(loss, setting):
             "posthoc=text_components posthoc.components=0",
             "posthoc.components=0: it must be a whole number from 1 to 64",
         ),
-        ("posthoc=whitening posthoc.shrinkage=2", r"posthoc.shrinkage=2\.0: it must be from 0 to 1"),
+        ("posthoc=whitening posthoc.shrinkage=2", r"posthoc.shrinkage=2\.0: it must lie in \[0, 1\]"),
         ("posthoc=translation posthoc.gap=-1", "posthoc.gap=-1"),
         ("posthoc=isoclip posthoc.published=true posthoc.bottom=129", "it must be a whole number from 0 to 127"),
         ("posthoc=isoclip_mlp posthoc.published=true posthoc.bottom=64", "it must be a whole number from 0 to 63"),
@@ -330,6 +324,19 @@ def test_a_mistake_in_a_method_s_options_is_told_in_one_line(overrides, told):
 
 
 @pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ("loss.anchor=txt", "loss.anchor 'txt'; did you mean 'text'"),
+        ("loss.anchor=audio", "loss.anchor 'audio' .allowed: null, image, text"),
+        ("loss=alignclip loss.side=images", "loss.side 'images'; did you mean 'image'"),
+    ],
+)
+def test_a_modality_is_one_of_the_world_s(overrides, told):
+    with pytest.raises(InputError, match=told):
+        world_of(options.resolve(overrides.split()))
+
+
+@pytest.mark.parametrize(
     "overrides",
     [
         "encoder.share=trunk images=symbolic",
@@ -341,15 +348,8 @@ def test_what_ends_alike_can_be_shared(overrides):
     assert options.resolve(overrides.split())["encoder"]["share"] != "none"
 
 
-def test_choices_are_those_that_the_methods_know():
-    assert options.CHOICES_OF_SOME["loss.distance"] == DISTANCES
-    assert options.CHOICES_OF_SOME["loss.labels"] == LABELS
-    assert options.CHOICES_OF_SOME["loss.alike"] == ALIKE
-    assert options.CHOICES_OF_SOME["posthoc.order"] == ORDERS
+def test_choices_of_sharing_are_those_that_encoders_know():
     assert options.CHOICES["encoder.share"] == SHARED
-    assert set(options.GROUPS["posthoc"]) == {"none", *POSTHOC, *SEARCHES} and set(options.GROUPS["loss"]) == set(
-        LOSSES
-    )
 
 
 def test_weights_may_have_a_course():

@@ -182,11 +182,6 @@ def test_ablation_leaves_a_dimension(dimensions):
         ablation(poles(), dimensions=dimensions)
 
 
-def test_an_unknown_order_is_told_with_the_nearest():
-    with pytest.raises(InputError, match="did you mean 'random'"):
-        ablation(poles(), dimensions=1, order="rando")
-
-
 # --- spectrum ----------------------------------------------------------------------------------------------------
 
 

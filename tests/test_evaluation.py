@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 import torch
-from conftest import TRIO, trio
+from conftest import LOSSES, POSTHOC, TRIO, trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
@@ -17,9 +17,8 @@ from data_gen.seeds import generator
 from synthgap import metric_names, metrics, posthoc
 from synthgap.encoders import Bag, Encoders, initialise
 from synthgap.evaluation import check, composition, evaluate, floors, within
-from synthgap.losses import LOSSES, clip
+from synthgap.losses import clip
 from synthgap.observations import known_of
-from synthgap.posthoc import POSTHOC
 from synthgap.training import embed
 
 OF_PAIR = {"rmg", "l2m", "l2i", "alignment"}

@@ -16,16 +16,10 @@ LAYERS = (
     ("synthgap.runs", "synthgap.judging", "synthgap.panels"),
     ("synthgap.evaluation", "synthgap.measure", "synthgap.variables"),
     ("synthgap.posthoc", "synthgap.observations", "synthgap.studies"),
-    ("synthgap.training", "synthgap.options"),
+    ("synthgap.training", "synthgap.options", "synthgap.policies", "synthgap.shifts"),
     ("synthgap.losses", "synthgap.metrics", "synthgap.metric_names", "synthgap.tables", "synthgap.torch_view"),
-    (
-        "synthgap.statistics",
-        "synthgap.yaml_file",
-        "synthgap.encoders",
-        "synthgap.optimiser",
-        "synthgap.progress",
-        "synthgap.interrupts",
-    ),
+    ("synthgap.statistics", "synthgap.yaml_file", "synthgap.encoders", "synthgap.optimiser"),
+    ("synthgap.progress", "synthgap.interrupts", "synthgap.catalogue"),
     ("data_gen",),
 )
 FLOOR = {room: -i for i, rooms in enumerate(LAYERS) for room in rooms}

@@ -98,7 +98,7 @@ def test_a_published_world_shows_other_colours_and_captions_each_epoch(tmp_path)
         (["image.components=0"], "image.components=0: it must be a whole number from 1 to 784, or null"),
         (["audio.snr_db=nan"], "audio.snr_db=nan: it must be a number of decibels"),
         (["avmnist.validation_images=0"], "avmnist.validation_images=0: it must be at least 1"),
-        (["posthoc=translation", "posthoc.gap=-1"], "posthoc.gap=-1.0: it must be from 0 to 10"),
+        (["posthoc=translation", "posthoc.gap=-1"], r"posthoc.gap=-1.0: it must lie in \[0, 10\]"),
     ],
 )
 def test_mistakes_are_told_in_one_line(overrides, said):

@@ -4,9 +4,10 @@ from itertools import combinations
 
 import pytest
 import torch
+from conftest import POSTHOC
 from torch.nn.functional import normalize
 
-from synthgap.posthoc import POSTHOC, centring, translation
+from synthgap.posthoc import centring, translation
 
 
 def embeddings(n=400, seed=0, gap=0.6):

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from conftest import TRIO, trio
+from conftest import SEARCHES, TRIO, trio
 from torch.nn.functional import cosine_similarity, normalize
 
 from synthgap.encoders import build, initialise
-from synthgap.posthoc import SEARCHES, heads, isoclip
+from synthgap.posthoc import heads, isoclip
 from synthgap.training import embed, in_blocks
 
 OPTIONS = dict(embedding=8, channels=4, image="conv", text="bag", share="none", width=32, depth=1, patches=2)

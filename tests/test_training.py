@@ -7,12 +7,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from conftest import TRIO, trio
+from conftest import LOSSES, TRIO, trio
 
 from data_gen import MAD, captions
 from data_gen.seeds import generator
 from synthgap.encoders import Bag, Encoders, initialise
-from synthgap.losses import LOSSES, clip
+from synthgap.losses import clip
 from synthgap.losses.gram import volumes
 from synthgap.metrics import l2m, logit_entropy, recall_at_k
 from synthgap.observations import known_of
@@ -35,7 +35,15 @@ def model(seed=0):
 
 
 def trained(
-    seed=0, temperature=LEARNABLE, loss=LOSSES["clip"], settings=None, net=None, inputs=None, known=None, **changes
+    seed=0,
+    temperature=LEARNABLE,
+    loss=LOSSES["clip"],
+    settings=None,
+    net=None,
+    inputs=None,
+    known=None,
+    learnt=None,
+    **changes,
 ):
     net, inputs = net or model(seed), inputs or pairs()
     result = train(
@@ -48,6 +56,7 @@ def trained(
         order=generator(seed, "order"),
         watched={name: x[:100] for name, x in inputs.items()},
         known=known,
+        learnt=learnt or {},
     )
     return net, result
 
@@ -259,7 +268,9 @@ def test_the_course_knows_the_entropy_of_what_is_watched():
 
 @pytest.mark.parametrize("mode", ["learnable", "fixed"])
 def test_a_bias_is_learnt_whether_the_temperature_is_or_not(mode):
-    _, result = trained(loss=LOSSES["siglip"], settings={"bias": -5.0}, temperature=LEARNABLE | {"mode": mode})
+    _, result = trained(
+        loss=LOSSES["siglip"], settings={"bias": -5.0}, learnt={"bias": 10.0}, temperature=LEARNABLE | {"mode": mode}
+    )
     course = result.trajectory
     assert list(course) == ["step", "loss", "logit_scale", "bias", "rmg", "l2m", "entropy"]
     assert course.bias.iloc[0] == -5 and abs(course.bias.iloc[-1] + 5) > 0.1

@@ -20,7 +20,7 @@ from torch.nn.functional import normalize
 from data_gen import MAD
 from synthgap import cli, options
 from synthgap.encoders import build, initialise
-from synthgap.posthoc import SEARCHES, heads, isoclip, text_components, whitening
+from synthgap.posthoc import heads, isoclip, search, text_components, whitening
 from synthgap.posthoc.inversion import invert
 from synthgap.posthoc.search import free_input
 from synthgap.training import embed
@@ -56,7 +56,7 @@ def measured(queries: int, gallery: int) -> pd.DataFrame:
         asked = invert(*free_input(model.by_modality["text"], texts), embed(model, {"image": query})["image"])
         return (asked @ z["image"].T).sort(descending=True).indices
 
-    read = SEARCHES["features"](model, inputs, queries=1, whitened=False)[0]["image"]
+    read = search.features(model, inputs, queries=1, whitened=False)[0]["image"]
     maps = {
         "IsoCLIP, top 1": isoclip(z, heads=heads(model), top=1, bottom=0)["image"],
         "whitened": whitening(z)["image"],

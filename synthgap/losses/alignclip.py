@@ -4,12 +4,27 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from synthgap.catalogue import COURSE, Method, Option
 from synthgap.losses.clip import clip
 from synthgap.losses.pairs import pairs
 
-#: what distance D_ij rescales how far apart i and j are to be: the share of factors in which they differ, whether their
-#: objects differ, 1 for all (no rescaling), or the share of factors of other samples (the placebo)
-DISTANCES = ("factors", "object", "ones", "shuffled")
+LOSS = Method(
+    paper="Eslami & de Melo 2025",
+    needs=("known",),
+    options={
+        "contrast": Option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone", type=COURSE),
+        "weight": Option(0.5, "of the separation within modalities (IMSep)", low=0),
+        "distance": Option(
+            "factors",
+            "how far apart two are to be: by factors, object, ones (all alike), shuffled (placebo)",
+            choices=("factors", "object", "ones", "shuffled"),
+        ),
+        "side": Option(
+            None, "the modality that alone is spread, e.g. image (both of a pair)", type=str | None, modality=True
+        ),
+        "positive": Option(True, "the true pair is among the denominator's terms: in the code it is, in the paper not"),
+    },
+)
 
 
 def alignclip(
@@ -58,7 +73,9 @@ def separation(x: Tensor, y: Tensor, d: Tensor, scale: Tensor | float, *, positi
 
 
 def distances(known: dict[str, Tensor], distance: str) -> Tensor:
-    """D [B, B] in [0, 1] of samples whose factors [B, F] and object [B] are known; one of `DISTANCES`.
+    """D [B, B] in [0, 1] of samples whose factors [B, F] and object [B] are known; by `distance`: the share of factors in
+    which they differ (factors), whether their objects differ (object), 1 for all (ones: no rescaling), or the share of
+    factors of other samples (shuffled: the placebo).
 
     The paper has 1 − the cosine of frozen sentence embeddings of the captions, which is only as good as what captions say;
     here the factors are known themselves. *shuffled* gives each sample its neighbour's factors: as batches come in random

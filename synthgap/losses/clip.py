@@ -3,6 +3,10 @@
 from torch import Tensor, arange
 from torch.nn.functional import cross_entropy
 
+from synthgap.catalogue import Method
+
+LOSS = Method(paper="Radford et al. 2021", form="pairs")
+
 
 def clip(x: Tensor, y: Tensor, scale: Tensor | float) -> Tensor:
     """Mean of the two cross-entropies of scale · x·yᵀ against its diagonal, in nats, ≥ 0; a scalar.

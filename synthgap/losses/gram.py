@@ -4,7 +4,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
+from synthgap.catalogue import Method, Option
 from synthgap.losses.pairs import anchors
+
+LOSS = Method(
+    paper="Cicchetti et al. 2025",
+    options={
+        "smoothing": Option(0.0, "of the targets: 0.1 in the published code, none in the paper", low=0, below=1),
+    },
+)
 
 FLAT = 1e-7  # squared sine below which float32 sees noise, and the root's slope has no bound
 

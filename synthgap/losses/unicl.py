@@ -10,10 +10,25 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from synthgap.catalogue import Method, Option
 from synthgap.losses.pairs import pairwise
 
-LABELS = ("caption", "object")
-ALIKE = ("positive", "ignored")
+LOSS = Method(
+    paper="Yang et al. 2022",
+    needs=("known",),
+    options={
+        "labels": Option(
+            "caption",
+            "what makes rows alike: caption (equal ones), or object (the same value)",
+            choices=("caption", "object"),
+        ),
+        "alike": Option(
+            "positive",
+            "rows that are alike are positive, all of them, or ignored: no negatives",
+            choices=("positive", "ignored"),
+        ),
+    },
+)
 
 
 def unicl(

@@ -3,12 +3,11 @@
 from synthgap.options.compose import resolve
 from synthgap.options.identity import OF_AVMNIST, UNREAD, as_finetuned, as_trained, get, run_id, size_of
 from synthgap.options.overrides import MOST_RUNS, check_option, folder, parse, reading, typed, values, written
-from synthgap.options.schema import AFTERWARDS, CHOICES, CHOICES_OF_SOME, GROUPS, PLACES, Run, keys, register, types
+from synthgap.options.schema import AFTERWARDS, CHOICES, GROUPS, PLACES, Run, declared_in, keys, notice, register, types
 
 __all__ = [
     "AFTERWARDS",
     "CHOICES",
-    "CHOICES_OF_SOME",
     "GROUPS",
     "MOST_RUNS",
     "OF_AVMNIST",
@@ -18,9 +17,11 @@ __all__ = [
     "as_finetuned",
     "as_trained",
     "check_option",
+    "declared_in",
     "folder",
     "get",
     "keys",
+    "notice",
     "parse",
     "reading",
     "register",

@@ -12,11 +12,12 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from data_gen import InputError
+from data_gen import InputError, user_file
+from synthgap.catalogue import KINDS, Method, chosen_in, find
 from synthgap.options.checks import check
 from synthgap.options.identity import get
-from synthgap.options.overrides import check_key, parse
-from synthgap.options.schema import FREE, GROUPS, register
+from synthgap.options.overrides import check_key, parse, values, written
+from synthgap.options.schema import FREE, GROUPS, alias, register
 
 
 def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> dict:
@@ -27,7 +28,9 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
     cell = dict(cell or {})
     groups = {key: cell.pop(key) for key in list(cell) if key in GROUPS}
     try:
-        config = loads(_composed((*overrides, *(f"{key}={value}" for key, value in groups.items()))))
+        all_overrides = (*overrides, *(written(key, value) for key, value in groups.items()))
+        own = _own(all_overrides)
+        config = loads(_composed(all_overrides, own))
         chosen = {group: get(config, group) for group in GROUPS} if cell else {}
         for key, value in cell.items():
             check_key(key, chosen)
@@ -35,15 +38,30 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(_explain(error)) from error
+    if own:
+        files = {m.name: {"file": str(m.path), "source": user_file.fingerprint(m.source)} for m in own}
+        resolved["own"] = {name: files[name] for _, _, name in chosen_in(resolved) if name in files}
     check(resolved)
     return resolved
 
 
+def _own(overrides: Sequence[str]) -> tuple[Method, ...]:
+    """The methods of the user's files that overrides choose."""
+    groups = [o for o in overrides if o.partition("=")[0] in KINDS and ".py" in o]
+    return tuple(find(o.key_or_group, value) for o in parse(groups) for value in values(o) if value.endswith(".py"))
+
+
 @lru_cache
-def _composed(overrides: tuple[str, ...]) -> bytes:
+def _composed(overrides: tuple[str, ...], own: tuple[Method, ...]) -> bytes:
     """The config, pickled: loading is the quickest way to a copy."""
-    register()
-    overrides = [override.input_line for override in parse(overrides)]
+    register(own)
+    names = {(method.kind, method.name): alias(method) for method in own}
+    overrides = [
+        f"{o.key_or_group}={names[o.key_or_group, o.value()]}"
+        if own and o.key_or_group in KINDS and (o.key_or_group, o.value()) in names
+        else o.input_line
+        for o in parse(overrides)
+    ]
     overrides = [f"+{o}" if o.startswith(FREE) else o for o in overrides]  # Hydra wants a + where a key is new
     inside_a_job = GlobalHydra.instance().is_initialized()
     with nullcontext() if inside_a_job else initialize(version_base="1.3", config_path=None):

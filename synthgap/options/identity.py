@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from synthgap.catalogue import KINDS, chosen_in
 from synthgap.options.schema import AFTERWARDS, PLACES
 
 VERSION = 2  # of what a config means: raise it when the same config gives other numbers, and old runs are not reused
@@ -21,6 +22,7 @@ LATER = {
     "posthoc.published": False,
     "posthoc.text_steps": 150,
 }
+COMMON = KINDS["finetune"].before  # what finetuning is told beside its policy
 #: What no run reads: left out of its identity too.
 UNREAD = ("avmnist.validation_images",)
 #: Sections that only avmnist reads.
@@ -52,13 +54,19 @@ def as_finetuned(config: dict) -> dict:
     finetune = config.get("finetune", {"name": "none"})  # older runs' configs have none
     if finetune["name"] == "none":
         return config
-    policy = {"policy" if name == "name" else name: x for name, x in finetune.items()}
+    policy = {"policy" if name == "name" else name: x for name, x in finetune.items() if name not in COMMON}
     return config | {"captions": policy | {name: config["captions"][name] for name in ("object", "shuffled")}}
 
 
 def run_id(config: dict, identity: dict) -> str:
     """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
     kept = deepcopy(config)
+    own = {}
+    for kind, key, name in chosen_in(config):  # a user's file: what is in it counts, not its name nor where it lies
+        if name in kept.get("own", {}):
+            own[key] = kept["own"][name]["source"]
+            kept[key]["policy" if kind == "captions" else "name"] = None
+    kept |= {"own": own} if own else {}
     idle = [key for key, value in LATER.items() if _value(kept, key) == value]
     for key in (*PLACES, *UNREAD, *idle):
         section, _, name = key.rpartition(".")

@@ -18,9 +18,9 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString, Swee
 from hydra.errors import HydraException
 
 from data_gen import InputError
-from data_gen.errors import unknown
 from synthgap import yaml_file
-from synthgap.options.schema import FREE, GROUPS, PLACES, keys, keys_of, types
+from synthgap.options.schema import FREE, GROUPS, PLACES, keys, types
+from synthgap.options.schema import chosen as choose
 
 MOST_RUNS = 100_000  # of a study: to plan one takes 5 to 10 ms
 #: What no override needs to exceed, in characters and in brackets within brackets; Hydra's parser takes minutes for more.
@@ -38,15 +38,16 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     A text (a place, a factor's name) is all that follows `=`, as it is written, or what is in quotes. Commas outside quotes
     separate the values of a sweep; in `out`, which is one folder, they are part of its name.
     """
-    parsed = [reading(override) for override in overrides]
-    chosen = {}
+    first = [
+        override for override in overrides if override.partition("=")[0] in GROUPS
+    ]  # they decide what others can be
+    for override in map(reading, first):
+        for name in values(override):
+            choose(override.key_or_group, name)
+    parsed, chosen = [reading(override) for override in overrides], {}
     for override in parsed:
-        if override.key_or_group in GROUPS:
-            group, names = override.key_or_group, values(override)
-            for name in names:
-                _check_choice(group, name)
-            if not override.is_sweep_override():
-                chosen[group] = names[0]
+        if override.key_or_group in GROUPS and not override.is_sweep_override():
+            chosen[override.key_or_group] = override.value()
     for override in parsed:
         check_key(override.key_or_group, chosen)
     return parsed
@@ -174,13 +175,8 @@ def _of_grammar(error: Exception) -> str:
     return line.split(" expecting ")[0][:200]
 
 
-def _check_choice(group: str, name: Any) -> None:
-    if not isinstance(name, str) or name not in GROUPS[group]:
-        raise unknown(group, name, GROUPS[group])
-
-
 def check_key(key: str, chosen: dict[str, str]) -> None:
-    names = keys_of(tuple(chosen.items()))
+    names = keys(chosen)
     free = any(key.startswith(f"{name}.") for name in names if name in FREE)
     if key in names or key in GROUPS or free:
         return
@@ -206,7 +202,7 @@ def typed(key: str, value: Any, where: str = "") -> Any:
         raise InputError(f"out is no part of a study{where}: give it to the command, as out=DIR")
     try:
         if key in GROUPS:
-            _check_choice(key, value)
+            choose(key, value)
             return value
         kind = types().get(key, float)  # else the free key of a mapping of numbers
         found = _converted(kind, value)

@@ -1,43 +1,23 @@
 """The options of a run, each with its why: dataclasses that Hydra composes."""
 
-from collections.abc import Iterator
-from dataclasses import Field, dataclass, field, fields, is_dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import II, MISSING
 
+from data_gen import InputError
+from data_gen.errors import unknown
 from data_gen.mad import STRENGTHS, STYLE, VARIANTS
+from synthgap.catalogue import KINDS, Method, Option, chosen_in, find, methods, options_of
 
 
 def option(default: Any, why: str) -> Any:
     make = {"default_factory": default} if isinstance(default, type) or callable(default) else {"default": default}
     return field(**make, metadata={"why": why})
-
-
-@dataclass
-class NoFinetuning:
-    name: str = "none"
-
-
-@dataclass
-class Finetuning:
-    epochs: int = option(4, "passes, after training, over the same images with captions of this policy")
-    lr: float = option(0.008, "AdamW's peak in them; its state goes on, and the schedule begins anew")
-    temperature: str = option("learnable", "learnable (if it was), or frozen where training left it")
-
-
-@dataclass
-class FinetuningAttributes(Finetuning):
-    name: str = "attributes"
-    attributes: int = option(1, "k of these captions")
-
-
-@dataclass
-class FinetuningContiguous(Finetuning):
-    name: str = "contiguous"
-    fraction: float = option(0.25, "share of the full caption that these keep")
 
 
 @dataclass
@@ -55,90 +35,6 @@ class Idx:
 
 
 @dataclass
-class Attributes:
-    policy: str = "attributes"
-    object: str | None = option(None, "the factor that every caption names, and whose bias is measured (first factor)")
-    attributes: int = option(5, "k: how many of the other factors a caption names, drawn without replacement")
-    shuffled: bool = option(True, "words in random order, or in the space's")
-
-
-@dataclass
-class Fixed:
-    policy: str = "fixed"
-    object: str | None = option(None, "the factor whose bias is measured (first factor)")
-    factors: list[str] = option(list[str], "the factors that every caption names")
-    shuffled: bool = option(True, "words in random order, or in the space's")
-
-
-@dataclass
-class Contiguous:
-    policy: str = "contiguous"
-    object: str | None = option(None, "the factor whose bias is measured (first factor)")
-    fraction: float = option(1.0, "share of the full caption that is kept, in one piece and never empty")
-    shuffled: bool = option(True, "words in random order, or in the space's")
-
-
-@dataclass
-class Independent:
-    policy: str = "independent"
-    object: str | None = option(None, "the factor whose bias is measured (first factor)")
-    probability: dict[str, float] = option(
-        dict[str, float], "each factor's chance of being named, e.g. {digit: 1, colour: 0.5}"
-    )
-    shuffled: bool = option(True, "words in random order, or in the space's")
-
-
-@dataclass
-class Anchored:
-    anchor: str | None = option("text", "only its pairs count; null: all pairs (the same for two modalities)")
-
-
-@dataclass
-class Clip(Anchored):
-    name: str = "clip"
-
-
-@dataclass
-class Siglip(Anchored):
-    name: str = "siglip"
-    bias: float = option(-10.0, "of the logits at the start; it is learnt, at ten times temperature.lr")
-
-
-@dataclass
-class Modgap(Anchored):
-    name: str = "modgap"
-    contrast: Any = option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone")
-    align: Any = option(1.0, "weight of align-true-pairs, or its course [[share done,weight],…]; code: [[0.5,1],[1,2]]")
-    uniform: Any = option(1.0, "weight of centroid uniformity, or its course; the published code has [[0.2,1],[0.7,0]]")
-    normalised: bool = option(False, "bring centroids to length 1: in the published code, not in the paper")
-
-
-@dataclass
-class Gram(Anchored):
-    name: str = "gram"
-    smoothing: float = option(0.0, "of the targets: 0.1 in the published code, none in the paper")
-
-
-@dataclass
-class Unicl(Anchored):
-    name: str = "unicl"
-    labels: str = option("caption", "what makes rows alike: caption (equal ones), or object (the same value)")
-    alike: str = option("positive", "rows that are alike are positive, all of them, or ignored: no negatives")
-
-
-@dataclass
-class Alignclip(Anchored):
-    name: str = "alignclip"
-    contrast: Any = option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone")
-    weight: float = option(0.5, "of the separation within modalities (IMSep)")
-    distance: str = option(
-        "factors", "how far apart two are to be: by factors, object, ones (all alike), shuffled (placebo)"
-    )
-    side: str | None = option(None, "the modality that alone is spread, e.g. image (both of a pair)")
-    positive: bool = option(True, "the true pair is among the denominator's terms: in the code it is, in the paper not")
-
-
-@dataclass
 class Voices:
     name: str = "voices"
 
@@ -148,116 +44,6 @@ class Recordings:
     name: str = "recordings"
     root: str = option(MISSING, "folder of WAV files named {digit}_{speaker}_{index}.wav, as FSDD's are")
     held_out: list[str] = option(list[str], "speakers that are heard in the test only (the last fifth by name)")
-
-
-@dataclass
-class AsTrained:
-    name: str = "none"
-
-
-@dataclass
-class Centring:
-    name: str = "centring"
-
-
-@dataclass
-class Translation:
-    name: str = "translation"
-    gap: float = option(0.0, "the mean distance between modalities' means that is forced; 0 closes the gap")
-
-
-@dataclass
-class Whitening:
-    name: str = "whitening"
-    shrinkage: float = option(0.1, "of each modality's covariance towards a multiple of the identity")
-
-
-@dataclass
-class Rotation:
-    name: str = "rotation"
-    seed: int = option(
-        0, "of the one random rotation of all, which keeps every cosine; of the random order of dimensions"
-    )
-
-
-@dataclass
-class Ablation:
-    name: str = "ablation"
-    dimensions: int = option(1, "how many are set to 0")
-    order: str = option("gap", "those with the largest difference of means first, or random")
-    seed: int = option(0, "of the random order")
-
-
-@dataclass
-class TextComponents:
-    name: str = "text_components"
-    components: int = option(8, "principal components of the texts that all are projected onto")
-
-
-@dataclass
-class IsoClip:
-    name: str = "isoclip"
-    top: int = option(1, "singular directions of the inter-modal operator that are dropped, strongest first")
-    bottom: int = option(0, "and weakest first")
-    published: bool = option(False, "count directions from the features' dimensions, not the space's, as the code does")
-
-
-@dataclass
-class IsoClipMlp(IsoClip):
-    name: str = "isoclip_mlp"
-    published: bool = option(
-        False, "the same; and linearise at 0, GELU as half its input, in place of the head, as the code does"
-    )
-
-
-@dataclass
-class Features:
-    name: str = "features"
-    whitened: bool = option(False, "whiten what the projection reads, or leave it as it is")
-
-
-@dataclass
-class Inversion:
-    name: str = "inversion"
-    steps: int = option(150, "of AdamW, where images and sounds ask (OTI; as published)")
-    text_steps: int = option(150, "where texts ask (OVI; 1,000 in the published code, at seven times the cost)")
-    lr: float = option(0.02, "AdamW's, of the word vector, or of the image's values in [-1, 1]")
-
-
-@dataclass
-class Unshifted:
-    name: str = "none"
-
-
-@dataclass
-class Noise:
-    name: str = "noise"
-    sd: float = option(40.0, "of Gaussian noise on the test images, in steps of 255")
-
-
-@dataclass
-class Blur:
-    name: str = "blur"
-    sigma: float = option(1.0, "of the Gaussian that test images are blurred with, in pixels")
-
-
-@dataclass
-class OtherPen:
-    name: str = "pen"
-    width: float = option(
-        5.0, "of the pen that writes all test images, in pixels of 28 (1.1 to 6; most writers' own: about 2)"
-    )
-
-
-@dataclass
-class OtherDigits:
-    name: str = "idx"
-    root: str = option(MISSING, "folder of the IDX files whose digits the test images show")
-
-
-@dataclass
-class Unseen:
-    name: str = "unseen"
 
 
 @dataclass
@@ -372,40 +158,15 @@ class Run:
     shift: Any = MISSING
 
 
+#: Groups of options, of which one is chosen by name: {group: {name: its schema, or the method that declares it}}.
 GROUPS = {
     "digits": {"strokes": Strokes, "idx": Idx},
-    "captions": {"attributes": Attributes, "fixed": Fixed, "contiguous": Contiguous, "independent": Independent},
-    "loss": {
-        "clip": Clip,
-        "unicl": Unicl,
-        "siglip": Siglip,
-        "modgap": Modgap,
-        "gram": Gram,
-        "alignclip": Alignclip,
-    },
-    "finetune": {"none": NoFinetuning, "attributes": FinetuningAttributes, "contiguous": FinetuningContiguous},
+    "captions": methods("captions"),
+    "loss": methods("loss"),
+    "finetune": methods("finetune"),
     "speech": {"voices": Voices, "recordings": Recordings},
-    "posthoc": {
-        "none": AsTrained,
-        "centring": Centring,
-        "translation": Translation,
-        "whitening": Whitening,
-        "rotation": Rotation,
-        "ablation": Ablation,
-        "text_components": TextComponents,
-        "isoclip": IsoClip,
-        "isoclip_mlp": IsoClipMlp,
-        "features": Features,
-        "inversion": Inversion,
-    },
-    "shift": {
-        "none": Unshifted,
-        "noise": Noise,
-        "blur": Blur,
-        "pen": OtherPen,
-        "idx": OtherDigits,
-        "unseen": Unseen,
-    },
+    "posthoc": methods("posthoc"),
+    "shift": methods("shift"),
 }
 #: Groups of what happens after training: runs that differ in them alone share a model.
 AFTERWARDS = ("posthoc", "shift")
@@ -420,47 +181,106 @@ CHOICES = {
     "mad.strength": tuple(STRENGTHS),
     "space.test": ("all", "seen", "unseen"),
 }
-#: The same of options that only some options of a group have.
-CHOICES_OF_SOME = {
-    "loss.labels": ("caption", "object"),
-    "loss.alike": ("positive", "ignored"),
-    "loss.distance": ("factors", "object", "ones", "shuffled"),
-    "posthoc.order": ("gap", "random"),
-    "finetune.temperature": ("learnable", "frozen"),
-}
-MODALITIES = ("image", "audio", "text")
 #: Options that hold a mapping with free keys.
 FREE = ("captions.probability", "digits.style")
 #: Where things are kept, not what they are: left out of a run's identity.
 PLACES = ("out", "digits.root", "speech.root", "shift.root")
 
 
-def register() -> None:
-    """Tell Hydra the schemas; the config is called `run`."""
+#: The user's files that were named so far in this process, by (kind, name): their options are known from then on.
+OWN: dict[tuple[str, str], Method] = {}
+
+
+def chosen(group: str, name: Any) -> Method | type:
+    """The choice of that name: ours, or of a user's file, whose options are known from now on. Raises InputError."""
+    if group not in KINDS:
+        if not isinstance(name, str) or name not in GROUPS[group]:
+            raise unknown(group, name, GROUPS[group])
+        return GROUPS[group][name]
+    method = find(group, name)
+    if name not in GROUPS[group] and OWN.get((group, name)) is not method:
+        known = {key: kind for key, kind in types().items() if key.startswith(f"{group}.")}
+        for option, declared in method.options.items():
+            kind = known.get(f"{group}.{option}", declared.type)
+            if kind != declared.type:
+                raise InputError(
+                    f"{method.key}: its option {option!r} is {declared.type}, and other methods have one of that name that "
+                    f"is {kind}; give it another name"
+                )
+        OWN[group, name] = method
+        types.cache_clear()
+    return method
+
+
+def notice(raw: Any) -> None:
+    """Reads the user's files that are chosen anywhere in a study as YAML has it, so that their options are known."""
+    if isinstance(raw, Mapping):
+        for key, value in raw.items():
+            for name in value if isinstance(value, list) else [value]:
+                if key in KINDS and isinstance(name, str) and name.endswith(".py"):
+                    chosen(key, name)
+            notice(value)
+    elif isinstance(raw, list):
+        for part in raw:
+            notice(part)
+
+
+def register(own: Iterable[Method] = ()) -> None:
+    """Tell Hydra the schemas, and those of a user's files; the config is called `run`."""
     store = ConfigStore.instance()
     store.store(name="run", node=Run)
     for group, options in GROUPS.items():
-        for name, schema in options.items():
-            store.store(group=group, name=name, node=schema)
+        for name, choice in options.items():
+            store.store(group=group, name=name, node=schema_of(choice))
+    for method in own:
+        store.store(group=method.kind, name=alias(method), node=schema_of(method))
+
+
+def alias(method: Method) -> str:
+    """The name that Hydra has for a method: a path would be a folder of configs."""
+    return f"own_{method.path.stem}" if method.name.endswith(".py") else method.name
+
+
+@lru_cache
+def schema_of(choice: Method | type) -> type:
+    """A choice's schema, as Hydra composes it."""
+    if isinstance(choice, type):
+        return choice
+    made = [("policy" if choice.kind == "captions" else "name", str, field(default=choice.name))]
+    for name, one in options_of(choice).items():
+        default = partial(copy, one.default) if isinstance(one.default, list | dict) else one.default
+        made.append((name, one.type, option(default, one.why)))
+    made = make_dataclass(f"{choice.kind}_{id(choice)}", made, namespace={"__module__": __name__})
+    return globals().setdefault(made.__name__, made)  # pickles are of classes that a module has
+
+
+def declared_in(config: Mapping) -> Iterator[tuple[str, Option, Any]]:
+    """(key, declaration, value) of every option of the methods that a config chooses."""
+    for kind, key, name in chosen_in(config):
+        for option_name, one in options_of(find(kind, name)).items():
+            yield f"{key}.{option_name}", one, config[key][option_name]
 
 
 @lru_cache
 def types() -> dict[str, Any]:
     """Every option of any choice of groups → the type of its values."""
-    schemas = [(Run, ""), *((schema, f"{group}.") for group, some in GROUPS.items() for schema in some.values())]
-    return {key: f.type for schema, prefix in schemas for key, f in _fields(schema, prefix)}
+    choices = [(group, choice) for group, some in GROUPS.items() for choice in some.values()]
+    choices += [(group, method) for (group, _), method in OWN.items()]
+    schemas = [(Run, ""), *((schema_of(choice), f"{group}.") for group, choice in choices)]
+    return {key: f.type for schema, prefix in reversed(schemas) for key, f in _fields(schema, prefix)}
 
 
-def keys(chosen: dict[str, str] | None = None) -> dict[str, tuple[Any, str]]:
+def keys(asked: Mapping[str, str] | None = None) -> dict[str, tuple[Any, str]]:
     """Every option under its override's name → (default, why), for the chosen group options."""
-    return dict(keys_of(tuple((chosen or {}).items())))
+    first = {group: next(iter(options)) for group, options in GROUPS.items()}
+    return keys_of(tuple((group, chosen(group, name)) for group, name in {**first, **(asked or {})}.items()))
 
 
 @lru_cache
-def keys_of(chosen: tuple[tuple[str, str], ...]) -> dict[str, tuple[Any, str]]:
+def keys_of(choices: tuple[tuple[str, Method | type], ...]) -> dict[str, tuple[Any, str]]:
     found = dict(_options(Run, ""))
-    for group, name in {**{group: next(iter(options)) for group, options in GROUPS.items()}, **dict(chosen)}.items():
-        found |= dict(_options(GROUPS[group][name], f"{group}."))
+    for group, choice in choices:
+        found |= dict(_options(schema_of(choice), f"{group}."))
     return found
 
 

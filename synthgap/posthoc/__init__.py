@@ -1,8 +1,9 @@
 """What can be done to the embeddings of a trained model, or measured of them, one method a file.
 
-In `POSTHOC` each takes ({modality: unit-norm [N, D]}, its settings by name) → {modality: map}, fitted on those embeddings
-without labels; a map takes unit-norm [M, D] of its modality, of other samples too, to unit-norm [M, D]. In `SEARCHES` are
-those that only search within a modality, and need its encoder (`search`).
+A method takes ({modality: unit-norm [N, D]}, its settings by name) → {modality: map}, fitted on those embeddings without
+labels; a map takes unit-norm [M, D] of its modality, of other samples too, to unit-norm [M, D]. One that is declared with
+needs=("heads",) is also given the `heads` of the model. One with form="search" only searches within a modality, and needs
+its encoder (`search`).
 """
 
 from synthgap.posthoc.dimensions import (
@@ -19,28 +20,12 @@ from synthgap.posthoc.ideal_words import ideal_words, prototypes, published_prot
 from synthgap.posthoc.isoclip import isoclip
 from synthgap.posthoc.neighbours import neighbour_distance, published_neighbour_distance, random_neighbour_distance
 from synthgap.posthoc.rotation import rotation
-from synthgap.posthoc.search import SEARCHES, heads
+from synthgap.posthoc.search import heads
 from synthgap.posthoc.text_components import text_components
 from synthgap.posthoc.translation import Maps, centring, translation
 from synthgap.posthoc.whitening import whitening
 
-#: name in `posthoc=…` → what fits it; `none` is left out: there is nothing to do
-POSTHOC = {
-    "centring": centring,
-    "translation": translation,
-    "whitening": whitening,
-    "rotation": rotation,
-    "ablation": ablation,
-    "text_components": text_components,
-    "isoclip": isoclip,
-}
-#: those that also need the `heads` of the model
-HEADS = ("isoclip",)
-
 __all__ = [
-    "HEADS",
-    "POSTHOC",
-    "SEARCHES",
     "Maps",
     "ablation",
     "centring",

@@ -14,11 +14,21 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from data_gen import InputError
-from data_gen.errors import unknown
 from data_gen.seeds import generator
+from synthgap.catalogue import Method, Option
 from synthgap.posthoc.translation import Maps
 
-ORDERS = ("gap", "random")
+POSTHOC = Method(
+    name="ablation",
+    paper="Schrodi et al. 2025",
+    options={
+        "dimensions": Option(1, "how many are set to 0"),
+        "order": Option(
+            "gap", "those with the largest difference of means first, or random", choices=("gap", "random")
+        ),
+        "seed": Option(0, "of the random order", low=0, high=2**63 - 1),
+    },
+)
 
 
 def mean_difference(x: Tensor, y: Tensor) -> Tensor:
@@ -70,11 +80,9 @@ def ablation(embeddings: dict[str, Tensor], *, dimensions: int, order: str = "ga
     dimensions: how many. order: "gap" takes those in which the modalities' means differ most, by the mean |difference|
     over pairs of modalities in these untouched embeddings; "random" is the placebo, and takes the first of an order that
     `seed` draws. Either way fewer dimensions are a subset of more. A row with nothing elsewhere becomes 0, not nan.
-    Raises InputError for an unknown order, or unless dimensions is in 0 … D − 1.
+    Raises InputError unless dimensions is in 0 … D − 1.
     """
     width = next(iter(embeddings.values())).shape[1]
-    if order not in ORDERS:
-        raise unknown("order of ablation", order, ORDERS)
     if not 0 <= dimensions < width:
         raise InputError(f"ablation: dimensions={dimensions} must be in 0 … {width - 1} to leave one of {width}")
     if order == "gap":

@@ -14,7 +14,18 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from data_gen import InputError
+from synthgap.catalogue import Method, Option
 from synthgap.posthoc.translation import Maps
+
+POSTHOC = Method(
+    paper="Magistri, Goswami et al. 2026",
+    needs=("heads",),
+    options={
+        "top": Option(1, "singular directions of the inter-modal operator that are dropped, strongest first"),
+        "bottom": Option(0, "and weakest first"),
+        "published": Option(False, "count directions from the features' dimensions, not the space's, as the code does"),
+    },
+)
 
 
 def isoclip(

@@ -4,7 +4,19 @@ import torch
 from torch import Tensor
 
 from data_gen.seeds import generator
+from synthgap.catalogue import Method, Option
 from synthgap.posthoc.translation import Maps
+
+POSTHOC = Method(
+    options={
+        "seed": Option(
+            0,
+            "of the one random rotation of all, which keeps every cosine; of the random order of dimensions",
+            low=0,
+            high=2**63 - 1,
+        ),
+    },
+)
 
 
 def rotation(embeddings: dict[str, Tensor], *, seed: int = 0) -> Maps:

@@ -1,6 +1,6 @@
 """What else than its embeddings can be searched within a modality, and what can ask.
 
-In `SEARCHES` each takes a model, {modality: inputs [N, …]}, how many of the first samples ask, and its settings by name → the
+Each takes a model, {modality: inputs [N, …]}, how many of the first samples ask, and its settings by name → the
 gallery, {modality: unit-norm [N, D]}, and what asks, {modality: unit-norm [queries, D]}.
 """
 
@@ -10,11 +10,47 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from synthgap.catalogue import Method, Option
 from synthgap.encoders import Bag, Encoder, Encoders
 from synthgap.posthoc.inversion import invert
 from synthgap.posthoc.isoclip import band, head_matrix, linearised, linearised_as_published
 from synthgap.posthoc.whitening import whiten
 from synthgap.training import embed, in_blocks
+
+POSTHOC = [
+    Method(
+        name="isoclip_mlp",
+        form="search",
+        paper="Magistri, Goswami et al. 2026",
+        options={
+            "top": Option(1, "singular directions of the inter-modal operator that are dropped, strongest first"),
+            "bottom": Option(0, "and weakest first"),
+            "published": Option(
+                False, "the same; and linearise at 0, GELU as half its input, in place of the head, as the code does"
+            ),
+        },
+    ),
+    Method(
+        name="features",
+        form="search",
+        options={"whitened": Option(False, "whiten what the projection reads, or leave it as it is")},
+    ),
+    Method(
+        name="inversion",
+        form="search",
+        paper="Mistretta et al. 2025",
+        options={
+            "steps": Option(150, "of AdamW, where images and sounds ask (OTI; as published)", low=1, high=10**6),
+            "text_steps": Option(
+                150,
+                "where texts ask (OVI; 1,000 in the published code, at seven times the cost)",
+                low=1,
+                high=10**6,
+            ),
+            "lr": Option(0.02, "AdamW's, of the word vector, or of the image's values in [-1, 1]", above=0),
+        },
+    ),
+]
 
 Found = tuple[dict[str, Tensor], dict[str, Tensor]]
 TEXT = "text"
@@ -95,7 +131,3 @@ def free_input(encoder: Encoder, inputs: Tensor) -> tuple[Callable[[Tensor], Ten
         return normalize(encoder.projection(encoder.trunk((alone, real))), dim=1)
 
     return encode, word
-
-
-#: name in `posthoc=…` → what it searches with
-SEARCHES = {"features": features, "isoclip_mlp": isoclip_mlp, "inversion": inversion}

@@ -4,8 +4,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from data_gen import InputError
+from synthgap.catalogue import Method, Option
 from synthgap.posthoc.translation import Maps
 from synthgap.posthoc.whitening import principal_axes
+
+POSTHOC = Method(
+    paper="Magistri, Goswami et al. 2026",
+    options={"components": Option(8, "principal components of the texts that all are projected onto")},
+)
 
 
 def text_components(embeddings: dict[str, Tensor], *, components: int) -> Maps:

@@ -7,6 +7,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from synthgap.catalogue import Method, Option
+
+POSTHOC = [
+    Method(name="centring", paper="Liang et al. 2022"),
+    Method(
+        name="translation",
+        paper="Liang et al. 2022",
+        options={
+            "gap": Option(
+                0.0, "the mean distance between modalities' means that is forced; 0 closes the gap", low=0, high=10
+            ),
+        },
+    ),
+]
+
 Maps = dict[str, Callable[[Tensor], Tensor]]
 
 

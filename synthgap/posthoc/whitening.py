@@ -7,7 +7,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from data_gen import InputError
+from synthgap.catalogue import Method, Option
 from synthgap.posthoc.translation import Maps
+
+POSTHOC = Method(
+    options={
+        "shrinkage": Option(0.1, "of each modality's covariance towards a multiple of the identity", low=0, high=1),
+    },
+)
 
 
 def whitening(embeddings: dict[str, Tensor], *, shrinkage: float = 0.1) -> Maps:

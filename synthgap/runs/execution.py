@@ -17,14 +17,14 @@ import yaml
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from data_gen import files
+from data_gen import files, user_file
 from data_gen.seeds import generator
-from synthgap import options
+from synthgap import catalogue, options
 from synthgap.encoders import Encoders, build, initialise, set_apart
 from synthgap.evaluation import QUERIES, Row, check, evaluate, finite, floors, within
-from synthgap.losses import LEARNT, LOSSES
+from synthgap.losses import of_all
 from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
-from synthgap.posthoc import HEADS, POSTHOC, SEARCHES, heads
+from synthgap.posthoc import heads
 from synthgap.runs import Plan, Task, failure_in, verify
 from synthgap.training import Finetuning, Trained, settings_at, train
 
@@ -32,6 +32,12 @@ WATCHED = 500  # test samples on which gap and entropy are followed through trai
 
 
 def execute(p: Plan, task: Task, folder: Path) -> None:
+    """Do a run. Raises InputError with the place for what a user's own file raises, and else as `_execute` does."""
+    with user_file.located(catalogue.files_of(task.config)):
+        _execute(p, task, folder)
+
+
+def _execute(p: Plan, task: Task, folder: Path) -> None:
     """Do a run and write into `folder`: config, metrics, what was trained, and, last, done.json with their checksums.
 
     Its model is trained, or taken from the run `task.start`. Raises RuntimeError if that failed, and FloatingPointError if
@@ -60,7 +66,7 @@ def execute(p: Plan, task: Task, folder: Path) -> None:
         verify(place, task.start.run_id)
         load_model(model, place / "model.safetensors", device=device)
         before = pd.read_parquet(place / "metrics.parquet")
-        scale, settings = _learnt(before, _settings(c["loss"]))
+        scale, settings = _learnt(before, c)
     clock.append(perf_counter())
 
     rows = _measure(model, c, test, codes, scale, settings)
@@ -100,31 +106,33 @@ def _train(model: Encoders, c: dict, learning: dict, test: dict[str, Tensor], ch
         set_apart(model, {name: x[:500] for name, x in learning["inputs"].items()}, c["encoder"]["apart"], chance)
     return train(
         model,
-        loss=LOSSES[c["loss"]["name"]],
+        loss=of_all(catalogue.of_config(c, "loss")),
         temperature=c["temperature"],
         training=c["training"],
         settings=_settings(c["loss"]),
+        learnt=catalogue.of_config(c, "loss").learnt,
         order=generator(c["seeds"]["order"], "order"),
         watched={name: x[:WATCHED] for name, x in test.items()},
         **learning,
     )
 
 
-def _learnt(measured: pd.DataFrame, settings: dict) -> tuple[float, dict]:
+def _learnt(measured: pd.DataFrame, c: dict) -> tuple[float, dict]:
     """Logit scale and the loss's settings that a run ended with, from its metrics."""
     of_run = measured[measured.of == ""].set_index("metric").value
-    learnt = {name: of_run[f"logit_{name}"] for name in LEARNT if name in settings}
-    return of_run["logit_scale"], settings_at(settings, 1.0) | learnt
+    learnt = {name: of_run[f"logit_{name}"] for name in catalogue.of_config(c, "loss").learnt}
+    return of_run["logit_scale"], settings_at(_settings(c["loss"]), 1.0) | learnt
 
 
 def _measure(
     model: Encoders, c: dict, test: dict[str, Tensor], codes: np.ndarray, scale: float, settings: dict
 ) -> list[Row]:
-    tested, method, done = world_of(c, "test"), c["posthoc"]["name"], _settings(c["posthoc"])
-    if method in SEARCHES:  # not a space of all modalities, so there is nothing else to measure
-        gallery, asked = SEARCHES[method](model, test, queries=QUERIES, **done)
+    tested, method, done = world_of(c, "test"), catalogue.of_config(c, "posthoc"), _settings(c["posthoc"])
+    loss = catalogue.of_config(c, "loss")
+    if method.form == "search":  # not a space of all modalities, so there is nothing else to measure
+        gallery, asked = catalogue.load(method)(model, test, queries=QUERIES, **done)
         return within(finite(gallery), codes, tested, finite(asked))
-    if method in HEADS:
+    if "heads" in method.needs:
         done["heads"] = heads(model)
     rows = evaluate(
         model,
@@ -132,12 +140,12 @@ def _measure(
         codes,
         tested,
         object=c["captions"]["object"],
-        loss=partial(LOSSES[c["loss"]["name"]], **settings),
+        loss=partial(of_all(loss), **settings),
         scale=scale,
         batch=c["training"]["batch"],
-        posthoc=partial(POSTHOC[method], **done) if method in POSTHOC else None,
+        posthoc=None if method.name == "none" else partial(catalogue.load(method), **done),
     )
-    return rows + [(f"logit_{name}", "", x) for name, x in settings.items() if name in LEARNT]
+    return rows + [(f"logit_{name}", "", x) for name, x in settings.items() if name in loss.learnt]
 
 
 def _course(trajectory: pd.DataFrame) -> list[Row]:

@@ -72,7 +72,7 @@ def _of_some_cells(override: str, groups: Sequence[str], cells: Sequence[Mapping
     ):
         return {}
     there, default = {str(option) for cell in cells for option in listed(cell.get(group, []))}, options.keys()
-    having = [name for name in sorted(there & {*options.GROUPS[group]}) if key in options.keys({group: name})]
+    having = [name for name in sorted(there) if key in options.keys({group: name})]
     if key in default or not having:
         return {}
     parsed = options.parse([f"{group}={having[0]}", override])[-1]

@@ -106,6 +106,7 @@ def _sweep(raw, path: Path) -> tuple[dict, list[dict], dict]:
         raise InputError(f"study {path} has no 'grid' of what to train, nor a 'table' of what was trained")
     more = ("source", "cases", "presets", "claims", "figure")
     a_mapping(raw, f"study {path}", required=("question", "grid"), optional=more)
+    options.notice(raw)
     grid = _grid(raw["grid"], f"grid of {path}")
     cases, presets = _cases(raw.get("cases"), f"cases of {path}"), {}
     for name, changes in a_mapping(raw.get("presets") or {"quick": {}}, f"presets of {path}").items():

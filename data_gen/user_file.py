@@ -1,0 +1,58 @@
+"""A Python file of a user's own: read once, run as a module, and its errors told with the file and the line."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from traceback import walk_tb
+from types import ModuleType
+
+from data_gen.errors import InputError
+
+
+def read(path: Path, what: str) -> bytes:
+    """The file's source, once: what runs is what is hashed. Raises InputError. what: how the user named it."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{what} cannot be read: {error.strerror}") from error
+
+
+def fingerprint(source: bytes) -> str:
+    """The hash that stands for a source in what decides the numbers."""
+    return sha256(source).hexdigest()
+
+
+@lru_cache
+def run(path: Path, source: bytes, what: str) -> ModuleType:
+    """The module that the source makes. Raises InputError, with the line, if it does not run."""
+    module = ModuleType(f"synthgap_own_{path.stem}_{fingerprint(source)[:12]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses look for themselves
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{what}{line_in(path, error)} does not run: {type(error).__name__}: {error}") from error
+    return module
+
+
+@contextmanager
+def located(files: Mapping[str, str]) -> Iterator[None]:
+    """Tells an error that passes through one of the files {path: how the user named it} as that file's, with the line."""
+    try:
+        yield
+    except Exception as error:
+        for path, what in files.items():
+            if line := line_in(path, error):
+                raise InputError(f"{what}{line}: {type(error).__name__}: {error}") from error
+        raise
+
+
+def line_in(path: str | Path, error: BaseException) -> str:
+    """The last line of the file that an error passed through, as ", line 3"; empty where it passed through none."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f", line {error.lineno}"
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""
