@@ -16,7 +16,9 @@ from synthgap.judging import claims, overview
 from synthgap.judging.overview import counted
 from synthgap.runs import Plan, variations
 from synthgap.runs.variations import Made
-from synthgap.studies import Claim, Study, told, x_of
+from synthgap.panels import kind_of, x_of
+from synthgap.panels.diagram import draw as draw_diagram
+from synthgap.studies import Claim, Study, told
 
 UNFINISHED = 10  # runs of those missing that are named, if none failed
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
@@ -127,22 +129,18 @@ def _conclude(
         if "thresholds" in places:
             tables.write(fallen, places["thresholds"])
         if len(points):
-            from synthgap.panels import (
-                drawing,  # matplotlib takes a second that a sweep with nothing to do need not wait for
-            )
+            from synthgap.panels import drawing  # matplotlib takes a second that not all need wait for
 
             spec = study.figure | {"title": _titled(study.figure.get("title", ""), made)}
             drawing.draw(points, dots, spec, places["figure"], _footer(table, study, made))
         if "diagram" in places:
-            from synthgap.panels import drawing
-
             paths, spec = panels.paths(table, study), study.figure["diagram"]
             tables.write(paths, places["paths"])
             counts = "; ".join([_counted(table), *_with(made)])
-            footer = f"standardised coefficients on ranks, {counts}; blue rises, red falls, pale: interval holds 0"
+            footer = f"standardised coefficients on ranks, {counts}; blue rises, orange falls, pale: interval holds 0"
             title = _titled(spec.get("title", study.question), made)
             if len(paths):
-                drawing.diagram(paths, spec["tiers"], places["diagram"], title, footer)
+                draw_diagram(paths, spec["tiers"], places["diagram"], title, footer)
 
     if points.size and (shown := _levels_table(study, points, made)):
         console.print(shown)
@@ -329,15 +327,10 @@ def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None
 
 
 def _footer(table: pd.DataFrame, study: Study, made: Made) -> str:
-    kinds = {panel.get("kind", "levels") for panel in study.figure["panels"]}
-    fits = any(panel.get("fits") for panel in study.figure["panels"])
-    parts = ["thin lines: seeds"] if "course" in kinds else []
-    parts += ["bands: 95 % within-seed t intervals"] if kinds & {"levels", "course"} else []
-    parts += ["bars: 95 % within-seed t intervals"] if "cases" in kinds else []
-    parts += ["bars of changes: 95 % t intervals"] if "forest" in kinds else []
-    parts += ["large marks: means over seeds"] if kinds & {"path", "scatter"} else []
-    parts += ["lines: least squares through them"] if fits else []
-    return "; ".join([_counted(table) + " (dots)" * (kinds != {"course"}), *_with(made), *parts])
+    kinds = [kind_of(panel) for panel in study.figure["panels"]]
+    lines = ["lines: least squares through cells"] * any(panel.get("fits") for panel in study.figure["panels"])
+    parts = "; ".join(filter(None, (kind.interval for kind in kinds))).split("; ")
+    return "; ".join(filter(None, [f"{_counted(table)} (dots)", *_with(made), *dict.fromkeys(parts), *lines]))
 
 
 def _counted(table: pd.DataFrame) -> str:

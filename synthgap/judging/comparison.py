@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from synthgap.statistics import kendall, matched_concordance, partial_spearman
-from synthgap.studies import METRIC, OF, Claim, Study, told
+from synthgap.study import METRIC, OF, Claim, Study, told
 from synthgap.tables import CASE, COLUMNS
 from synthgap.variables import arms, missing, of_runs, runs_of, where_holds
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from synthgap.judging.comparison import cells_of, compared
 from synthgap.statistics import FEWEST_LEVELS, Verdict, judge, judge_order
-from synthgap.studies import Claim, Study, as_text, claim_hash
+from synthgap.study import Claim, Study, as_text, claim_hash
 from synthgap.variables import where_holds
 
 VERDICT_COLUMNS = (

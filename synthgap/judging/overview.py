@@ -12,7 +12,7 @@ from rich.table import Table
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import studies, tables
+from synthgap import study, tables
 from synthgap.statistics import MOST_SEEDS, holm, holm_bars, seeds_to_stand
 
 ALPHA = 0.05  # as of each verdict, so of all together
@@ -30,7 +30,7 @@ def of_all(names: Sequence[str], out: Path) -> pd.DataFrame:
     """
     places = {path.parent.name: path for path in sorted(out.glob("*/verdicts.parquet"))}
     if not places:
-        known = ", ".join(studies.available())
+        known = ", ".join(study.available())
         raise InputError(f"no verdicts in {out} yet; `synthgap run STUDY` makes them (studies: {known})")
     for name in names:
         if name not in places:

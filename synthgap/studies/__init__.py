@@ -1,17 +1,15 @@
 """Studies: a question, a grid of runs, claims and a figure, read from one YAML file."""
 
-from synthgap.studies.claim import METRIC, OF, TESTS, Claim, as_text, claim_hash, seeds, seeds_needed, told
-from synthgap.studies.figure_schema import PANELS, x_of
+from synthgap.study import METRIC, OF, TESTS, Claim, as_text, claim_hash, seeds, seeds_needed, told
 from synthgap.studies.grid import expand
 from synthgap.studies.reading import check_names, load
-from synthgap.studies.study import Study, available
+from synthgap.study import Study, available
 from synthgap.tables import CASE
 
 __all__ = [
     "CASE",
     "METRIC",
     "OF",
-    "PANELS",
     "TESTS",
     "Claim",
     "Study",
@@ -24,5 +22,4 @@ __all__ = [
     "seeds",
     "seeds_needed",
     "told",
-    "x_of",
 ]

@@ -8,12 +8,12 @@ from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import metric_names, options, tables, yaml_file
 from synthgap.statistics import smallest_p
-from synthgap.studies.claim import seeds, seeds_needed
+from synthgap.study import seeds, seeds_needed
 from synthgap.studies.claim_schema import read_claim
 from synthgap.studies.figure_schema import can_be_drawn, read_figure
 from synthgap.studies.grid import expand
-from synthgap.studies.parts import a_list, a_mapping, a_text
-from synthgap.studies.study import Study, available
+from synthgap.parts import a_list, a_mapping, a_text
+from synthgap.study import Study, available
 from synthgap.tables import CASE
 
 #: what lies beside the folders of studies, so that none may have it as a name
@@ -63,7 +63,7 @@ def load(name: str, out: Path = Path("runs")) -> Study:
         cases=cases or [{}],
         presets=presets,
         claims=tuple(read_claim(claim, path, source, swept) for claim in a_list(raw, "claims", f"study {path}")),
-        figure=read_figure(raw.get("figure") or {}, f"figure of {path}", swept),
+        figure=read_figure(raw.get("figure") or {}, f"figure of {path}", swept, path.parent),
         table=table,
     )
     can_be_drawn([study.question, study.figure, swept], path)

@@ -1,12 +1,15 @@
-"""A claim: what is compared, which way it goes, and by how much it matters."""
+"""A study: a question, a grid of runs, claims and a figure; and its claims: what is compared, which way it goes, and by how much
+it matters."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
 
 from synthgap.statistics import FEWEST_LEVELS, FEWEST_SEEDS, fewest_seeds
-from synthgap.studies.parts import is_number
+from synthgap.tables import CASE
 
 METRIC, OF = "metric", "of"  # what a claim ranges over that compares metrics of the same runs, or what one metric is of
 #: by what a claim is tested → what it then is about
@@ -135,3 +138,40 @@ def told(variable: str | Mapping) -> str:
 def as_text(names) -> str:
     """A name, or several as one."""
     return names if isinstance(names, str) else ", ".join(map(as_text, names))
+
+
+def is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class Study:
+    """grid: override → values, all combined. cases: overrides that change together, an arm of the comparison each; those
+    that have a name have it under `case`.
+
+    table: of a study that trains nothing, the table of runs that its claims are about; grid and cases are those of the
+    sweep that made it, and there are no presets.
+    """
+
+    name: str
+    question: str
+    source: str
+    grid: Mapping[str, Sequence]
+    cases: Sequence[Mapping]
+    presets: Mapping[str, Mapping]
+    claims: Sequence[Claim]
+    figure: Mapping
+    table: Path | None = None
+
+    @property
+    def of_cases(self) -> set[str]:
+        """What named cases set, in any preset: an arm is called by its case's name, not by these."""
+        presets = (preset.get("cases", ()) for preset in self.presets.values())
+        return {key for cases in (self.cases, *presets) for case in cases if CASE in case for key in case}
+
+
+def available() -> dict[str, Path]:
+    """The studies that come with synthgap: name → file."""
+    installed, checkout = Path(str(files("synthgap") / "experiments")), Path(__file__).parents[1] / "experiments"
+    folder = installed if installed.is_dir() else checkout
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
