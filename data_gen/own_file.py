@@ -1,4 +1,4 @@
-"""A user's own Python file, run for the one object that it defines; its mistakes are told in a line, with the file's own line."""
+"""A user's own Python file, run for the one object that it defines; mistakes in it are told in a line, with the line in it."""
 
 import sys
 from collections.abc import Callable, Iterator

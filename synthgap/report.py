@@ -14,10 +14,10 @@ from data_gen import InputError, files
 from synthgap import judging, metric_names, options, panels, runs, studies, tables, variables
 from synthgap.judging import claims, overview
 from synthgap.judging.overview import counted
-from synthgap.runs import Plan, variations
-from synthgap.runs.variations import Made
 from synthgap.panels import kind_of, x_of
 from synthgap.panels.diagram import draw as draw_diagram
+from synthgap.runs import Plan, variations
+from synthgap.runs.variations import Made
 from synthgap.studies import Claim, Study, told
 
 UNFINISHED = 10  # runs of those missing that are named, if none failed

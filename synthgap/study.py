@@ -1,5 +1,4 @@
-"""A study: a question, a grid of runs, claims and a figure; and its claims: what is compared, which way it goes, and by how much
-it matters."""
+"""A study: a question, a grid of runs, claims (what is compared, which way it goes, by how much it matters), and a figure."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

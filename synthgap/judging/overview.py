@@ -12,8 +12,9 @@ from rich.table import Table
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import study, tables
+from synthgap import tables
 from synthgap.statistics import MOST_SEEDS, holm, holm_bars, seeds_to_stand
+from synthgap.study import available
 
 ALPHA = 0.05  # as of each verdict, so of all together
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
@@ -30,7 +31,7 @@ def of_all(names: Sequence[str], out: Path) -> pd.DataFrame:
     """
     places = {path.parent.name: path for path in sorted(out.glob("*/verdicts.parquet"))}
     if not places:
-        known = ", ".join(study.available())
+        known = ", ".join(available())
         raise InputError(f"no verdicts in {out} yet; `synthgap run STUDY` makes them (studies: {known})")
     for name in names:
         if name not in places:

@@ -8,21 +8,24 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from synthgap.metric_names import METRICS
 from synthgap.panels.marks import NAME
 from synthgap.panels.names import plain
 from synthgap.panels.panel import kind_of, x_of
-from synthgap.panels.rows import FIT, FIT_ALL
+from synthgap.panels.rows import FIT_ALL, IDEAL
 from synthgap.panels.style import COLOURS, Look, ordered, save, scale, theme
 from synthgap.study import told
 
 #: in inches: a panel's width beside its names, the height of its plot, that of a line of names, and what is above and below
 WIDE, PLOT, LINE, AROUND = 3.5, 2.1, 0.17, 1.0
-COLUMN, SMALLEST = 3.3, 7.2  # inches that a panel may be shrunk to, and the size in points that its texts then have at least
+COLUMN, SMALLEST = (
+    3.3,
+    7.2,
+)  # inches that a panel may be shrunk to, and the size in points that its texts then have at least
 FEW = 4  # arms that are told in a panel; more stand beside all
-IDEAL_CURVES = ("ideal critic",)
 
 
 def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, footer: str = "") -> None:
@@ -59,8 +62,8 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
         figure.draw_without_rendering()  # so that it is known how far down each axis goes
         for axis, panel in zip(axes, panels, strict=False):
             look = looks[panel["title"]]
-            told_here = told_of[[*map(id, told_of)].index(id(look))] is look if id(look) in map(id, told_of) else False
-            _legend(figure, axis, look if told_here and look not in beside else None, look)
+            here = any(look is told for told in told_of) and not any(look is told for told in beside)
+            _legend(figure, axis, look, arms=here)
         save(figure, path)
 
 
@@ -69,15 +72,17 @@ def _panel(axis, panel: Mapping, spec: Mapping, points: pd.DataFrame, dots: pd.D
     kind, x = kind_of(panel), x_of(panel, spec)
     axis.grid(axis="y" if kind.down else "x", visible=False)
     kind.draw(axis, panel, points, dots, look)
-    axis.set_title(fill(panel["title"], 44))
-    along, value = fill(x.get("label", told(x)), 44), fill(plain([curve["metric"] for curve in panel["curves"]]), 30)
     if kind.down:
-        axis.set(xlabel=along if "over" in panel else value, ylabel="")
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+    axis.set_title(fill(panel["title"], 44))
+    along, value = fill(x.get("label", told(x)), 48), plain([curve["metric"] for curve in panel["curves"]])
+    if kind.down:
+        axis.set(xlabel=along if kind.change else fill(value, 44), ylabel="")
     else:
-        axis.set(xlabel=along, ylabel=value)
+        axis.set(xlabel=along, ylabel=fill(value, 32))
     set_limits, (low, high) = (axis.set_xlim, axis.get_xlim()) if kind.down else (axis.set_ylim, axis.get_ylim())
     far = kind.down and low > 1.5 * (high - low)  # marks, not bars: from 0 they would look alike
-    if "over" not in panel and not far and not panel.get("fits"):
+    if not kind.change and not far and not panel.get("fits"):
         set_limits(min(0, low), high)
 
 
@@ -104,18 +109,20 @@ def _smallest(named: Sequence[Sequence[str]], columns: int) -> float:
 
 def _lines_down(panel: Mapping, names: Sequence[str], looks: Mapping[str, Look]) -> float:
     """How many lines of text a panel of names is high: each name, or as many as it has series."""
-    series = max(1, 0.55 * looks[panel["title"]].number)
+    series = max(1.3, 0.36 * looks[panel["title"]].number)
     return sum(max(1.35 * -(-len(name) // NAME), series) for name in names)
 
 
 def _within_range(points: pd.DataFrame, panels: Sequence[Mapping]) -> pd.DataFrame:
-    """With intervals cut to what their metric can be: a t interval knows nothing of it."""
+    """With intervals cut to what their metric can be: a t interval knows nothing of it. Of a change, that is the range's
+    width, up or down."""
     points = points.copy()
     for panel in panels:
         for curve in panel["curves"]:
             if (metric := METRICS.get(curve.get("metric"))) is None:
                 continue
-            low, high = kind_of(panel).span(metric)
+            width = metric.high - metric.low
+            low, high = (-width, width) if kind_of(panel).change else (metric.low, metric.high)
             shown = (points.panel == panel["title"]) & (points.curve == curve.get("label", ""))
             points.loc[shown, "low"] = points.low.clip(low).clip(upper=points["mean"])  # a mean may be off by rounding
             points.loc[shown, "high"] = points.high.clip(upper=high).clip(points["mean"])
@@ -124,7 +131,7 @@ def _within_range(points: pd.DataFrame, panels: Sequence[Mapping]) -> pd.DataFra
 
 def _looks(panels: Sequence[Mapping], points: pd.DataFrame) -> dict[str, Look]:
     """panel → how its series look. An arm has one colour in all panels; values of one parameter go from dark to light."""
-    points = points[(points.label != FIT_ALL) & ~points.curve.isin(IDEAL_CURVES)]
+    points = points[(points.label != FIT_ALL) & (points.curve != IDEAL)]
     arms = {panel["title"]: list(dict.fromkeys(points[points.panel == panel["title"]].arm)) for panel in panels}
     sequential = {panel["title"]: "colour" in panel or ordered(arms[panel["title"]]) for panel in panels}
     fixed = dict.fromkeys(arm for title, some in arms.items() if not sequential[title] for arm in some)
@@ -134,7 +141,7 @@ def _looks(panels: Sequence[Mapping], points: pd.DataFrame) -> dict[str, Look]:
         title = panel["title"]
         curves = list(dict.fromkeys(points[points.panel == title].curve))
         colours = scale(arms[title]) if sequential[title] else {arm: fixed[arm] for arm in arms[title]}
-        looks[title] = Look(colours, curves, kind_of(panel).joined)
+        looks[title] = Look(colours, curves, kind_of(panel).joined, kind_of(panel).marked)
     return looks
 
 
@@ -145,13 +152,14 @@ def _told(looks: Sequence[Look]) -> list[Look]:
 
 
 def _arms(look: Look) -> list[Line2D]:
-    marks = {} if len(look.curves) == 1 or look.joined else {"marker": "o"}
-    handles = []
+    """Arms, by what tells them apart: where curves have the marks, by their colour alone."""
+    handles, one = [], len(look.curves) == 1
     for arm, colour in look.arms.items():
         series = look.of(arm, look.curves[0])
-        marks = {"marker": "s" if len(look.curves) > 1 and not look.joined else series.marker}
-        line = (series.line if len(look.curves) == 1 else "-") if look.joined else "none"
-        handles.append(Line2D([], [], color=colour, ls=line, ms=5, label=arm, **marks))
+        shown = {"ls": series.line if one else "-", "marker": series.marker} if look.joined else {"ls": "none"}
+        shown |= {} if look.joined else {"marker": series.marker} if one else {"ls": "-", "lw": 4}
+        shown |= {} if look.marked else {"marker": ""}
+        handles.append(Line2D([], [], color=colour, ms=5, label=arm, **shown))
     return handles
 
 
@@ -161,16 +169,16 @@ def _curves(look: Look) -> list[Line2D]:
     for curve in filter(None, look.curves):
         series = look.of(next(iter(look.arms)), curve)
         colour = "black" if len(look.arms) > 1 else series.colour
-        marker = "" if look.joined and len(look.arms) > 1 else series.marker
+        marker = "" if (look.joined and len(look.arms) > 1) or not look.marked else series.marker
         line = series.line if look.joined else "none"
         found.append(Line2D([], [], color=colour, ls=line, marker=marker, ms=4.5, label=curve))
     return found
 
 
-def _legend(figure: Figure, axis, arms: Look | None, look: Look) -> None:
+def _legend(figure: Figure, axis, look: Look, *, arms: bool) -> None:
     """Below all that belongs to the axis, where no curve runs: its arms, if they are told here, its curves, and what else its
     kind has named."""
-    handles = [*(_arms(arms) if arms else ()), *_curves(look), *axis.get_legend_handles_labels()[0]]
+    handles = [*(_arms(look) if arms else ()), *_curves(look), *axis.get_legend_handles_labels()[0]]
     if not handles:
         return
     below = axis.get_window_extent().y0 - min(axis.xaxis.get_tightbbox().y0, axis.get_window_extent().y0)

@@ -36,14 +36,12 @@ def means(axis, points: pd.DataFrame, look: Look) -> None:
         sns.scatterplot(points, x="x", y="mean", s=26, edgecolor="white", lw=0.6, zorder=3, ax=axis, **known)
 
 
-def lines(axis, points: pd.DataFrame, look: Look, marked: bool = True) -> None:
+def lines(axis, points: pd.DataFrame, look: Look) -> None:
     """Means, joined in the order of the rows."""
     if len(points):
         points, known = _named(points, look)
         known["dashes"] = {name: look.of(*name.split("\n")).dash for name in known["palette"]}
-        known |= {"ms": 4, "mew": 0.4} if marked else {"markers": False}
-        if not marked:
-            known["units"] = "label"
+        known |= {"ms": 4, "mew": 0.4} if look.marked else {"markers": False, "units": "label"}  # a line a cell
         sns.lineplot(points, x="x", y="mean", estimator=None, errorbar=None, sort=False, ax=axis, **known)
 
 
@@ -53,7 +51,7 @@ def band(axis, line: pd.DataFrame, series: Series) -> None:
 
 def beside(i: int, n: int) -> float:
     """Where the i-th of n series stands in the place of a name, which is 1 high."""
-    return 0.6 * ((i + 0.5) / n - 0.5)
+    return 0.74 * ((i + 0.5) / n - 0.5)
 
 
 def down(axis, points: pd.DataFrame, seeds: pd.DataFrame, look: Look) -> None:
@@ -63,9 +61,9 @@ def down(axis, points: pd.DataFrame, seeds: pd.DataFrame, look: Look) -> None:
         at = beside(i, look.number)
         dots(axis, dot.assign(place=dot.x + at), look, x="value", y="place")
         error = [line["mean"] - line.low, line.high - line["mean"]]
-        bars = dict(fmt=series.marker, ms=4, mew=0.4, mec="white", capsize=0, lw=1.2, zorder=3)
+        bars = dict(fmt=series.marker, ms=4.5, mew=0.4, mec="white", capsize=0, lw=1.2, zorder=3)
         axis.errorbar(line["mean"], line.x + at, xerr=error, color=series.colour, **bars)
     names = points.sort_values("x").drop_duplicates("x")
     axis.set_yticks(names.x.to_list(), [fill(name, NAME) for name in names.label])
     axis.tick_params(axis="y", length=0)
-    axis.set_ylim(names.x.max() + 0.5, names.x.min() - 0.5)
+    axis.set_ylim(names.x.max() + 0.6, names.x.min() - 0.6)

@@ -12,7 +12,6 @@ import pandas as pd
 
 from data_gen import InputError, own_file
 from data_gen.errors import unknown
-from synthgap.metric_names import Metric
 from synthgap.panels import kinds
 from synthgap.panels.points import whole_seeds, within_seeds
 from synthgap.study import Study
@@ -27,10 +26,6 @@ def x_of_figure(panel: Mapping, figure: Mapping) -> Mapping | None:
     return panel.get("x") or figure.get("x")
 
 
-def range_of(metric: Metric) -> tuple[float, float]:
-    return metric.low, metric.high
-
-
 @dataclass(frozen=True)
 class Panel:
     """rows: (table of runs, study, panel) → a frame a curve with the columns curve, arm, label, seed, x and value.
@@ -43,8 +38,9 @@ class Panel:
     raises InputError. x: (panel, figure) → what lies along x. text: x may be a text.
 
     points: all values of a curve of an arm → their means and intervals. whole: the same values → those that are compared.
-    span: what a metric's mean can be here: its range. interval: what the intervals are, for the figure's footer.
-    joined: its marks are joined by lines. down: names stand along y, and values along x.
+    interval: what the intervals are, for the figure's footer.
+    joined: its means are joined by lines. marked: they have marks. down: names stand along y, and values along x. change: its values are changes
+    of its metrics.
     """
 
     rows: Callable[[pd.DataFrame, Study, Mapping], Iterable[pd.DataFrame]]
@@ -57,10 +53,11 @@ class Panel:
     text: bool = False
     points: Callable[[pd.DataFrame], pd.DataFrame] = within_seeds
     whole: Callable[[pd.DataFrame], pd.DataFrame] = whole_seeds
-    span: Callable[[Metric], tuple[float, float]] = range_of
     interval: str = ""
     joined: bool = False
+    marked: bool = True
     down: bool = False
+    change: bool = False
 
 
 def kind_of(panel: Mapping) -> Panel:
@@ -79,7 +76,9 @@ def load(name: str) -> Panel:
         raise InputError(f"{what}: no such file (a kind is one of {', '.join(KINDS)}, or a Python file)")
     panel = getattr(own_file.run(path, own_file.source(path, what), what), "panel", None)
     if not isinstance(panel, Panel):
-        raise InputError(f"{what} must define `panel = synthgap.panels.Panel(rows, draw)`, found {type(panel).__name__}")
+        raise InputError(
+            f"{what} must define `panel = synthgap.panels.Panel(rows, draw)`, found {type(panel).__name__}"
+        )
     told = partial(own_file.named, path=path, what=what)
     rows = panel.rows
     if isgeneratorfunction(rows):  # else its errors would come when nobody blames the file

@@ -11,6 +11,7 @@ from synthgap.tables import CASE
 from synthgap.variables import arms, combinations, missing, of_runs, runs_of, where_holds
 
 FIT, FIT_ALL = "least squares", "least squares, all"  # labels of what is no cell, but a line through some
+IDEAL = "ideal critic"  # the curve of what no model can beat
 ROWS = ["curve", "arm", "label", "seed", "x", "value"]  # what a kind of panel gives
 DOTS = ["panel", "kind", "fits", *ROWS]
 LEVELS = ["panel", "curve", "arm", "label", "x", "seeds", "mean", "low", "high"]

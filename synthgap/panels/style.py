@@ -9,9 +9,9 @@ import pandas as pd
 
 from data_gen import files
 
-#: Okabe & Ito's, in an order in which neighbours differ in lightness; without yellow, which is too light on white
-COLOURS = ("#0072b2", "#e69f00", "#444444", "#009e73", "#d55e00", "#56b4e9", "#cc79a7")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: Okabe & Ito's, in an order in which neighbours differ in lightness; brown instead of yellow, which is too light on white
+COLOURS = ("#0072b2", "#e69f00", "#444444", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#7f5539")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 #: as seaborn takes them: lengths of a dash and of its gap
 DASHES = ("", (4, 1.5), (1, 1), (4, 1, 1, 1))
 RISES, FALLS = "#0072b2", "#d55e00"
@@ -70,6 +70,7 @@ class Look:
     arms: Mapping[str, tuple | str]
     curves: Sequence[str]
     joined: bool = False
+    marked: bool = True
 
     @property
     def number(self) -> int:

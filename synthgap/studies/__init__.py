@@ -1,9 +1,8 @@
 """Studies: a question, a grid of runs, claims and a figure, read from one YAML file."""
 
-from synthgap.study import METRIC, OF, TESTS, Claim, as_text, claim_hash, seeds, seeds_needed, told
 from synthgap.studies.grid import expand
 from synthgap.studies.reading import check_names, load
-from synthgap.study import Study, available
+from synthgap.study import METRIC, OF, TESTS, Claim, Study, as_text, available, claim_hash, seeds, seeds_needed, told
 from synthgap.tables import CASE
 
 __all__ = [

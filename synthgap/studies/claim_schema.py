@@ -5,9 +5,9 @@ from pathlib import Path
 
 from data_gen import InputError
 from data_gen.errors import unknown
+from synthgap.parts import a_mapping, a_number, a_text, a_variable, meant_value, must_differ, read_where
 from synthgap.statistics import DIRECTIONS, FEWEST_SEEDS, TRENDS
 from synthgap.study import METRIC, OF, TESTS, Claim, as_text, spelt_out
-from synthgap.parts import a_mapping, a_number, a_text, a_variable, meant_value, must_differ, read_where
 from synthgap.tables import CASE
 
 #: what people say → the direction that it is

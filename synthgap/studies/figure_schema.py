@@ -38,7 +38,9 @@ def read_figure(raw, where: str, swept: Mapping, beside: Path) -> dict:
 def _panel(raw, figure: Mapping, beside: Path, where: str, swept: Mapping) -> dict:
     own = str(raw.get("kind", "")).endswith(".py") if isinstance(raw, dict) else False
     if own:  # it is looked for beside the study's file, and in the working directory
-        raw = raw | {"kind": next((str(p) for p in (beside / raw["kind"], Path(raw["kind"])) if p.is_file()), raw["kind"])}
+        raw = raw | {
+            "kind": next((str(p) for p in (beside / raw["kind"], Path(raw["kind"])) if p.is_file()), raw["kind"])
+        }
     name = str(raw.get("kind", "levels")) if isinstance(raw, dict) else "levels"
     if not own and name not in KINDS:
         raise unknown(f"kind of {where}", name, (*KINDS, "a Python file"))

@@ -7,9 +7,8 @@ from math import prod
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import options
-from synthgap.study import canonical
 from synthgap.parts import listed
-from synthgap.study import Study
+from synthgap.study import Study, canonical
 from synthgap.tables import CASE
 
 

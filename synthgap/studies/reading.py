@@ -7,13 +7,12 @@ from pathlib import Path
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import metric_names, options, tables, yaml_file
+from synthgap.parts import a_list, a_mapping, a_text
 from synthgap.statistics import smallest_p
-from synthgap.study import seeds, seeds_needed
 from synthgap.studies.claim_schema import read_claim
 from synthgap.studies.figure_schema import can_be_drawn, read_figure
 from synthgap.studies.grid import expand
-from synthgap.parts import a_list, a_mapping, a_text
-from synthgap.study import Study, available
+from synthgap.study import Study, available, seeds, seeds_needed
 from synthgap.tables import CASE
 
 #: what lies beside the folders of studies, so that none may have it as a name

@@ -55,7 +55,7 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
     for curve in known:
         at = {place[case]: value for case, value in curve["published"].items() if case in place}
         colour = look.published(curve.get("label", ""))
-        above = [y + marks.beside(0, look.number) - 0.22 for y in at]
+        above = [y + marks.beside(0, look.number) - 0.18 for y in at]
         axis.plot(list(at.values()), above, "D", color=colour, mfc="white", mew=1.2, ms=4.5, zorder=4)
     if known:
         axis.plot([], [], "D", color="black", mfc="white", mew=1.2, ms=4.5, label="published")

@@ -61,7 +61,7 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
     for series, line in look.series(points):
         for _, cell in line.groupby("label", sort=False):
             marks.band(axis, cell, series)
-    marks.lines(axis, points, look, marked=False)
+    marks.lines(axis, points, look)
     for share in panel.get("marks", {}):
         axis.axvline(share, color="0.35", lw=0.9, ls=":")
     if texts := panel.get("marks"):  # above the plot, where nothing else is
@@ -82,4 +82,5 @@ panel = Panel(
     whole=partial(whole_seeds, one=("seed", "label")),
     interval="thin lines: seeds; bands: 95 % within-seed t intervals",
     joined=True,
+    marked=False,
 )

@@ -7,7 +7,6 @@ import pandas as pd
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap.metric_names import Metric
 from synthgap.panels.panel import Panel, change_along
 from synthgap.panels.points import by_label
 from synthgap.parts import a_number, meant_value, must_differ
@@ -55,11 +54,6 @@ def rows(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataF
         yield changes.assign(x=changes.label.map(place)).sort_values(["x", "seed"])
 
 
-def span(metric: Metric) -> tuple[float, float]:
-    """A change is as large as the metric's range at most, up or down."""
-    return metric.low - metric.high, metric.high - metric.low
-
-
 def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -> None:
     from synthgap.panels import marks
 
@@ -78,7 +72,7 @@ panel = Panel(
     x=x,
     points=by_label,
     whole=lambda dots: dots,
-    span=span,
     interval="bars of changes: 95 % t intervals",
     down=True,
+    change=True,
 )

@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from synthgap.panels.panel import Panel
-from synthgap.panels.rows import over_x
+from synthgap.panels.rows import IDEAL, over_x
 from synthgap.study import Study
-
-IDEAL = "ideal critic"
 
 
 def rows(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
