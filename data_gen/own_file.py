@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache, wraps
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from traceback import walk_tb
@@ -49,7 +49,6 @@ def blamed(path: Path, what: str, doing: str) -> Iterator[None]:
 def named(function: Callable, path: Path, what: str, doing: str) -> Callable:
     """The same function, whose errors are `blamed` on the file."""
 
-    @wraps(function)
     def told(*given, **more):
         with blamed(path, what, doing):
             return function(*given, **more)

@@ -100,7 +100,7 @@ def test_a_figure_is_drawn_whole(tmp_path):
     path = tmp_path / "figure.png"
     drawing.draw(panels.levels(dots), dots, STUDY.figure, path, "a footer")
     image = cv2.imread(str(path))
-    assert image.shape[0] > 500
+    assert image.shape[0] > 400
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
     assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
 

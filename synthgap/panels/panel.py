@@ -39,8 +39,8 @@ class Panel:
 
     points: all values of a curve of an arm → their means and intervals. whole: the same values → those that are compared.
     interval: what the intervals are, for the figure's footer.
-    joined: its means are joined by lines. marked: they have marks. down: names stand along y, and values along x. change: its values are changes
-    of its metrics.
+    joined: its means are joined by lines. marked: they have marks. down: names stand along y, and values along x. change: its
+    values are changes of its metrics.
     """
 
     rows: Callable[[pd.DataFrame, Study, Mapping], Iterable[pd.DataFrame]]
@@ -83,7 +83,8 @@ def load(name: str) -> Panel:
     rows = panel.rows
     if isgeneratorfunction(rows):  # else its errors would come when nobody blames the file
         rows = lambda *given: list(panel.rows(*given))  # noqa: E731
-    return replace(panel, rows=told(rows, doing="rows"), draw=told(panel.draw, doing="draw"))
+    functions = {"rows": rows} | {name: getattr(panel, name) for name in ("draw", "read", "x", "points", "whole")}
+    return replace(panel, **{name: told(function, doing=name) for name, function in functions.items()})
 
 
 def x_of(panel: Mapping, figure: Mapping, where: str = "") -> Mapping:

@@ -27,6 +27,7 @@ def read(panel: Mapping, where: str, swept: Mapping) -> dict:
         if not curve["metric"].endswith("_at"):
             what = f"{curve['metric']}, which has no course; those that have end in _at"
             raise InputError(f"a curve of {where} is of {what}")
+        a_mapping(curve, f"a curve of {where}", required=("metric",), optional=("label",))  # it is of all shares
     for share, text in a_mapping(panel.get("marks", {}), f"marks of {where}").items():
         if not is_number(share) or not 0 <= share <= 1 or not isinstance(text, str):
             what = f"texts at shares of training from 0 to 1, not {{{share!r}: {text!r}}}"
@@ -75,7 +76,6 @@ panel = Panel(
     rows,
     draw,
     keys=("colour", "marks"),
-    curve=(),
     read=read,
     x=x,
     points=points,
