@@ -1,4 +1,4 @@
-"""A kind of panel of one's own: a single Python file beside the study's, and whatever can be wrong with it is told in one line."""
+"""A kind of panel of one's own: a Python file beside the study's, and whatever can be wrong with it is told in one line."""
 
 import pandas as pd
 import pytest
