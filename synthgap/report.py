@@ -1,7 +1,9 @@
 """What a sweep came to: table, verdicts and figure on disk, and the same told on the terminal."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 
@@ -11,20 +13,33 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_gen import InputError, files
+from data_gen.errors import unknown
 from synthgap import judging, metric_names, options, panels, runs, studies, tables, variables
 from synthgap.judging import claims, overview
 from synthgap.judging.overview import counted
 from synthgap.panels import kind_of, x_of
 from synthgap.panels.diagram import draw as draw_diagram
+from synthgap.panels.style import FORMATS
 from synthgap.runs import Plan, variations
 from synthgap.runs.variations import Made
 from synthgap.studies import Claim, Study, told
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How figures are asked for: in which formats, and the title of a panel that is also to be drawn alone."""
+
+    formats: tuple[str, ...] = FORMATS[:1]
+    panel: str = ""
+
+
+ONE_PNG = Figures()
 
 UNFINISHED = 10  # runs of those missing that are named, if none failed
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
 
 
-def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
+def conclude(plan: Plan, did: int, redraw: bool = False, figures: Figures = ONE_PNG) -> int:
     """Write and tell the table, the verdicts and the figure of what is done; returns 1 if a run is missing, else 0.
 
     They go to where `variations.place` says. A table there that has finished runs which this one lacks stays as it is.
@@ -46,7 +61,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     cut = done < len(plan.tasks) and not variations.runs_in(folder) <= set(table.run_id)
     with _writing(plan.study, folder) as writes:
         same = cut or _same(kept, table)
-        places = _conclude(table, plan.study, folder, made, redraw or not same, writes and not cut)
+        places = _conclude(table, plan.study, folder, made, redraw or not same, writes and not cut, figures)
         if writes and not same:
             tables.write(table, kept)  # last: while it differs from the runs, the others are known to be stale
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
@@ -73,7 +88,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     return 0 if done == len(plan.tasks) else 1
 
 
-def conclude_table(study: Study, path: Path, folder: Path) -> int:
+def conclude_table(study: Study, path: Path, folder: Path, figures: Figures = ONE_PNG) -> int:
     """Write into `folder` and tell the verdicts and the figure of a study on the table in `path`, its own or another's,
     whatever became of the runs; returns 0. Raises InputError."""
     table = tables.read(path)
@@ -85,7 +100,7 @@ def conclude_table(study: Study, path: Path, folder: Path) -> int:
         if runs.running(folder):
             terminal().print("a sweep is running in this folder; what follows is the last table that was written")
         made = variations.made_with(table) or Made()
-        places = _conclude(table, study, folder, made, redraw=True, writes=writes)
+        places = _conclude(table, study, folder, made, redraw=True, writes=writes, figures=figures)
     terminal().print(f"{_counted(table)}, read from an existing table; nothing was trained")
     _tell_places({"table": path} | places)
     return 0
@@ -107,11 +122,11 @@ def _writing(study: Study, folder: Path) -> Iterator[bool]:
 
 
 def _conclude(
-    table: pd.DataFrame, study: Study, folder: Path, made: Made, redraw: bool, writes: bool
+    table: pd.DataFrame, study: Study, folder: Path, made: Made, redraw: bool, writes: bool, figures: Figures
 ) -> dict[str, Path]:
     """Judge a table, draw it, write both where they are missing or to be redrawn, if you may write, and tell the verdicts;
     returns what lies where."""
-    console, places = terminal(), _places(study, folder)
+    console, places = terminal(), _places(study, folder, figures)
     judged, dots = judging.verdicts(table, study), panels.dots(table, study)
     stated = claims.stated_after(study, folder, table.run_id.nunique(), made.changed)
     judged["hash"] = [claims.hash_of(known, made.changed) for known in judged.hash]
@@ -129,10 +144,14 @@ def _conclude(
         if "thresholds" in places:
             tables.write(fallen, places["thresholds"])
         if len(points):
-            from synthgap.panels import drawing  # matplotlib takes a second that not all need wait for
+            from synthgap.panels import drawing  # matplotlib takes a second
 
             spec = study.figure | {"title": _titled(study.figure.get("title", ""), made)}
-            drawing.draw(points, dots, spec, places["figure"], _footer(table, study, made))
+            alone = [panel for panel in study.figure["panels"] if panel["title"] == figures.panel]
+            for what, path in places.items():
+                if what.startswith(("figure", "panel")):
+                    shown = spec | {"panels": alone} if what.startswith("panel") else spec
+                    drawing.draw(points, dots, shown, path, _footer(table, study, made))
         if "diagram" in places:
             paths, spec = panels.paths(table, study), study.figure["diagram"]
             tables.write(paths, places["paths"])
@@ -140,7 +159,8 @@ def _conclude(
             footer = f"standardised coefficients on ranks, {counts}; blue rises, orange falls, pale: interval holds 0"
             title = _titled(spec.get("title", study.question), made)
             if len(paths):
-                draw_diagram(paths, spec["tiers"], places["diagram"], title, footer)
+                for path in (path for what, path in places.items() if what.startswith("diagram")):
+                    draw_diagram(paths, spec["tiers"], path, title, footer)
 
     if points.size and (shown := _levels_table(study, points, made)):
         console.print(shown)
@@ -185,12 +205,23 @@ def _tell_places(places: dict[str, Path]) -> None:
             terminal().print(f"{what:11}{path}", soft_wrap=True)
 
 
-def _places(study: Study, folder: Path) -> dict[str, Path]:
-    """What is written of a study beside its table, and where."""
-    spec, name = study.figure, study.name
-    files = {"figure": f"{name}.png", "curves": "levels.csv", "verdicts": "verdicts.parquet"}
+def _places(study: Study, folder: Path, figures: Figures = ONE_PNG) -> dict[str, Path]:
+    """What is written of a study beside its table, and where: figures in the formats that are asked for, and in those that are
+    there, as they would be stale else."""
+    spec, name, drawn = study.figure, study.name, {}
+    stems = {"figure": name} | ({"diagram": f"{name}-paths"} if "diagram" in spec else {})
+    if figures.panel:
+        titles = [panel["title"] for panel in spec.get("panels", ())]
+        if figures.panel not in titles:
+            raise unknown(f"panel of {name} in figure.panel", figures.panel, titles)
+        stems["panel"] = f"{name}-{re.sub(r'[^a-z0-9]+', '-', figures.panel.lower()).strip('-')}"
+    for what, stem in stems.items():
+        there = [kind for kind in FORMATS if (folder / f"{stem}.{kind}").exists()]
+        for i, kind in enumerate(dict.fromkeys([*figures.formats, *there])):
+            drawn[f"{what} {kind}" if i else what] = f"{stem}.{kind}"
+    files = drawn | {"curves": "levels.csv", "verdicts": "verdicts.parquet"}
     files |= {"thresholds": "thresholds.csv"} if "thresholds" in spec else {}
-    files |= {"diagram": f"{name}-paths.png", "paths": "paths.csv"} if "diagram" in spec else {}
+    files |= {"paths": "paths.csv"} if "diagram" in spec else {}
     return {what: folder / file for what, file in files.items()}
 
 
