@@ -169,9 +169,7 @@ def _conclude(
     for row in fallen.itertuples():
         console.print(_threshold(row), highlight=False, markup=False)
     for claim in study.claims:
-        if not judging.compared(table, study, claim):
-            levels, cells = f"two of its levels of {claim.over}", "cells enough, in all seeds, that differ"
-            why = judging.unjudged(table, claim) or f"no arm of this sweep has {levels if claim.over else cells}"
+        if why := judging.unjudged(table, study, claim):
             console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
     return places
 
@@ -231,7 +229,7 @@ def forewarn(plan: Plan) -> None:
     short = [
         f"{claim.claim} ({counted(has, 'seed')}, {needed} are needed)"
         for claim in plan.study.claims
-        if 0 < (has := studies.seeds(claim, sweep)) < (needed := studies.seeds_needed(claim))
+        if 0 < (has := studies.seeds(claim, sweep)) < (needed := judging.seeds_needed(claim))
     ]
     if short:
         of = counted(len(plan.study.claims), "claim")
@@ -283,7 +281,7 @@ def introduce(study: Study, out: Path) -> None:
 
 
 def _tested(claim: Claim) -> str:
-    return f"{_compared(claim)}; test: {claim.test}, {claim.seeds} seeds or more"
+    return f"{_compared(claim)}; test: {Path(claim.test).name}, {claim.seeds} seeds or more"
 
 
 def _compared(claim: Claim) -> str:

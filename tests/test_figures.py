@@ -2,6 +2,7 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 from conftest import ROOT
 
@@ -32,7 +33,7 @@ def test_figures_come_in_the_formats_that_are_asked_for_and_none_goes_stale(done
 
 
 def test_a_panel_may_be_drawn_alone(done, capsys):
-    title = next(iter(__import__("pandas").read_csv(done / "levels.csv").panel))
+    title = pd.read_csv(done / "levels.csv").panel[0]
     assert show(done, f"figure.panel={title}") == 0
     (alone,) = (path for path in done.glob("neighbours-*.png"))
     assert f"panel      {alone}" in capsys.readouterr().out.replace("\n", " ")

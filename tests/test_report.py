@@ -78,7 +78,7 @@ def test_claims_about_what_is_not_varied_are_left_out():
 def test_a_claim_about_no_metric_is_told(old, new, said):
     claim = next(claim for claim in STUDY.claims if claim.metric == old)
     wrong = claim.__class__(**{**claim.__dict__, "metric": new, "of": "imagetext" if old == new else claim.of})
-    assert said in judging.unjudged(table(), wrong)
+    assert said in judging.unjudged(table(), STUDY, wrong)
     assert judging.verdicts(table(), studies.Study(**{**STUDY.__dict__, "claims": (wrong,)})).empty
 
 

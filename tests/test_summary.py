@@ -109,9 +109,9 @@ def test_metrics_of_the_same_runs_may_be_compared_where_it_is_asked():
     """Of CLIP alone: is grouping more than the mean gap?"""
     runs = closing()
     rises = claim(["l2m", "l2m"], ["image-text", "audio-text"], "rises", over="metric", levels=("l2m", "l2m"))
-    assert judging.unjudged(runs, rises) == "", "one metric twice is no mistake: of may be a list"
+    assert judging.unjudged(runs, study([rises]), rises) == "", "one metric twice is no mistake: of may be a list"
     more = claim(["l2m", "v_measure"], "", "rises", over="metric", levels=("l2m", "v_measure"), where={"case": "CLIP"})
-    assert "unknown `of` of l2m" in judging.unjudged(runs, more)
+    assert "unknown `of` of l2m" in judging.unjudged(runs, study([more]), more)
     runs["of"] = "all"
     more = claim(
         ["l2m", "v_measure"], "all", "falls", over="metric", levels=("l2m", "v_measure"), where={"case": "CLIP"}
@@ -123,10 +123,10 @@ def test_metrics_of_the_same_runs_may_be_compared_where_it_is_asked():
 
 def test_a_claim_about_some_of_the_runs_needs_them():
     few = claim("v_measure", "digit", "rises", over="seed", levels=(0, 1), where={"case": "SigLIP"})
-    assert judging.unjudged(closing(), few) == "this sweep has no runs of case=SigLIP"
+    assert judging.unjudged(closing(), study([few]), few) == "this sweep has no runs of case=SigLIP"
     assert judging.compared(closing(), study([few], NAMED), few) == {}
     gone = claim("v_measure", "digit", "rises", over="seed", levels=(0, 1), where={"rho": 1})
-    assert judging.unjudged(closing(), gone) == "this sweep has no runs of rho=1"
+    assert judging.unjudged(closing(), study([gone]), gone) == "this sweep has no runs of rho=1"
 
 
 def test_a_panel_may_show_some_of_the_runs():
@@ -207,14 +207,14 @@ def test_pairs_of_runs_may_be_matched_as_closely_as_not_to_differ(within):
 def test_what_does_not_vary_explains_nothing_and_that_is_told():
     runs, asked = explained().assign(t=0.1), claim("v", "", "rises", explained_by="t")
     assert judging.verdicts(runs, study([asked])).empty
-    assert judging.unjudged(runs, asked) == "no seed has, for t, runs enough that differ"
+    assert judging.unjudged(runs, study([asked]), asked) == "no seed has, for t, runs enough that differ"
 
 
 def test_an_explanation_by_what_this_sweep_dropped_is_left_out():
     asked = claim("v", "", "rises", explained_by=BIAS, given=("t",))
     assert judging.verdicts(explained().drop(columns="t"), study([asked])).empty
-    assert "unknown swept parameter 't'" in judging.unjudged(explained().drop(columns="t"), asked)
-    assert judging.unjudged(explained(), asked) == ""
+    assert "unknown swept parameter 't'" in judging.unjudged(explained().drop(columns="t"), study([asked]), asked)
+    assert judging.unjudged(explained(), study([asked]), asked) == ""
 
 
 def test_a_variable_is_one_value_a_run_and_told_if_there_is_none():
@@ -674,7 +674,7 @@ def test_what_a_sweep_does_not_vary_is_held_anyway():
 def test_kendall_of_no_more_than_a_cell_is_not_judged():
     runs, asked = models(cells=MODELS[:1]).drop(columns=["size", "data", "k"]), explained_by_gap("rises")
     assert judging.verdicts(runs, study([asked])).empty
-    assert "unknown metric 'l2m'" in judging.unjudged(runs[runs.metric == "v"], asked)
+    assert "unknown metric 'l2m'" in judging.unjudged(runs[runs.metric == "v"], study([asked]), asked)
 
 
 def test_a_claim_that_asks_for_more_seeds_than_there_are_says_so():

@@ -2,14 +2,13 @@
 
 from synthgap.studies.grid import expand
 from synthgap.studies.reading import check_names, load
-from synthgap.study import METRIC, OF, TESTS, Claim, Study, as_text, available, claim_hash, seeds, seeds_needed, told
+from synthgap.study import METRIC, OF, Claim, Study, as_text, available, claim_hash, seeds, told
 from synthgap.tables import CASE
 
 __all__ = [
     "CASE",
     "METRIC",
     "OF",
-    "TESTS",
     "Claim",
     "Study",
     "as_text",
@@ -19,6 +18,5 @@ __all__ = [
     "expand",
     "load",
     "seeds",
-    "seeds_needed",
     "told",
 ]
