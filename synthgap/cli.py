@@ -137,9 +137,13 @@ def _parser() -> argparse.ArgumentParser:
                 "--metrics", action="store_true", help="instead, what can be claimed about: all metrics"
             )
         if name == "verdicts":
-            command.add_argument(
-                "--markdown", action="store_true", help="for a paper: a row a claim, with its source and minutes"
-            )
+            forms = command.add_mutually_exclusive_group()
+            for form, what in (
+                ("markdown", "a row a claim, with its source and minutes"),
+                ("latex", "the same in LaTeX"),
+            ):
+                help = f"for a paper: {what}"
+                forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, default="", help=help)
         if name == "make":
             sheet = "only draw some samples with captions and bits, and write their sounds as WAV files beside"
             command.add_argument("--sheet", action="store_true", help=sheet)
@@ -229,7 +233,7 @@ def _verdicts(asked) -> int:
     where = [name for name in asked.studies if "=" in name.partition("+")[0]]  # imbalance+images=symbolic is a folder
     named = [name for name in asked.studies if name not in where]
     names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in named]
-    report.all_verdicts(names, _out(where), asked.markdown)
+    report.all_verdicts(names, _out(where), asked.form)
     return 0
 
 

@@ -162,10 +162,10 @@ def _conclude(
                 for path in (path for what, path in places.items() if what.startswith("diagram")):
                     draw_diagram(paths, spec["tiers"], path, title, footer)
 
-    if points.size and (shown := _levels_table(study, points, made)):
+    for shown in _levels_tables(study, points, made, console.width):
         console.print(shown)
     if judged.size:
-        console.print(overview.shown(judged))
+        overview.tell(console, judged)
     for row in fallen.itertuples():
         console.print(_threshold(row), highlight=False, markup=False)
     for claim in study.claims:
@@ -297,41 +297,52 @@ def _compared(claim: Claim) -> str:
     return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "") + where
 
 
-def _levels_table(study: Study, points: pd.DataFrame, made: Made) -> Table | None:
-    """The panels that share their x with the first of them, of levels or of cases; clouds and paths are for looking."""
-    panels = [p for p in study.figure["panels"] if p.get("kind", "levels") in ("levels", "cases")]
+def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int) -> Iterator[Table]:
+    """The panels that share their x with the first of them, of levels or of cases, in as many tables as a terminal's width asks
+    for; clouds and paths are for looking."""
+    panels = [p for p in study.figure.get("panels", ()) if p.get("kind", "levels") in ("levels", "cases")]
     panels = [p for p in panels if p["title"] in set(points.panel)]
     if not panels:
-        return None
+        return
     x = x_of(panels[0], study.figure)
     metric = {p["title"]: p["curves"][0]["metric"] for p in panels if x_of(p, study.figure) == x}
     points = points[points.panel.isin(metric)]
-    title = escape(_titled(study.question, made))
-    shown = Table(box=None, title_justify="left", title=title, header_style="bold")
-    name = x.get("metric", x.get("over"))
-    shown.add_column("bits left out" if name == "imbalance_bits" else name, justify="right")
+    name, title = x.get("metric", x.get("over")), escape(_titled(study.question, made))
+    name = "bits left out" if name == "imbalance_bits" else name
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
-    for panel, curve in curves:
-        shown.add_column(f"{metric[panel]} {curve}".strip(), justify="right", max_width=14, overflow="fold")
-    for arm, part in points.groupby("arm", sort=False):
-        if arm:
-            shown.add_row(f"[dim]{arm}[/]")
-        values = part.set_index(["x", "panel", "curve"])["mean"].to_dict()
-        names = dict(zip(part.x, part.label, strict=True))
-        for level in sorted(names):
-            cells = (values.get((level, *curve), float("nan")) for curve in curves)
-            shown.add_row(names[level] or f"{level:.2f}", *(f"{cell:.3f}" for cell in cells))
-    return shown
+    heads = {curve: fill(f"{metric[curve[0]]} {curve[1]}".strip(), 14, break_long_words=False) for curve in curves}
+    first = max(len(text) for text in (name, *points.label, *points.arm))
+    while curves:
+        taken, left = 1, width - first - 4 - max(map(len, heads[curves[0]].splitlines()))
+        while taken < len(curves) and (left := left - 2 - max(map(len, heads[curves[taken]].splitlines()))) >= 0:
+            taken += 1
+        shown = Table(box=None, title_justify="left", title=title, header_style="bold")
+        shown.add_column(name, justify="right")
+        for curve in curves[:taken]:
+            shown.add_column(heads[curve], justify="right", no_wrap=True)
+        for arm, part in points.groupby("arm", sort=False):
+            if arm:
+                shown.add_row(f"[dim]{arm}[/]")
+            values = part.set_index(["x", "panel", "curve"])["mean"].to_dict()
+            names = dict(zip(part.x, part.label, strict=True))
+            for level in sorted(names):
+                cells = (values.get((level, *curve), float("nan")) for curve in curves[:taken])
+                shown.add_row(names[level] or f"{level:.2f}", *(f"{cell:.3f}" for cell in cells))
+        yield shown
+        curves, title = curves[taken:], ""
 
 
-def all_verdicts(names: Sequence[str], out: Path, markdown: bool = False) -> None:
-    """Tell the verdicts of the studies named, or of every one under `out`, in one table: with p corrected for them all."""
+def all_verdicts(names: Sequence[str], out: Path, form: str = "") -> None:
+    """Tell the verdicts of the studies named, or of every one under `out`, in one table: with p corrected for them all.
+
+    form: markdown or latex, for a paper; empty, for the terminal.
+    """
     judged = overview.of_all(names, out)
-    if markdown:
-        print(overview.markdown(judged, out))
+    if form:
+        print({"markdown": overview.markdown, "latex": overview.latex}[form](judged, out))
         return
     console = terminal()
-    console.print(overview.shown(judged))
+    overview.tell(console, judged)
     console.print(overview.summed_up(judged), highlight=False, markup=False)
 
 
