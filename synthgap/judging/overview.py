@@ -153,7 +153,7 @@ def shown(judged: pd.DataFrame) -> Table:
 
 
 def tell(console: Console, judged: pd.DataFrame) -> None:
-    """Tell verdicts in a table, or, where the terminal is too narrow for it, a paragraph a claim: nothing is cut or left out."""
+    """Tell verdicts in a table, or, where the terminal is too narrow for it, a paragraph a claim; nothing is cut."""
     table = shown(judged)
     if Measurement.get(console, console.options.update(max_width=1000), table).minimum <= console.width:
         console.print(table)
