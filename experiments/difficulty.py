@@ -160,7 +160,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             )
             axis.plot(at, part.accuracy, "_", color=style.COLOURS[i], markersize=7, alpha=0.6)
         axis.axhline(0.1, color="0.4", linewidth=0.8, linestyle=":")
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
         if knob == "components":
             axis.set_xscale("log")
         axis.set_xticks([*values[:-1], place], [*map(str, values[:-1]), name], fontsize=10.5)

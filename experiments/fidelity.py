@@ -160,7 +160,7 @@ def draw_accuracy(accuracy: pd.DataFrame, path: Path) -> None:
     axis.set(xticks=range(len(part)), xticklabels=part.factor, ylim=(0, 122), yticks=range(0, 101, 20))
     axis.set_ylabel("accuracy, % (dotted: chance)")
     axis.set_title("What a small net reads from the image")
-    axis.legend(ncols=len(arms), loc="upper center", bbox_to_anchor=(0.5, -0.08))
+    axis.legend(ncols=len(arms), frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08))
     style.save(figure, path)
 
 
@@ -185,7 +185,9 @@ def draw_morphometrics(each: pd.DataFrame, path: Path) -> None:
     for f, factor in enumerate(factors):
         axes[f, 0].set_ylabel(f"{factor}\nshare of digits")
         handles = [Line2D([], [], color=style.COLOURS[v], label=value) for v, value in enumerate(MAD[factor].values)]
-        axes[f, -1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))  # where no curve runs
+        axes[f, -1].legend(
+            handles=handles, frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5)
+        )  # where no curve runs
     kinds = " and ".join(f"{source} ({line})" for source, line in zip(sources, ("solid", "dashed"), strict=False))
     figure.suptitle(f"What digits measure, by the value of each factor, all others at their default: {kinds}")
     style.save(figure, path)

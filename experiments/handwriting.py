@@ -135,7 +135,7 @@ def draw_distributions(table: pd.DataFrame, path: Path) -> None:
             told = f"{kind} {part[name].mean():.2f} ± {part[name].std():.2f}"
             axis.hist(part[name], edges, density=True, histtype="stepfilled", alpha=0.45, color=colour, label=told)
         axis.set(title=name, yticks=[], xlabel=unit)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
+        axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22))
     axes[0].set_ylabel("share of digits")
     style.save(figure, path)
 

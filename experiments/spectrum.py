@@ -53,7 +53,7 @@ def draw(table: pd.DataFrame, by: str, path: Path) -> None:
     axis.set(
         yscale="log", xlabel="direction", ylabel="singular value (log)", title="What both heads share: Ψ's spectrum"
     )
-    axis.legend()
+    axis.legend(frameon=False)
     style.save(figure, path)
 
 
