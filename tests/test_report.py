@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from synthgap import judging, panels, report, runs, studies
 from synthgap.judging import overview
@@ -319,7 +318,7 @@ def test_fidelity_has_percent_on_an_axis_of_percent(tmp_path, monkeypatch):
     import fidelity
 
     drawn = {}
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path: drawn.setdefault(path.name, figure))
+    monkeypatch.setattr(fidelity.style, "save", lambda figure, path: drawn.setdefault(path.name, figure))
     accuracy = pd.read_csv(ROOT / "figures" / "fidelity" / "accuracy.csv")
     fidelity.draw_accuracy(accuracy, tmp_path / "accuracy.png")
     (axis,) = drawn["accuracy.png"].axes
