@@ -1,7 +1,7 @@
 """A Python file of a user's own: read once, run as a module, and its errors told with the file and the line."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import sha256
@@ -48,6 +48,28 @@ def located(files: Mapping[str, str]) -> Iterator[None]:
             if line := line_in(path, error):
                 raise InputError(f"{what}{line}: {type(error).__name__}: {error}") from error
         raise
+
+
+@contextmanager
+def blamed(path: Path, what: str, doing: str) -> Iterator[None]:
+    """Errors of a user's function are told as the user's: the file and the line, or what it was doing."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        where = line_in(path, error) or f", {doing}"
+        raise InputError(f"{what}{where}: {type(error).__name__}: {error}") from error
+
+
+def named(function: Callable, path: Path, what: str, doing: str) -> Callable:
+    """The same function, whose errors are `blamed` on the file."""
+
+    def told(*given, **more):
+        with blamed(path, what, doing):
+            return function(*given, **more)
+
+    return told
 
 
 def line_in(path: str | Path, error: BaseException) -> str:

@@ -70,24 +70,15 @@ def load(path: str | Path) -> World:
         raise InputError(
             f"world={path}: no such file (a world is `mad` or a Python file that defines `world = World(…)`)"
         )
-    return _run(path, user_file.read(path, f"world={path}"))
+    what = f"world={path}"
+    return _run(path, user_file.read(path, what), what)
 
 
 @lru_cache
-def _run(path: Path, source: bytes) -> World:
-    world = getattr(user_file.run(path, source, f"world={path}"), "world", None)
+def _run(path: Path, source: bytes, what: str) -> World:
+    world = getattr(user_file.run(path, source, what), "world", None)
     if not isinstance(world, World) or not isinstance(world.space, FactorSpace):
         found = f"World({type(world.space).__name__}, …)" if isinstance(world, World) else type(world).__name__
-        raise InputError(f"world={path} must define `world = data_gen.World(space, render)`, found {found}")
-    render = _named(world.render, path) if world.render else None
+        raise InputError(f"{what} must define `world = data_gen.World(space, render)`, found {found}")
+    render = user_file.named(world.render, path, what, "render") if world.render else None
     return replace(world, render=render, identity={"file": user_file.fingerprint(source), **world.identity})
-
-
-def _named(render: Render, path: Path) -> Render:
-    """The same render, whose errors are told as the user's: the file and the line."""
-
-    def named(codes: np.ndarray, generator: np.random.Generator):
-        with user_file.located({str(path): f"world={path}"}):
-            return render(codes, generator)
-
-    return named

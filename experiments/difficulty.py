@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 import torch
 from handwriting import conv_net
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn.functional import cross_entropy
@@ -36,7 +37,8 @@ from data_gen import MAD, InputError, avmnist, components, mad
 from data_gen.digits import idx
 from data_gen.seeds import generator
 from data_gen.speech.spectrograms import noisy, spectrograms
-from synthgap import progress
+from synthgap import progress, tables
+from synthgap.panels import style
 
 SAMPLES = {"train": 8000, "test": 2000}
 EPOCHS, BATCH, PEAK, SEEDS = 8, 128, 4e-3, (0, 1)
@@ -139,29 +141,37 @@ def one_thread() -> None:
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """A panel a knob, harder to the left; the last place, beside the others, is all of the image or no noise at all."""
-    figure = Figure(figsize=(12, 4.6), dpi=120, layout="constrained")
-    axes = dict(zip(("components", "snr_db"), figure.subplots(1, 2, sharey=True), strict=True))
+    with rc_context(style.theme(12)):
+        figure = Figure(figsize=(11, 5), layout="constrained")
+        axes = dict(zip(("components", "snr_db"), figure.subplots(1, 2, sharey=True), strict=True))
     last = {"components": (784, 90, "all"), "snr_db": (np.inf, 28, "no noise")}  # a value, where it is drawn, its name
     for (knob, axis), values in zip(axes.items(), (COMPONENTS, SNR_DB), strict=True):
         value, place, name = last[knob]
         for i, (kind, part) in enumerate(table[table[knob].notna()].groupby(["source", "reader"], sort=False)):
             at, label = part[knob].replace(value, place), " by ".join(kind).removesuffix(" by net")
             mean = part.accuracy.groupby(at).mean()
-            axis.plot(mean.index, mean, "D:" if "by" in label else "o-", color=f"C{i}", markersize=4, label=label)
-            axis.plot(at, part.accuracy, "_", color=f"C{i}", markersize=7, alpha=0.6)
+            axis.plot(
+                mean.index,
+                mean,
+                style.MARKERS[i] + (":" if "by" in label else "-"),
+                color=style.COLOURS[i],
+                ms=5,
+                label=label,
+            )
+            axis.plot(at, part.accuracy, "_", color=style.COLOURS[i], markersize=7, alpha=0.6)
         axis.axhline(0.1, color="0.4", linewidth=0.8, linestyle=":")
-        axis.legend(fontsize=8, loc="lower right", frameon=False, bbox_to_anchor=(1, 0.09))
+        axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
         if knob == "components":
             axis.set_xscale("log")
-        axis.set_xticks([*values[:-1], place], [*map(str, values[:-1]), name], fontsize=8)
+        axis.set_xticks([*values[:-1], place], [*map(str, values[:-1]), name], fontsize=10.5)
         axis.set_xticks([], minor=True)
     for kept in COPIES:
         axes["components"].axvline(kept, color="0.85", linewidth=1, zorder=0)
-    axes["components"].annotate("“25 % energy”", (2.9, 1.005), fontsize=8, color="0.4", ha="right")
+    axes["components"].annotate("“25 % energy”", (2.9, 1.005), fontsize=10.5, color="0.4", ha="right")
     label = "accuracy on the digit (dotted: chance)"
     axes["components"].set(title="Seen", xlabel="principal components left of the image", ylabel=label)
     axes["snr_db"].set(title="Heard", xlabel="speech over noise, dB", ylim=(0, 1.05))
-    figure.savefig(path)
+    style.save(figure, path)
 
 
 def main() -> int:
@@ -202,7 +212,7 @@ def main() -> int:
                 advance_to(done)
     table = pd.DataFrame([row for made in asking for row in made.result()])
     table = table[["source", "components", "snr_db", "reader", "seed", "accuracy"]].astype({"seed": "Int64"})
-    table.assign(components=table.components.astype("Int64")).round(4).to_csv(asked.out / "difficulty.csv", index=False)
+    tables.write(table.assign(components=table.components.astype("Int64")).round(4), asked.out / "difficulty.csv")
     for knob in ("components", "snr_db"):
         mean = table.pivot_table(index=["source", "reader"], columns=knob, values="accuracy", sort=False)
         print(mean.sort_index(axis=1).round(3).to_string(), "\n")

@@ -28,13 +28,16 @@ import numpy as np
 import pandas as pd
 import torch
 from handwriting import conv_net
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from torch.nn.functional import cross_entropy
 
-from data_gen import MAD, InputError, mad, store
+from data_gen import MAD, InputError, files, mad, store
 from data_gen.morphometrics import measure
 from data_gen.seeds import generator
 from synthgap import progress
+from synthgap.panels import style
 
 TRAIN, TEST, EPOCHS, BATCH, PEAK = 240_000, 10_000, 2, 256, 4e-3
 LAYERS = [(24, 2), (48, 1), (96, 2), (128, 2)]
@@ -143,46 +146,51 @@ def one_thread() -> None:
 
 def draw_accuracy(accuracy: pd.DataFrame, path: Path) -> None:
     """All in per cent, as its numbers are."""
-    figure = Figure(figsize=(9, 3.8), dpi=120, layout="constrained")
-    axis = figure.subplots()
+    with rc_context(style.theme(9)):
+        figure = Figure(figsize=(9, 4.2), layout="constrained")
+        axis = figure.subplots()
+    axis.grid(axis="x", visible=False)
     arms = list(accuracy.groupby(["digits", "strength"], sort=False))
     for i, ((digits, strength), part) in enumerate(arms):
         x = np.arange(len(part)) + (i - (len(arms) - 1) / 2) * 0.8 / len(arms)
-        bars = axis.bar(x, 100 * part.accuracy, 0.75 / len(arms), label=f"{digits}, {strength}")
-        axis.bar_label(bars, fmt="%.1f", fontsize=6.5, rotation=90, padding=2)
+        bars = axis.bar(x, 100 * part.accuracy, 0.75 / len(arms), label=f"{digits}, {strength}", color=style.COLOURS[i])
+        axis.bar_label(bars, fmt="%.1f", fontsize=8, rotation=90, padding=2)
     for f, chance in enumerate(100 * part.chance):
         axis.plot([f - 0.4, f + 0.4], [chance, chance], color="0.3", linewidth=1, linestyle=":")
-    axis.set(xticks=range(len(part)), xticklabels=part.factor, ylim=(0, 117), yticks=range(0, 101, 20))
+    axis.set(xticks=range(len(part)), xticklabels=part.factor, ylim=(0, 122), yticks=range(0, 101, 20))
     axis.set_ylabel("accuracy, % (dotted: chance)")
     axis.set_title("What a small net reads from the image")
-    axis.legend(ncols=len(arms), fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), frameon=False)
-    figure.savefig(path)
+    axis.legend(ncols=len(arms), frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+    style.save(figure, path)
 
 
 def draw_morphometrics(each: pd.DataFrame, path: Path) -> None:
     """A row a factor, a column a measure, a curve a value; solid for the first digit source, dashed for the second."""
     factors, sources = list(dict.fromkeys(each.factor)), list(dict.fromkeys(each.digits))
-    figure = Figure(figsize=(15, 2.2 * len(factors)), dpi=100, layout="constrained")
-    axes = figure.subplots(len(factors), len(MEASURES), sharex="col")
+    with rc_context(style.theme(11)):
+        figure = Figure(figsize=(16, 2.1 * len(factors)), layout="constrained")
+        axes = figure.subplots(len(factors), len(MEASURES), sharex="col")
     for m, name in enumerate(MEASURES):
         low, high = np.nanquantile(each[name], [0.002, 0.998])
         edges = np.linspace(low, high, 41)
         for f, factor in enumerate(factors):
             axis = axes[f, m]
             for v, value in enumerate(MAD[factor].values):
-                for source, style in zip(sources, ("-", "--"), strict=False):
+                for source, line in zip(sources, ("-", "--"), strict=False):
                     chosen = (each.factor == factor) & (each.value == value) & (each.digits == source)
                     share, _ = np.histogram(each[name][chosen], edges, density=True)
-                    label = value if m == 0 and source == sources[0] else None
-                    axis.plot((edges[1:] + edges[:-1]) / 2, share, style, color=f"C{v}", linewidth=1, label=label)
+                    axis.plot((edges[1:] + edges[:-1]) / 2, share, line, color=style.COLOURS[v], lw=1.2)
             axis.set(yticks=[], title=name if f == 0 else "")
         axes[-1, m].set_xlabel("rad" if name == "slant" else "px²" if name == "area" else "px")
     for f, factor in enumerate(factors):
-        axes[f, 0].set_ylabel(factor)
-        axes[f, 0].legend(fontsize=5.5, frameon=False)
-    kinds = " and ".join(f"{source} ({style})" for source, style in zip(sources, ("solid", "dashed"), strict=False))
+        axes[f, 0].set_ylabel(f"{factor}\nshare of digits")
+        handles = [Line2D([], [], color=style.COLOURS[v], label=value) for v, value in enumerate(MAD[factor].values)]
+        axes[f, -1].legend(
+            handles=handles, frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5)
+        )  # where no curve runs
+    kinds = " and ".join(f"{source} ({line})" for source, line in zip(sources, ("solid", "dashed"), strict=False))
     figure.suptitle(f"What digits measure, by the value of each factor, all others at their default: {kinds}")
-    figure.savefig(path)
+    style.save(figure, path)
 
 
 def main() -> int:
@@ -218,7 +226,8 @@ def main() -> int:
     for name in ("accuracy", "cross-effects", "why"):
         first = ["digits", "strength"]
         table = tables[name][first + [c for c in tables[name] if c not in first]].round(4)
-        table.to_csv(asked.out / f"{name}.csv", index=False)
+        with files.whole(asked.out / f"{name}.csv") as beside:
+            table.to_csv(beside, index=False)
         print(table.to_string(index=False), "\n")
     draw_accuracy(tables["accuracy"], asked.out / "accuracy.png")
     published = tables["each"][tables["each"].strength == "published"]

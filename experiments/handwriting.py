@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
@@ -28,7 +29,8 @@ from data_gen import InputError
 from data_gen.digits import idx, strokes
 from data_gen.morphometrics import measure
 from data_gen.seeds import generator
-from synthgap import progress
+from synthgap import progress, tables
+from synthgap.panels import style
 
 TRAIN, TEST, EPOCHS, BATCH, SEEDS = 60_000, 10_000, 4, 128, (0, 1, 2)
 LAYERS = [(16, 2), (32, 2), (64, 2)]
@@ -124,15 +126,18 @@ def distributions(kinds: dict[str, np.ndarray]) -> pd.DataFrame:
 
 
 def draw_distributions(table: pd.DataFrame, path: Path) -> None:
-    figure = Figure(figsize=(3.1 * len(MEASURES), 2.9), dpi=120, layout="constrained")
-    for axis, (name, unit) in zip(figure.subplots(1, len(MEASURES)), MEASURES.items(), strict=True):
+    with rc_context(style.theme()):
+        figure = Figure(figsize=(3.3 * len(MEASURES), 3.2), layout="constrained")
+        axes = figure.subplots(1, len(MEASURES))
+    for axis, (name, unit) in zip(axes, MEASURES.items(), strict=True):
         edges = np.linspace(*np.nanquantile(table[name], [0.001, 0.999]), 41)
-        for kind, part in table.groupby("kind", sort=False):
+        for (kind, part), colour in zip(table.groupby("kind", sort=False), style.COLOURS, strict=False):
             told = f"{kind} {part[name].mean():.2f} ± {part[name].std():.2f}"
-            axis.hist(part[name], edges, density=True, histtype="stepfilled", alpha=0.45, label=told)
+            axis.hist(part[name], edges, density=True, histtype="stepfilled", alpha=0.45, color=colour, label=told)
         axis.set(title=name, yticks=[], xlabel=unit)
-        axis.legend(fontsize=6.5, frameon=False)
-    figure.savefig(path)
+        axis.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22))
+    axes[0].set_ylabel("share of digits")
+    style.save(figure, path)
 
 
 def draw_sheet(kinds: dict[str, tuple[np.ndarray, np.ndarray]], path: Path, columns: int = 20) -> None:
@@ -147,7 +152,7 @@ def draw_sheet(kinds: dict[str, tuple[np.ndarray, np.ndarray]], path: Path, colu
     axis.set(xticks=[], yticks=14 + 28 * np.arange(len(rows)), yticklabels=names)
     for digit in range(1, 10):
         axis.axhline(56 * digit - 0.5, color="0.4", linewidth=0.8)
-    figure.savefig(path)
+    style.save(figure, path)
 
 
 def main() -> int:
@@ -163,13 +168,13 @@ def main() -> int:
     asked.out.mkdir(parents=True, exist_ok=True)
     with progress.bar("learning to read", 1000) as advance_to:
         read = read_each_other(mnist, lambda share: advance_to(int(1000 * share)))
-    read.to_csv(asked.out / "reading.csv", index=False)
+    tables.write(read, asked.out / "reading.csv")
     print(read.pivot_table(index=["trained_on", "tested_on"], columns="seed", values="accuracy").round(4).to_string())
     fresh, real = drawn(TEST, 9, "test"), (mnist["test"][0][:TEST], mnist["test"][1][:TEST])
     table = distributions({"MNIST": real[0], "strokes": fresh[0]})
     summary = table.groupby("kind", sort=False).agg(["mean", "std"]).round(3)
     summary.columns = [f"{name} {what}" for name, what in summary.columns]
-    summary.T.to_csv(asked.out / "distributions.csv", index_label="measure")
+    tables.write(summary.T.rename_axis("measure").reset_index(), asked.out / "distributions.csv")
     print(summary.T.to_string())
     draw_distributions(table, asked.out / "distributions.png")
     draw_sheet({"MNIST": real, "strokes": fresh}, asked.out / "contact-sheet.png")

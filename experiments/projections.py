@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from synthgap import cli
 from synthgap.metrics import l2m, pca
 from synthgap.observations import object_of
-from synthgap.panels import drawing
+from synthgap.panels import style
 from synthgap.runs.loading import load_run
 from synthgap.training import embed
 
 SHOWN = 600  # samples, a dot a modality
-COLOURS = {"image": "#1b6ca8", "audio": "#e09f3e", "text": "#d1495b"}
+COLOURS = dict(zip(("image", "audio", "text"), style.COLOURS, strict=False))
 MARKERS = {"image": "o", "audio": "^", "text": "s"}
 
 
@@ -48,7 +48,7 @@ def draw(spaces: list[tuple[str, dict[str, torch.Tensor], list[int], str]], path
         for axis in column:
             axis.set(xticks=[], yticks=[], aspect="equal")
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawing.save(figure, path)
+    style.save(figure, path)
 
 
 def main() -> int:

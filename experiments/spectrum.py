@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import colormaps
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from data_gen import InputError, files
 from synthgap import cli, options
-from synthgap.panels import drawing
+from synthgap.panels import style
 from synthgap.posthoc import heads
 from synthgap.posthoc.isoclip import spectrum
 from synthgap.runs.loading import load_run
@@ -42,21 +42,19 @@ def spectra(study: Path, by: str) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, by: str, path: Path) -> None:
-    figure = Figure(figsize=(6.4, 4.4), dpi=120, layout="constrained")
-    axis = figure.subplots()
-    levels = list(table[by].unique())
-    for i, level in enumerate(sorted(levels)):
+    with rc_context(style.theme(10)):
+        figure = Figure(figsize=(5.4, 4), layout="constrained")
+        axis = figure.subplots()
+    colours = style.scale([f"{by.split('.')[-1]} {level}" for level in sorted(table[by].unique())])
+    for level, (name, colour) in zip(sorted(table[by].unique()), colours.items(), strict=True):
         values = table[table[by] == level].pivot_table(index="seed", columns="direction", values="singular_value")
-        colour = colormaps["viridis"](0.92 * i / max(1, len(levels) - 1))
         axis.fill_between(values.columns, values.min(), values.max(), color=colour, alpha=0.2, lw=0)
-        axis.plot(values.columns, values.mean(), color=colour, lw=1.7, label=f"{by.split('.')[-1]} {level}")
+        axis.plot(values.columns, values.mean(), color=colour, lw=1.7, label=name)
     axis.set(
         yscale="log", xlabel="direction", ylabel="singular value (log)", title="What both heads share: Ψ's spectrum"
     )
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(alpha=0.25, lw=0.6)
-    axis.legend(frameon=False, fontsize=8.5)
-    drawing.save(figure, path)
+    axis.legend(frameon=False)
+    style.save(figure, path)
 
 
 def main() -> int:

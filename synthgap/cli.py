@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from data_gen import InputError
-from data_gen.errors import DrawingFailedError, one_line
+from data_gen.errors import DrawingFailedError, one_line, unknown
 from synthgap import interrupts
 from synthgap.measure import legend
 
@@ -30,6 +30,8 @@ overrides are name=value pairs in Hydra's syntax; several values make a sweep:
   world=my_world.py                    a world of your own
   out=DIR                              where runs are kept (runs)
   workers=N                            processes, one core each (all cores)
+  figure.format=png,svg,pdf            what run and show draw, one or several (png)
+  'figure.panel=TITLE'                 also that panel of the figure alone
 
 every option, its default and its why:
 """
@@ -135,9 +137,13 @@ def _parser() -> argparse.ArgumentParser:
                 "--metrics", action="store_true", help="instead, what can be claimed about: all metrics"
             )
         if name == "verdicts":
-            command.add_argument(
-                "--markdown", action="store_true", help="for a paper: a row a claim, with its source and minutes"
-            )
+            forms = command.add_mutually_exclusive_group()
+            for form, what in (
+                ("markdown", "a row a claim, with its source and minutes"),
+                ("latex", "the same in LaTeX"),
+            ):
+                help = f"for a paper: {what}"
+                forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, default="", help=help)
         if name == "make":
             sheet = "only draw some samples with captions and bits, and write their sounds as WAV files beside"
             command.add_argument("--sheet", action="store_true", help=sheet)
@@ -209,14 +215,16 @@ def _run(asked) -> int:
     from synthgap.runs import pool
 
     overrides, workers = _workers(asked.overrides)
-    return sweep.run(_study(asked.study, overrides), overrides, lambda plan: pool.sweep(plan, workers))
+    overrides, figures = _figures(overrides)
+    return sweep.run(_study(asked.study, overrides), overrides, lambda plan: pool.sweep(plan, workers), figures)
 
 
 def _show(asked) -> int:
     from synthgap import sweep
 
     overrides, _ = _workers(asked.overrides)
-    return sweep.show(_study(asked.study, overrides), overrides)
+    overrides, figures = _figures(overrides)
+    return sweep.show(_study(asked.study, overrides), overrides, figures)
 
 
 def _verdicts(asked) -> int:
@@ -225,7 +233,7 @@ def _verdicts(asked) -> int:
     where = [name for name in asked.studies if "=" in name.partition("+")[0]]  # imbalance+images=symbolic is a folder
     named = [name for name in asked.studies if name not in where]
     names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in named]
-    report.all_verdicts(names, _out(where), asked.markdown)
+    report.all_verdicts(names, _out(where), asked.form)
     return 0
 
 
@@ -323,6 +331,23 @@ def _workers(overrides: list[str]) -> tuple[list[str], int]:
         raise InputError(f"workers={given[-1]}: it must be a whole number of at least 1")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return [o for o in overrides if not o.startswith("workers=")], int(given[-1]) if given else cores
+
+
+def _figures(overrides: list[str]):
+    """Overrides without those that say how figures are drawn, which are no part of a run; and what they say."""
+    from synthgap.panels.style import FORMATS
+    from synthgap.report import Figures
+
+    given = {o.partition("=")[0]: o.partition("=")[2] for o in overrides if o.startswith("figure.") and "=" in o}
+    for key in given:
+        if key not in ("figure.format", "figure.panel"):
+            raise unknown("override", key, ("figure.format", "figure.panel"))
+    formats = tuple(given.get("figure.format", FORMATS[0]).strip("[]").replace(" ", "").split(","))
+    for kind in formats:
+        if kind not in FORMATS:
+            raise unknown("figure.format", kind, FORMATS)
+    rest = [o for o in overrides if o.partition("=")[0] not in given]
+    return rest, Figures(formats, given.get("figure.panel", "").strip("'\""))
 
 
 def _study(name: str, overrides: list[str]):

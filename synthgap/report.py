@@ -1,7 +1,9 @@
 """What a sweep came to: table, verdicts and figure on disk, and the same told on the terminal."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 
@@ -11,18 +13,33 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_gen import InputError, files
+from data_gen.errors import unknown
 from synthgap import judging, metric_names, options, panels, runs, studies, tables, variables
 from synthgap.judging import claims, overview
 from synthgap.judging.overview import counted
+from synthgap.panels import kind_of, x_of
+from synthgap.panels.diagram import draw as draw_diagram
+from synthgap.panels.style import FORMATS
 from synthgap.runs import Plan, variations
 from synthgap.runs.variations import Made
-from synthgap.studies import Claim, Study, told, x_of
+from synthgap.studies import Claim, Study, told
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How figures are asked for: in which formats, and the title of a panel that is also to be drawn alone."""
+
+    formats: tuple[str, ...] = FORMATS[:1]
+    panel: str = ""
+
+
+ONE_PNG = Figures()
 
 UNFINISHED = 10  # runs of those missing that are named, if none failed
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
 
 
-def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
+def conclude(plan: Plan, did: int, redraw: bool = False, figures: Figures = ONE_PNG) -> int:
     """Write and tell the table, the verdicts and the figure of what is done; returns 1 if a run is missing, else 0.
 
     They go to where `variations.place` says. A table there that has finished runs which this one lacks stays as it is.
@@ -44,7 +61,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     cut = done < len(plan.tasks) and not variations.runs_in(folder) <= set(table.run_id)
     with _writing(plan.study, folder) as writes:
         same = cut or _same(kept, table)
-        places = _conclude(table, plan.study, folder, made, redraw or not same, writes and not cut)
+        places = _conclude(table, plan.study, folder, made, redraw or not same, writes and not cut, figures)
         if writes and not same:
             tables.write(table, kept)  # last: while it differs from the runs, the others are known to be stale
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
@@ -71,7 +88,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False) -> int:
     return 0 if done == len(plan.tasks) else 1
 
 
-def conclude_table(study: Study, path: Path, folder: Path) -> int:
+def conclude_table(study: Study, path: Path, folder: Path, figures: Figures = ONE_PNG) -> int:
     """Write into `folder` and tell the verdicts and the figure of a study on the table in `path`, its own or another's,
     whatever became of the runs; returns 0. Raises InputError."""
     table = tables.read(path)
@@ -83,7 +100,7 @@ def conclude_table(study: Study, path: Path, folder: Path) -> int:
         if runs.running(folder):
             terminal().print("a sweep is running in this folder; what follows is the last table that was written")
         made = variations.made_with(table) or Made()
-        places = _conclude(table, study, folder, made, redraw=True, writes=writes)
+        places = _conclude(table, study, folder, made, redraw=True, writes=writes, figures=figures)
     terminal().print(f"{_counted(table)}, read from an existing table; nothing was trained")
     _tell_places({"table": path} | places)
     return 0
@@ -105,11 +122,11 @@ def _writing(study: Study, folder: Path) -> Iterator[bool]:
 
 
 def _conclude(
-    table: pd.DataFrame, study: Study, folder: Path, made: Made, redraw: bool, writes: bool
+    table: pd.DataFrame, study: Study, folder: Path, made: Made, redraw: bool, writes: bool, figures: Figures
 ) -> dict[str, Path]:
     """Judge a table, draw it, write both where they are missing or to be redrawn, if you may write, and tell the verdicts;
     returns what lies where."""
-    console, places = terminal(), _places(study, folder)
+    console, places = terminal(), _places(study, folder, figures)
     judged, dots = judging.verdicts(table, study), panels.dots(table, study)
     stated = claims.stated_after(study, folder, table.run_id.nunique(), made.changed)
     judged["hash"] = [claims.hash_of(known, made.changed) for known in judged.hash]
@@ -127,33 +144,32 @@ def _conclude(
         if "thresholds" in places:
             tables.write(fallen, places["thresholds"])
         if len(points):
-            from synthgap.panels import (
-                drawing,  # matplotlib takes a second that a sweep with nothing to do need not wait for
-            )
+            from synthgap.panels import drawing  # matplotlib takes a second
 
             spec = study.figure | {"title": _titled(study.figure.get("title", ""), made)}
-            drawing.draw(points, dots, spec, places["figure"], _footer(table, study, made))
+            alone = [panel for panel in study.figure["panels"] if panel["title"] == figures.panel]
+            for what, path in places.items():
+                if what.startswith(("figure", "panel")):
+                    shown = spec | {"panels": alone} if what.startswith("panel") else spec
+                    drawing.draw(points, dots, shown, path, _footer(table, study, made))
         if "diagram" in places:
-            from synthgap.panels import drawing
-
             paths, spec = panels.paths(table, study), study.figure["diagram"]
             tables.write(paths, places["paths"])
             counts = "; ".join([_counted(table), *_with(made)])
-            footer = f"standardised coefficients on ranks, {counts}; blue rises, red falls, pale: interval holds 0"
+            footer = f"standardised coefficients on ranks, {counts}; blue rises, orange falls, pale: interval holds 0"
             title = _titled(spec.get("title", study.question), made)
             if len(paths):
-                drawing.diagram(paths, spec["tiers"], places["diagram"], title, footer)
+                for path in (path for what, path in places.items() if what.startswith("diagram")):
+                    draw_diagram(paths, spec["tiers"], path, title, footer)
 
-    if points.size and (shown := _levels_table(study, points, made)):
+    for shown in _levels_tables(study, points, made, console.width):
         console.print(shown)
     if judged.size:
-        console.print(overview.shown(judged))
+        overview.tell(console, judged)
     for row in fallen.itertuples():
         console.print(_threshold(row), highlight=False, markup=False)
     for claim in study.claims:
-        if not judging.compared(table, study, claim):
-            levels, cells = f"two of its levels of {claim.over}", "cells enough, in all seeds, that differ"
-            why = judging.unjudged(table, claim) or f"no arm of this sweep has {levels if claim.over else cells}"
+        if why := judging.unjudged(table, study, claim):
             console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
     return places
 
@@ -187,12 +203,23 @@ def _tell_places(places: dict[str, Path]) -> None:
             terminal().print(f"{what:11}{path}", soft_wrap=True)
 
 
-def _places(study: Study, folder: Path) -> dict[str, Path]:
-    """What is written of a study beside its table, and where."""
-    spec, name = study.figure, study.name
-    files = {"figure": f"{name}.png", "curves": "levels.csv", "verdicts": "verdicts.parquet"}
+def _places(study: Study, folder: Path, figures: Figures = ONE_PNG) -> dict[str, Path]:
+    """What is written of a study beside its table, and where: figures in the formats that are asked for, and in those that are
+    there, as they would be stale else."""
+    spec, name, drawn = study.figure, study.name, {}
+    stems = {"figure": name} | ({"diagram": f"{name}-paths"} if "diagram" in spec else {})
+    if figures.panel:
+        titles = [panel["title"] for panel in spec.get("panels", ())]
+        if figures.panel not in titles:
+            raise unknown(f"panel of {name} in figure.panel", figures.panel, titles)
+        stems["panel"] = f"{name}-{re.sub(r'[^a-z0-9]+', '-', figures.panel.lower()).strip('-')}"
+    for what, stem in stems.items():
+        there = [kind for kind in FORMATS if (folder / f"{stem}.{kind}").exists()]
+        for i, kind in enumerate(dict.fromkeys([*figures.formats, *there])):
+            drawn[f"{what} {kind}" if i else what] = f"{stem}.{kind}"
+    files = drawn | {"curves": "levels.csv", "verdicts": "verdicts.parquet"}
     files |= {"thresholds": "thresholds.csv"} if "thresholds" in spec else {}
-    files |= {"diagram": f"{name}-paths.png", "paths": "paths.csv"} if "diagram" in spec else {}
+    files |= {"paths": "paths.csv"} if "diagram" in spec else {}
     return {what: folder / file for what, file in files.items()}
 
 
@@ -202,7 +229,7 @@ def forewarn(plan: Plan) -> None:
     short = [
         f"{claim.claim} ({counted(has, 'seed')}, {needed} are needed)"
         for claim in plan.study.claims
-        if 0 < (has := studies.seeds(claim, sweep)) < (needed := studies.seeds_needed(claim))
+        if 0 < (has := studies.seeds(claim, sweep)) < (needed := judging.seeds_needed(claim))
     ]
     if short:
         of = counted(len(plan.study.claims), "claim")
@@ -254,7 +281,7 @@ def introduce(study: Study, out: Path) -> None:
 
 
 def _tested(claim: Claim) -> str:
-    return f"{_compared(claim)}; test: {claim.test}, {claim.seeds} seeds or more"
+    return f"{_compared(claim)}; test: {Path(claim.test).name}, {claim.seeds} seeds or more"
 
 
 def _compared(claim: Claim) -> str:
@@ -270,41 +297,52 @@ def _compared(claim: Claim) -> str:
     return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "") + where
 
 
-def _levels_table(study: Study, points: pd.DataFrame, made: Made) -> Table | None:
-    """The panels that share their x with the first of them, of levels or of cases; clouds and paths are for looking."""
-    panels = [p for p in study.figure["panels"] if p.get("kind", "levels") in ("levels", "cases")]
+def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int) -> Iterator[Table]:
+    """The panels that share their x with the first of them, of levels or of cases, in as many tables as a terminal's width asks
+    for; clouds and paths are for looking."""
+    panels = [p for p in study.figure.get("panels", ()) if p.get("kind", "levels") in ("levels", "cases")]
     panels = [p for p in panels if p["title"] in set(points.panel)]
     if not panels:
-        return None
+        return
     x = x_of(panels[0], study.figure)
     metric = {p["title"]: p["curves"][0]["metric"] for p in panels if x_of(p, study.figure) == x}
     points = points[points.panel.isin(metric)]
-    title = escape(_titled(study.question, made))
-    shown = Table(box=None, title_justify="left", title=title, header_style="bold")
-    name = x.get("metric", x.get("over"))
-    shown.add_column("bits left out" if name == "imbalance_bits" else name, justify="right")
+    name, title = x.get("metric", x.get("over")), escape(_titled(study.question, made))
+    name = "bits left out" if name == "imbalance_bits" else name
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
-    for panel, curve in curves:
-        shown.add_column(f"{metric[panel]} {curve}".strip(), justify="right", max_width=14, overflow="fold")
-    for arm, part in points.groupby("arm", sort=False):
-        if arm:
-            shown.add_row(f"[dim]{arm}[/]")
-        values = part.set_index(["x", "panel", "curve"])["mean"].to_dict()
-        names = dict(zip(part.x, part.label, strict=True))
-        for level in sorted(names):
-            cells = (values.get((level, *curve), float("nan")) for curve in curves)
-            shown.add_row(names[level] or f"{level:.2f}", *(f"{cell:.3f}" for cell in cells))
-    return shown
+    heads = {curve: fill(f"{metric[curve[0]]} {curve[1]}".strip(), 14, break_long_words=False) for curve in curves}
+    first = max(len(text) for text in (name, *points.label, *points.arm))
+    while curves:
+        taken, left = 1, width - first - 4 - max(map(len, heads[curves[0]].splitlines()))
+        while taken < len(curves) and (left := left - 2 - max(map(len, heads[curves[taken]].splitlines()))) >= 0:
+            taken += 1
+        shown = Table(box=None, title_justify="left", title=title, header_style="bold")
+        shown.add_column(name, justify="right")
+        for curve in curves[:taken]:
+            shown.add_column(heads[curve], justify="right", no_wrap=True)
+        for arm, part in points.groupby("arm", sort=False):
+            if arm:
+                shown.add_row(f"[dim]{arm}[/]")
+            values = part.set_index(["x", "panel", "curve"])["mean"].to_dict()
+            names = dict(zip(part.x, part.label, strict=True))
+            for level in sorted(names):
+                cells = (values.get((level, *curve), float("nan")) for curve in curves[:taken])
+                shown.add_row(names[level] or f"{level:.2f}", *(f"{cell:.3f}" for cell in cells))
+        yield shown
+        curves, title = curves[taken:], ""
 
 
-def all_verdicts(names: Sequence[str], out: Path, markdown: bool = False) -> None:
-    """Tell the verdicts of the studies named, or of every one under `out`, in one table: with p corrected for them all."""
+def all_verdicts(names: Sequence[str], out: Path, form: str = "") -> None:
+    """Tell the verdicts of the studies named, or of every one under `out`, in one table: with p corrected for them all.
+
+    form: markdown or latex, for a paper; empty, for the terminal.
+    """
     judged = overview.of_all(names, out)
-    if markdown:
-        print(overview.markdown(judged, out))
+    if form:
+        print({"markdown": overview.markdown, "latex": overview.latex}[form](judged, out))
         return
     console = terminal()
-    console.print(overview.shown(judged))
+    overview.tell(console, judged)
     console.print(overview.summed_up(judged), highlight=False, markup=False)
 
 
@@ -329,15 +367,10 @@ def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None
 
 
 def _footer(table: pd.DataFrame, study: Study, made: Made) -> str:
-    kinds = {panel.get("kind", "levels") for panel in study.figure["panels"]}
-    fits = any(panel.get("fits") for panel in study.figure["panels"])
-    parts = ["thin lines: seeds"] if "course" in kinds else []
-    parts += ["bands: 95 % within-seed t intervals"] if kinds & {"levels", "course"} else []
-    parts += ["bars: 95 % within-seed t intervals"] if "cases" in kinds else []
-    parts += ["bars of changes: 95 % t intervals"] if "forest" in kinds else []
-    parts += ["large marks: means over seeds"] if kinds & {"path", "scatter"} else []
-    parts += ["lines: least squares through them"] if fits else []
-    return "; ".join([_counted(table) + " (dots)" * (kinds != {"course"}), *_with(made), *parts])
+    kinds = [kind_of(panel) for panel in study.figure["panels"]]
+    lines = ["lines: least squares through cells"] * any(panel.get("fits") for panel in study.figure["panels"])
+    parts = "; ".join(filter(None, (kind.interval for kind in kinds))).split("; ")
+    return "; ".join(filter(None, [f"{_counted(table)} (dots)", *_with(made), *dict.fromkeys(parts), *lines]))
 
 
 def _counted(table: pd.DataFrame) -> str:

@@ -10,22 +10,28 @@ from pathlib import Path
 from data_gen import InputError
 from synthgap import options, report, runs, tables
 from synthgap.judging import claims
+from synthgap.report import ONE_PNG, Figures
 from synthgap.runs import Plan, variations
 from synthgap.studies import Study
 
 
-def run(study: Study, overrides: Sequence[str] = (), work: Callable[[Plan], object] = runs.work) -> int:
+def run(
+    study: Study,
+    overrides: Sequence[str] = (),
+    work: Callable[[Plan], object] = runs.work,
+    figures: Figures = ONE_PNG,
+) -> int:
     """Do what is left of a study's runs, then write and tell table, verdicts and figure; 1 if a run is missing, else 0.
 
     work: does the runs that are left (in this process, one after the other). A study that reads a table has none. Raises
     InputError for a mistake in what is asked, before any run.
     """
     if study.table:
-        return report.conclude_table(study, study.table, folder_of(study, overrides))
+        return report.conclude_table(study, study.table, folder_of(study, overrides), figures)
     plan = begin(study, overrides)
     left = sum(not plan.done(task) for task in plan.tasks)
     work(plan)
-    return report.conclude(plan, left)
+    return report.conclude(plan, left, figures=figures)
 
 
 def begin(study: Study, overrides: Sequence[str] = ()) -> Plan:
@@ -41,18 +47,18 @@ def begin(study: Study, overrides: Sequence[str] = ()) -> Plan:
     return plan
 
 
-def show(study: Study, overrides: Sequence[str] = ()) -> int:
+def show(study: Study, overrides: Sequence[str] = (), figures: Figures = ONE_PNG) -> int:
     """Redraw and tell what is there: the study's table, or, where overrides are given, the runs that they ask for."""
     if study.table:
-        return report.conclude_table(study, study.table, folder_of(study, overrides))
+        return report.conclude_table(study, study.table, folder_of(study, overrides), figures)
     if all(override.startswith("out=") for override in overrides):
         folder = folder_of(study, overrides)
         if (folder / tables.FILE).exists():
             try:
-                return report.conclude_table(study, folder / tables.FILE, folder)
+                return report.conclude_table(study, folder / tables.FILE, folder, figures)
             except tables.DamagedError as error:
                 print(f"synthgap: {error}; its runs are read instead", file=sys.stderr)
-    return report.conclude(runs.plan(study, overrides), did=0, redraw=True)
+    return report.conclude(runs.plan(study, overrides), did=0, redraw=True, figures=figures)
 
 
 def folder_of(study: Study, overrides: Sequence[str]) -> Path:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from data_gen.errors import InputError, unknown
 from synthgap.metric_names import METRICS
-from synthgap.studies import Study, told
+from synthgap.study import Study, told
 from synthgap.tables import CASE, COLUMNS
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from synthgap import judging, panels, report, runs, studies
 from synthgap.judging import overview
@@ -78,7 +77,7 @@ def test_claims_about_what_is_not_varied_are_left_out():
 def test_a_claim_about_no_metric_is_told(old, new, said):
     claim = next(claim for claim in STUDY.claims if claim.metric == old)
     wrong = claim.__class__(**{**claim.__dict__, "metric": new, "of": "imagetext" if old == new else claim.of})
-    assert said in judging.unjudged(table(), wrong)
+    assert said in judging.unjudged(table(), STUDY, wrong)
     assert judging.verdicts(table(), studies.Study(**{**STUDY.__dict__, "claims": (wrong,)})).empty
 
 
@@ -100,7 +99,7 @@ def test_a_figure_is_drawn_whole(tmp_path):
     path = tmp_path / "figure.png"
     drawing.draw(panels.levels(dots), dots, STUDY.figure, path, "a footer")
     image = cv2.imread(str(path))
-    assert image.shape[0] > 500
+    assert image.shape[0] > 400
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
     assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
 
@@ -319,7 +318,7 @@ def test_fidelity_has_percent_on_an_axis_of_percent(tmp_path, monkeypatch):
     import fidelity
 
     drawn = {}
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path: drawn.setdefault(path.name, figure))
+    monkeypatch.setattr(fidelity.style, "save", lambda figure, path: drawn.setdefault(path.name, figure))
     accuracy = pd.read_csv(ROOT / "figures" / "fidelity" / "accuracy.csv")
     fidelity.draw_accuracy(accuracy, tmp_path / "accuracy.png")
     (axis,) = drawn["accuracy.png"].axes

@@ -4,12 +4,14 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from scipy.stats import kendalltau, linregress, spearmanr, ttest_1samp
 from sklearn.linear_model import LinearRegression
 
 from data_gen import InputError
 from synthgap import judging, panels, variables
-from synthgap.panels import drawing
+from synthgap.panels import diagram, drawing
+from synthgap.panels.style import COLOURS, FALLS, RISES, scale
 from synthgap.studies import Claim, Study
 
 SEEDS = range(4)
@@ -107,9 +109,9 @@ def test_metrics_of_the_same_runs_may_be_compared_where_it_is_asked():
     """Of CLIP alone: is grouping more than the mean gap?"""
     runs = closing()
     rises = claim(["l2m", "l2m"], ["image-text", "audio-text"], "rises", over="metric", levels=("l2m", "l2m"))
-    assert judging.unjudged(runs, rises) == "", "one metric twice is no mistake: of may be a list"
+    assert judging.unjudged(runs, study([rises]), rises) == "", "one metric twice is no mistake: of may be a list"
     more = claim(["l2m", "v_measure"], "", "rises", over="metric", levels=("l2m", "v_measure"), where={"case": "CLIP"})
-    assert "unknown `of` of l2m" in judging.unjudged(runs, more)
+    assert "unknown `of` of l2m" in judging.unjudged(runs, study([more]), more)
     runs["of"] = "all"
     more = claim(
         ["l2m", "v_measure"], "all", "falls", over="metric", levels=("l2m", "v_measure"), where={"case": "CLIP"}
@@ -121,10 +123,10 @@ def test_metrics_of_the_same_runs_may_be_compared_where_it_is_asked():
 
 def test_a_claim_about_some_of_the_runs_needs_them():
     few = claim("v_measure", "digit", "rises", over="seed", levels=(0, 1), where={"case": "SigLIP"})
-    assert judging.unjudged(closing(), few) == "this sweep has no runs of case=SigLIP"
+    assert judging.unjudged(closing(), study([few]), few) == "this sweep has no runs of case=SigLIP"
     assert judging.compared(closing(), study([few], NAMED), few) == {}
     gone = claim("v_measure", "digit", "rises", over="seed", levels=(0, 1), where={"rho": 1})
-    assert judging.unjudged(closing(), gone) == "this sweep has no runs of rho=1"
+    assert judging.unjudged(closing(), study([gone]), gone) == "this sweep has no runs of rho=1"
 
 
 def test_a_panel_may_show_some_of_the_runs():
@@ -205,14 +207,14 @@ def test_pairs_of_runs_may_be_matched_as_closely_as_not_to_differ(within):
 def test_what_does_not_vary_explains_nothing_and_that_is_told():
     runs, asked = explained().assign(t=0.1), claim("v", "", "rises", explained_by="t")
     assert judging.verdicts(runs, study([asked])).empty
-    assert judging.unjudged(runs, asked) == "no seed has, for t, runs enough that differ"
+    assert judging.unjudged(runs, study([asked]), asked) == "no seed has, for t, runs enough that differ"
 
 
 def test_an_explanation_by_what_this_sweep_dropped_is_left_out():
     asked = claim("v", "", "rises", explained_by=BIAS, given=("t",))
     assert judging.verdicts(explained().drop(columns="t"), study([asked])).empty
-    assert "unknown swept parameter 't'" in judging.unjudged(explained().drop(columns="t"), asked)
-    assert judging.unjudged(explained(), asked) == ""
+    assert "unknown swept parameter 't'" in judging.unjudged(explained().drop(columns="t"), study([asked]), asked)
+    assert judging.unjudged(explained(), study([asked]), asked) == ""
 
 
 def test_a_variable_is_one_value_a_run_and_told_if_there_is_none():
@@ -548,11 +550,11 @@ def test_each_kind_of_panel_is_drawn(kind, tmp_path):
     picture(tmp_path / kind / "figure.png")
 
 
-def drawn(folder, runs, *panels):
+def drawn(folder, runs, *shown):
     """The picture of panels."""
     folder.mkdir()
-    dots = panels.dots(runs, study(panels=panels))
-    drawing.draw(panels.levels(dots), dots, {"panels": panels}, folder / "figure.png", "a footer")
+    dots = panels.dots(runs, study(panels=shown))
+    drawing.draw(panels.levels(dots), dots, {"panels": shown}, folder / "figure.png", "a footer")
     return picture(folder / "figure.png")
 
 
@@ -560,7 +562,7 @@ def test_a_course_is_drawn_with_its_marks(tmp_path):
     plain = drawn(tmp_path / "plain", trained(), COURSE | {"where": {"k": 1, "lr": 0.1}})
     marked = COURSE | {"where": {"k": 1, "lr": 0.1}, "marks": {0.5: "the temperature is set to one"}}
     image = drawn(tmp_path / "marked", trained(), marked)
-    assert inked(plain, drawing.COLOURS[0]) > 100 and inked(image, drawing.COLOURS[0]) > 100
+    assert inked(plain, COLOURS[0]) > 100 and inked(image, COLOURS[0]) > 100
     assert inked(image, "#595959") > inked(plain, "#595959") + 50, "dots and a text"
 
 
@@ -568,7 +570,7 @@ def test_a_forest_grows_with_its_arms_and_its_names(tmp_path):
     few = drawn(tmp_path / "few", forest(), FOREST | {"matters": 1})
     many = drawn(tmp_path / "many", forest(arms=[f"a case called {i}" for i in range(20)]), FOREST)
     assert many.shape[0] >= 120 * 0.28 * 20 and few.shape[0] < many.shape[0] and few.shape[1] < many.shape[1]
-    assert inked(few, drawing.COLOURS[0]) > 100 and inked(few, "#ebebeb") > inked(many, "#ebebeb"), "the band"
+    assert inked(few, COLOURS[0]) > 100 and inked(few, "#ebebeb") > inked(many, "#ebebeb"), "the band"
 
 
 def test_forests_of_the_same_arms_share_their_names(tmp_path):
@@ -582,7 +584,8 @@ def test_lines_of_a_scatter_are_drawn_of_each_arm_and_of_all(tmp_path):
     whole = drawn(tmp_path / "whole", simpson(), LINES)
     dots = panels.dots(simpson(), study(panels=[LINES]))
     points = panels.levels(dots)
-    for label, colour in {panels.FIT: "#cae11f", panels.FIT_ALL: "#000000"}.items():  # of the last arm; of all
+    last = to_hex(scale(["k 0", "k 1", "k 2"])["k 2"])
+    for label, colour in {panels.FIT: last, panels.FIT_ALL: "#000000"}.items():  # of the last arm; of all
         (tmp_path / label).mkdir()
         path = tmp_path / label / "figure.png"
         drawing.draw(points[points.label != label], dots, {"panels": [LINES]}, path, "a footer")
@@ -596,18 +599,18 @@ def test_what_was_published_is_marked_beside_what_was_measured(tmp_path):
         dots = panels.dots(closing(), study(cases=NAMED, panels=[panel]))
         (tmp_path / name).mkdir()
         drawing.draw(panels.levels(dots), dots, {"panels": [panel]}, tmp_path / name / "figure.png")
-        ink.append(inked(picture(tmp_path / name / "figure.png"), drawing.COLOURS[0]))
+        ink.append(inked(picture(tmp_path / name / "figure.png"), COLOURS[0]))
     assert ink[0] > ink[1]
 
 
 def test_a_diagram_has_its_arrows_in_the_colour_of_their_sign(tmp_path):
     found = panels.paths(explained(), study(diagram={"tiers": TIERS}))
-    drawing.diagram(found, TIERS, tmp_path / "paths.png", "What moves grouping?", "a footer")
+    diagram.draw(found, TIERS, tmp_path / "paths.png", "What moves grouping?", "a footer")
     image = picture(tmp_path / "paths.png")
-    assert inked(image, drawing.COLOURS[0]) > 100 and inked(image, drawing.COLOURS[1]) > 100
+    assert inked(image, RISES) > 100 and inked(image, FALLS) > 100
     unsure = found.assign(low=-1.0, high=1.0)
-    drawing.diagram(unsure, TIERS, tmp_path / "paths.png", "What moves grouping?", "a footer")
-    assert inked(picture(tmp_path / "paths.png"), drawing.COLOURS[0]) == 0
+    diagram.draw(unsure, TIERS, tmp_path / "paths.png", "What moves grouping?", "a footer")
+    assert inked(picture(tmp_path / "paths.png"), RISES) == 0
 
 
 MODELS = [{"size": size, "data": data, "k": k} for size in (1, 2, 3) for data in (1, 2) for k in range(3)]
@@ -671,7 +674,7 @@ def test_what_a_sweep_does_not_vary_is_held_anyway():
 def test_kendall_of_no_more_than_a_cell_is_not_judged():
     runs, asked = models(cells=MODELS[:1]).drop(columns=["size", "data", "k"]), explained_by_gap("rises")
     assert judging.verdicts(runs, study([asked])).empty
-    assert "unknown metric 'l2m'" in judging.unjudged(runs[runs.metric == "v"], asked)
+    assert "unknown metric 'l2m'" in judging.unjudged(runs[runs.metric == "v"], study([asked]), asked)
 
 
 def test_a_claim_that_asks_for_more_seeds_than_there_are_says_so():

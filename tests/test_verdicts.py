@@ -1,8 +1,11 @@
 """All verdicts as Markdown: a row a claim, whose arms share it, and the minutes that its study's runs took."""
 
+from io import StringIO
+
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from data_gen import InputError
 from synthgap.judging import overview
@@ -74,3 +77,29 @@ def test_minutes_are_those_of_all_runs_of_the_study(cells_of):
 def test_verdicts_that_do_not_tell_their_claims_apart_are_refused(cells_of):
     with pytest.raises(InputError, match=r"verdicts of own .* `synthgap show own` does"):
         cells_of(own=[{key: value for key, value in row().items() if key != "hash"}])
+
+
+def test_latex_has_the_cells_of_markdown_with_its_own_characters_escaped(tmp_path):
+    (tmp_path / "a_b").mkdir()
+    rows = [row("τ = 0.1", claim="50 % of {it} rises → (τ = 0.1)"), row("warm")]
+    pd.DataFrame(rows).to_parquet(tmp_path / "a_b" / "verdicts.parquet")
+    told = overview.latex(overview.of_all([], tmp_path), tmp_path)
+    assert r"50 \% of \{it\} rises $\to$ & a\_b \newline A paper, Fig. 1 & $\tau$ = 0.1: \textbf{supported}" in told
+    lines = [line for line in told.splitlines() if "&" in line]
+    assert all(line.endswith(r"\\") and line.count(" & ") == 7 for line in lines)
+    assert told.count("{") == told.count("}")
+
+
+def test_where_the_table_does_not_fit_each_claim_is_a_paragraph_with_all_its_numbers(tmp_path):
+    (tmp_path / "own").mkdir()
+    rows = [row("a rather long arm"), row("warm", "undecided", seeds_needed=30.0, p=0.123)]
+    pd.DataFrame(rows).to_parquet(tmp_path / "own" / "verdicts.parquet")
+    judged = overview.of_all([], tmp_path)
+    for width in (80, 60):
+        console = Console(width=width, file=StringIO())
+        overview.tell(console, judged)
+        lines = console.file.getvalue().splitlines()
+        told = " ".join(" ".join(lines).split())
+        assert max(map(len, lines)) <= width and "…" not in told
+        assert "it rises (a rather long arm) 0123abcd supported; effect +0.500 [+0.400, +0.600]; p 3.9e-03" in told
+        assert "undecided (about 30 seeds would tell)" in told and "p (Holm, all) 1.2e-01" in told

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from data_gen import InputError, files, store
-from synthgap.studies import Study, claim_hash
+from synthgap.study import Study, claim_hash
 
 
 def hash_of(claim_hash: str, changed: Sequence[str]) -> str:

@@ -1,14 +1,17 @@
 """The verdicts of a study's claims on a table of runs."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from synthgap.judging.comparison import cells_of, compared
-from synthgap.statistics import FEWEST_LEVELS, Verdict, judge, judge_order
-from synthgap.studies import Claim, Study, as_text, claim_hash
-from synthgap.variables import where_holds
+from synthgap.judging.claim_test import fitting, test_of
+from synthgap.judging.comparison import explaining
+from synthgap.study import METRIC, OF, Claim, Study, as_text, claim_hash, told
+from synthgap.tables import CASE
+from synthgap.variables import missing, where_holds
 
 VERDICT_COLUMNS = (
     "study",
@@ -35,14 +38,36 @@ def verdicts(table: pd.DataFrame, study: Study) -> pd.DataFrame:
             text = f"{claim.claim} ({arm})" if arm else claim.claim
             known = {"study": study.name, "claim": text, "arm": arm, "source": claim.source}
             known |= {"metric": as_text(claim.metric), "of": as_text(claim.of), "hash": claim_hash(claim)}
-            known |= {"test": claim.test, "fewest_seeds": claim.seeds}
-            rows.append(known | asdict(_judged(values, table, study, claim)))
+            known |= {"test": Path(claim.test).name or fitting(claim)[0], "fewest_seeds": claim.seeds}
+            rows.append(known | asdict(test_of(claim).judge(values, claim)))
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(VERDICT_COLUMNS))
 
 
-def _judged(values: np.ndarray, table: pd.DataFrame, study: Study, claim: Claim) -> Verdict:
-    asked = {"direction": claim.direction, "matters": claim.matters, "fewest_seeds": claim.seeds}
-    if claim.test == "kendall":
-        y, x, strata = cells_of(where_holds(table, claim.where), study, claim)
-        return judge_order(y, x, strata=strata, **asked)
-    return judge(values, fewest_levels=min(FEWEST_LEVELS, len(claim.levels) or 2), **asked)
+def compared(table: pd.DataFrame, study: Study, claim: Claim) -> Mapping[str, Any]:
+    """What a claim's test compares, in each arm that it can be judged in."""
+    table = where_holds(table, claim.where)
+    return {} if _lacking(table, claim) else test_of(claim).compare(table, study, claim)
+
+
+def unjudged(table: pd.DataFrame, study: Study, claim: Claim) -> str:
+    """Why this table cannot speak to a claim; empty where it can, in some arm at least."""
+    if lacking := _lacking(where_holds(table, claim.where), claim):
+        return lacking
+    if compared(table, study, claim):
+        return ""
+    return test_of(claim).lacks.format(
+        over=claim.over, explained_by=told(claim.explained_by) if claim.explained_by else ""
+    )
+
+
+def _lacking(table: pd.DataFrame, claim: Claim) -> str:
+    """What the runs that count for a claim lack, whatever its test; empty if nothing."""
+    if table.empty:
+        return f"this sweep has no runs of {', '.join(f'{key}={value}' for key, value in claim.where.items())}"
+    if not claim.explained_by and claim.over not in (METRIC, OF):
+        if claim.over not in table:
+            return f"this sweep does not vary {claim.over}" + ": overrides set what cases do" * (claim.over == CASE)
+        if len(set(table[claim.over]) & set(claim.levels)) < 2:
+            return f"this sweep has fewer than two of {claim.over} = {', '.join(map(str, claim.levels))}"
+    variables = explaining(claim) if claim.explained_by else claim.variables()
+    return next(filter(None, (missing(table, variable) for variable in variables)), "")

@@ -1,5 +1,6 @@
 """The verdicts of studies in one table, corrected for one another: for the terminal, and as Markdown."""
 
+import re
 import sys
 from collections.abc import Sequence
 from math import inf, isinf, nan
@@ -7,17 +8,39 @@ from pathlib import Path
 from textwrap import fill
 
 import pandas as pd
+from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import studies, tables
+from synthgap import tables
 from synthgap.statistics import MOST_SEEDS, holm, holm_bars, seeds_to_stand
+from synthgap.study import available
 
 ALPHA = 0.05  # as of each verdict, so of all together
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 _NUMBERS = ("effect", "low", "high", "p", "p_floor", "seeds", "seeds_needed")
+#: characters that LaTeX would read otherwise → how they are written; the backslash first, as others bring some
+LATEX = {
+    "\\": r"\textbackslash ",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "~": r"\textasciitilde ",
+    "^": r"\textasciicircum ",
+}
+LATEX |= {
+    "τ": r"$\tau$",
+    "→": r"$\to$",
+    "×": r"$\times$",
+    "≤": r"$\le$",
+    "–": "--",
+    "²": r"$^2$",
+    "−": "$-$",
+    "|": r"\textbar ",
+}
+LATEX |= {"\n": r" \newline "}
 FEW = 6  # arms of a claim that Markdown tells one by one
 
 
@@ -30,7 +53,7 @@ def of_all(names: Sequence[str], out: Path) -> pd.DataFrame:
     """
     places = {path.parent.name: path for path in sorted(out.glob("*/verdicts.parquet"))}
     if not places:
-        known = ", ".join(studies.available())
+        known = ", ".join(available())
         raise InputError(f"no verdicts in {out} yet; `synthgap run STUDY` makes them (studies: {known})")
     for name in names:
         if name not in places:
@@ -129,6 +152,32 @@ def shown(judged: pd.DataFrame) -> Table:
     return table
 
 
+def tell(console: Console, judged: pd.DataFrame) -> None:
+    """Tell verdicts in a table, or, where the terminal is too narrow for it, a paragraph a claim; nothing is cut."""
+    table = shown(judged)
+    if Measurement.get(console, console.options.update(max_width=1000), table).minimum <= console.width:
+        console.print(table)
+        return
+    before = ""
+    for row in judged.itertuples():
+        if "p_holm" in judged and row.study != before:
+            console.print(f"[bold]{escape(row.study)}[/]")
+        before = row.study
+        claim = escape(row.claim) + (f" [dim]{row.hash}[/]" if pd.notna(getattr(row, "hash", None)) else "")
+        claim += f" [yellow](with {escape(changed)})[/]" if (changed := _changed(row)) else ""
+        claim += f" [yellow]{_stated(row.stated_after)}[/]" if getattr(row, "stated_after", 0) > 0 else ""
+        needed = " ".join(_needed(row).split())
+        told = [f"[{COLOURS[row.verdict]}]{row.verdict}[/]" + (f" ({needed})" if needed else "")]
+        told += [f"effect {row.effect:+.3f} {escape(_interval(row))}".rstrip(), f"p {_p(row.p)}"]
+        told[-1] += f" (floor {row.p_floor:.0e})" if row.p_floor > 0 else ""
+        if "p_holm" in judged:
+            told += [f"p (Holm, study) {_p(row.p_holm_study)} {_to_stand(row, row.seeds_study)}".rstrip()]
+            told += [f"p (Holm, all) {_p(row.p_holm)} {_to_stand(row, row.seeds_all)}".rstrip()]
+        test = getattr(row, "test", "")
+        told += [f"test {test}"] * bool(pd.notna(test) and test) + [counted(row.seeds, "seed")]
+        console.print(Padding(claim, (0, 0, 0, 1)), Padding("; ".join(told), (0, 0, 0, 4)), highlight=False)
+
+
 def _changed(row) -> str:
     """What is changed of the study, in a variation of it; tables from before that was told have no such column."""
     changed = getattr(row, "changed", "")
@@ -176,8 +225,8 @@ def summed_up(judged: pd.DataFrame) -> str:
     )
 
 
-def markdown(judged: pd.DataFrame, out: Path) -> str:
-    """`of_all` as a Markdown table, a row a claim: its arms share the cells, and where they are many, only those that differ
+def for_a_paper(judged: pd.DataFrame, out: Path) -> list[list[str]]:
+    """`of_all` as cells, heads first, a row a claim: its arms share the cells, and where they are many, only those that differ
     from most are named. With the minutes of the studies' runs, whose tables are in `out`.
 
     Raises InputError for verdicts that were written before claims had hashes.
@@ -188,7 +237,7 @@ def markdown(judged: pd.DataFrame, out: Path) -> str:
     minutes = {study: _minutes(out / study / tables.FILE) for study in judged.study.unique()}
     heads = ["Claim", "study and source", "verdict, effect [95 %]", "p (floor)", "p (Holm, study)", "p (Holm, all)"]
     heads += ["seeds", "minutes"]
-    rows = [f"| {' | '.join(heads)} |", "| " + "--- | " * (len(heads) - 1) + "--- |"]
+    rows = [heads]
     for (study, _), arms in judged.groupby(["study", "hash"], sort=False):
         first = arms.iloc[0]
         claim = first.claim.removesuffix(f" ({first.arm})") if first.arm else first.claim
@@ -202,10 +251,31 @@ def markdown(judged: pd.DataFrame, out: Path) -> str:
             f"{text} {_to_stand(first, arms[name].max())}".strip()
             for text, name in zip(corrected, ("seeds_study", "seeds_all"), strict=True)
         ]
-        told = _arms(arms) if len(arms) > FEW else "<br>".join(map(_arm, arms.itertuples()))
-        cells = [claim, f"{study}<br>{first.source}", told, p + floor, *corrected, seeds, minutes[study]]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+        told = _arms(arms) if len(arms) > FEW else "\n".join(map(_arm, arms.itertuples()))
+        cells = [claim, f"{study}\n{first.source}", told, p + floor, *corrected, seeds, minutes[study]]
+        rows.append(cells)
+    return rows
+
+
+def markdown(judged: pd.DataFrame, out: Path) -> str:
+    """`for_a_paper` as a Markdown table."""
+    heads, *rows = ([cell.replace("\n", "<br>") for cell in row] for row in for_a_paper(judged, out))
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
+
+
+def latex(judged: pd.DataFrame, out: Path) -> str:
+    """`for_a_paper` as a LaTeX table that goes on over pages (longtable, booktabs, array)."""
+    heads, *rows = ([_in_latex(cell) for cell in row] for row in for_a_paper(judged, out))
+    columns = r">{\raggedright}p{.26\linewidth}>{\raggedright}p{.16\linewidth}>{\raggedright}p{.22\linewidth}lllll"
+    body = [" & ".join(row) + r" \\" for row in rows]
+    begin = [rf"\begin{{longtable}}{{{columns}}}", r"\toprule", " & ".join(heads) + r" \\", r"\midrule", r"\endhead"]
+    return "\n".join([*begin, *body, r"\bottomrule", r"\end{longtable}"])
+
+
+def _in_latex(cell: str) -> str:
+    for character, written in LATEX.items():
+        cell = cell.replace(character, written)
+    return re.sub(r"\*\*(.+?)\*\*", r"\\textbf{\1}", cell)
 
 
 def _arm(row) -> str:
@@ -217,7 +287,7 @@ def _arms(arms: pd.DataFrame) -> str:
     most = arms[arms.verdict == arms.verdict.mode()[0]]
     effects = _range(most.effect, "+.3f")
     rest = [_arm(row) for row in arms[~arms.index.isin(most.index)].itertuples()]
-    return "<br>".join([f"**{most.verdict.iloc[0]}** in {len(most)} of {len(arms)} arms, {effects}", *rest])
+    return "\n".join([f"**{most.verdict.iloc[0]}** in {len(most)} of {len(arms)} arms, {effects}", *rest])
 
 
 def _range(values: pd.Series, form: str) -> str:

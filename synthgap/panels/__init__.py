@@ -1,7 +1,8 @@
 """From a table of runs to a study's figure."""
 
-from synthgap.panels.paths import paths
-from synthgap.panels.points import FIT, FIT_ALL, IDEAL, dots, levels
+from synthgap.panels.diagram import paths
+from synthgap.panels.panel import KINDS, Panel, kind_of, x_of
+from synthgap.panels.rows import FIT, FIT_ALL, dots, levels
 from synthgap.panels.thresholds import thresholds
 
-__all__ = ["FIT", "FIT_ALL", "IDEAL", "dots", "levels", "paths", "thresholds"]
+__all__ = ["FIT", "FIT_ALL", "KINDS", "Panel", "dots", "kind_of", "levels", "paths", "thresholds", "x_of"]

@@ -1,18 +1,14 @@
 """Studies: a question, a grid of runs, claims and a figure, read from one YAML file."""
 
-from synthgap.studies.claim import METRIC, OF, TESTS, Claim, as_text, claim_hash, seeds, seeds_needed, told
-from synthgap.studies.figure_schema import PANELS, x_of
 from synthgap.studies.grid import expand
 from synthgap.studies.reading import check_names, load
-from synthgap.studies.study import Study, available
+from synthgap.study import METRIC, OF, Claim, Study, as_text, available, claim_hash, seeds, told
 from synthgap.tables import CASE
 
 __all__ = [
     "CASE",
     "METRIC",
     "OF",
-    "PANELS",
-    "TESTS",
     "Claim",
     "Study",
     "as_text",
@@ -22,7 +18,5 @@ __all__ = [
     "expand",
     "load",
     "seeds",
-    "seeds_needed",
     "told",
-    "x_of",
 ]

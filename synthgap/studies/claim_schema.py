@@ -1,13 +1,15 @@
 """The claims of a study file."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from data_gen import InputError
 from data_gen.errors import unknown
+from synthgap.judging.claim_test import TESTS, fitting, load
+from synthgap.parts import a_mapping, a_number, a_text, a_variable, meant_value, must_differ, read_where
 from synthgap.statistics import DIRECTIONS, FEWEST_SEEDS, TRENDS
-from synthgap.studies.claim import METRIC, OF, TESTS, Claim, as_text, spelt_out
-from synthgap.studies.parts import a_mapping, a_number, a_text, a_variable, meant_value, must_differ, read_where
+from synthgap.study import METRIC, OF, Claim, as_text, spelt_out
 from synthgap.tables import CASE
 
 #: what people say → the direction that it is
@@ -53,17 +55,25 @@ def read_claim(raw, path: Path, source: str, swept: Mapping) -> Claim:
         raise InputError(
             f"{where} says that {as_text(raw['metric'])} stays: give matters, the largest change that does not matter"
         )
-    _evidence(raw, where)
+    _evidence(raw, where, path.parent)
     claim = (_explanation if explains else _comparison)(raw, where, swept)
-    if claim.test not in (fitting := claim.fitting()):
-        about = " or ".join(f"{test} (of {TESTS[test]})" for test in fitting)
-        raise InputError(f"{where} cannot be tested by {claim.test} (of {TESTS[claim.test]}), but by {about}")
+    fits = fitting(claim)
+    if not claim.test:
+        return replace(claim, test=fits[0])
+    test = load(claim.test)
+    if not test.fits(claim):
+        about = " or ".join(f"{name} (of {load(name).about})" for name in fits)
+        raise InputError(f"{where} cannot be tested by {Path(claim.test).name} (of {test.about}), but by {about}")
     return claim
 
 
-def _evidence(raw: Mapping, where: str) -> None:
-    if raw.get("test", "trend") not in tuple(TESTS):
-        raise unknown(f"test in {where}", raw["test"], TESTS)
+def _evidence(raw: dict, where: str, beside: Path) -> None:
+    """The test, of one's own beside the study's file or in the working directory, and the seeds."""
+    name = raw.get("test", "")
+    if isinstance(name, str) and name.endswith(".py"):
+        raw["test"] = next((str(path) for path in (beside / name, Path(name)) if path.is_file()), name)
+    elif "test" in raw and name not in TESTS:
+        raise unknown(f"test in {where}", name, (*TESTS, "a Python file"))
     seeds = raw.get("seeds", FEWEST_SEEDS)
     if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < FEWEST_SEEDS:
         raise InputError(f"seeds of {where} must be a whole number of at least {FEWEST_SEEDS}, not {seeds!r}")

@@ -7,9 +7,8 @@ from math import prod
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import options
-from synthgap.studies.claim import canonical
-from synthgap.studies.parts import listed
-from synthgap.studies.study import Study
+from synthgap.parts import listed
+from synthgap.study import Study, canonical
 from synthgap.tables import CASE
 
 

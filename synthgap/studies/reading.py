@@ -7,13 +7,12 @@ from pathlib import Path
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import metric_names, options, tables, yaml_file
-from synthgap.statistics import smallest_p
-from synthgap.studies.claim import seeds, seeds_needed
+from synthgap.judging.claim_test import seeds_needed, test_of
+from synthgap.parts import a_list, a_mapping, a_text
 from synthgap.studies.claim_schema import read_claim
 from synthgap.studies.figure_schema import can_be_drawn, read_figure
 from synthgap.studies.grid import expand
-from synthgap.studies.parts import a_list, a_mapping, a_text
-from synthgap.studies.study import Study, available
+from synthgap.study import Study, available, seeds
 from synthgap.tables import CASE
 
 #: what lies beside the folders of studies, so that none may have it as a name
@@ -63,7 +62,7 @@ def load(name: str, out: Path = Path("runs")) -> Study:
         cases=cases or [{}],
         presets=presets,
         claims=tuple(read_claim(claim, path, source, swept) for claim in a_list(raw, "claims", f"study {path}")),
-        figure=read_figure(raw.get("figure") or {}, f"figure of {path}", swept),
+        figure=read_figure(raw.get("figure") or {}, f"figure of {path}", swept, path.parent),
         table=table,
     )
     can_be_drawn([study.question, study.figure, swept], path)
@@ -150,7 +149,7 @@ def _enough_seeds(study: Study, sweeps: Sequence[Sequence[Mapping]], path: Path)
         levels = len(claim.levels)
         what = "is an explanation" if not levels else f"compares {'two' if levels == 2 else levels} levels"
         over = f"{most} seed{'s' * (most != 1)}"
-        floor = f"its p cannot fall under {smallest_p(most, levels or 2):g}"
+        floor = f"its p cannot fall under {test_of(claim).floor(claim, most):g}"
         why = floor if most >= claim.seeds else f"nothing is decided by fewer than {claim.seeds}"
         mend = f"{study.table} would need" if study.table else "sweep"
         wanted = list(range(needed)) if needed <= 20 else f"[0, 1, …, {needed - 1}]"

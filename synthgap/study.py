@@ -1,23 +1,17 @@
-"""A claim: what is compared, which way it goes, and by how much it matters."""
+"""A study: a question, a grid of runs, claims (what is compared, which way it goes, by how much it matters), and a figure."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
 
-from synthgap.statistics import FEWEST_LEVELS, FEWEST_SEEDS, fewest_seeds
-from synthgap.studies.parts import is_number
+from data_gen.files import checksum
+from synthgap.statistics import FEWEST_SEEDS
+from synthgap.tables import CASE
 
 METRIC, OF = "metric", "of"  # what a claim ranges over that compares metrics of the same runs, or what one metric is of
-#: by what a claim is tested → what it then is about
-TESTS = {
-    "trend": "three or more levels",
-    "difference": "two levels",
-    "equivalence": "levels between which something stays",
-    "partial": "an explanation, whatever is 'given'",
-    "matched": "an explanation, among runs that are 'matched'",
-    "kendall": "an explanation, what is 'held' being equal",
-}
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,8 @@ class Claim:
     of} of the same run, or a swept parameter by its name. With the test `kendall`: over all cells of the grid, or those
     pairs of cells that have the same of the swept parameters `held`.
 
-    test: one of `TESTS`; the first that fits, if none is named. seeds: fewer decide nothing.
+    test: the name of a test in `judging/tests`, or a Python file; if none, the usual one that fits. seeds: fewer decide
+    nothing.
     """
 
     claim: str
@@ -52,19 +47,6 @@ class Claim:
     held: tuple = ()
     test: str = ""
     seeds: int = FEWEST_SEEDS
-
-    def __post_init__(self):
-        if not self.test:
-            object.__setattr__(self, "test", self.fitting()[0])
-
-    def fitting(self) -> tuple[str, ...]:
-        """The tests that fit what is claimed, the usual one first."""
-        if self.explained_by:
-            beside = (("matched", self.matched), ("partial", self.given), ("kendall", self.held))
-            return tuple(test for test, named in beside if named) or ("partial", "kendall")
-        if self.direction == "stays":
-            return ("equivalence",)
-        return ("trend",) if len(self.levels) >= FEWEST_LEVELS else ("difference",)
 
     def variables(self) -> list[dict]:
         """What is looked at in each of the levels: {metric, of}."""
@@ -85,6 +67,8 @@ def claim_hash(claim: Claim) -> str:
     said = {f.name: getattr(claim, f.name) for f in fields(claim) if f.name != "source"}
     said |= {key: spelt_out(said[key]) for key in ("explained_by", "matched") if said[key]}
     said |= {"given": [spelt_out(variable) for variable in claim.given]}
+    if claim.test.endswith(".py"):  # wherever it lies, it is what it holds
+        said |= {"test": f"{Path(claim.test).name} {checksum(claim.test)}"}
     said = {key: canonical(value) for key, value in said.items() if value not in ("", None, (), [], {})}
     return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
@@ -109,13 +93,6 @@ def seeds(claim: Claim, runs: Iterable[Mapping]) -> int:
     return len({str(run.get("seed", 0)) for run in counted})
 
 
-def seeds_needed(claim: Claim) -> int:
-    """How many seeds can support a claim at all: what it asks for, and where p's floor is low enough (Kendall's is set by
-    the cells)."""
-    by_floor = FEWEST_SEEDS if claim.test == "kendall" else fewest_seeds(len(claim.levels) or 2, claim.direction)
-    return max(claim.seeds, by_floor)
-
-
 def as_held(value):
     """A swept value as a table of runs holds it."""
     return str(value) if isinstance(value, list | dict) else value
@@ -135,3 +112,40 @@ def told(variable: str | Mapping) -> str:
 def as_text(names) -> str:
     """A name, or several as one."""
     return names if isinstance(names, str) else ", ".join(map(as_text, names))
+
+
+def is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class Study:
+    """grid: override → values, all combined. cases: overrides that change together, an arm of the comparison each; those
+    that have a name have it under `case`.
+
+    table: of a study that trains nothing, the table of runs that its claims are about; grid and cases are those of the
+    sweep that made it, and there are no presets.
+    """
+
+    name: str
+    question: str
+    source: str
+    grid: Mapping[str, Sequence]
+    cases: Sequence[Mapping]
+    presets: Mapping[str, Mapping]
+    claims: Sequence[Claim]
+    figure: Mapping
+    table: Path | None = None
+
+    @property
+    def of_cases(self) -> set[str]:
+        """What named cases set, in any preset: an arm is called by its case's name, not by these."""
+        presets = (preset.get("cases", ()) for preset in self.presets.values())
+        return {key for cases in (self.cases, *presets) for case in cases if CASE in case for key in case}
+
+
+def available() -> dict[str, Path]:
+    """The studies that come with synthgap: name → file."""
+    installed, checkout = Path(str(files("synthgap") / "experiments")), Path(__file__).parents[1] / "experiments"
+    folder = installed if installed.is_dir() else checkout
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}

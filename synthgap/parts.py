@@ -6,6 +6,7 @@ from contextlib import suppress
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import options
+from synthgap.study import is_number
 
 
 def meant_value(said, key: str, what: str, swept: Mapping):
@@ -66,10 +67,6 @@ def a_text(raw: Mapping, key: str, where: str, default: str | None = None) -> st
     if not isinstance(text, str):
         raise InputError(f"{key} of {where} must be a text (put it in quotes), not {text!r}")
     return text
-
-
-def is_number(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def by_name(raw: Mapping) -> dict:

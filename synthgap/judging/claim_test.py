@@ -1,0 +1,76 @@
+"""A test of claims: of which it is, what it compares in a table of runs, and how that is judged."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data_gen import InputError, user_file
+from data_gen.errors import unknown
+from synthgap.judging import tests
+from synthgap.statistics import FEWEST_SEEDS, Verdict
+from synthgap.study import Claim, Study
+
+#: names of the tests that come with synthgap; of those that fit a claim, the first is the usual one
+TESTS = ("trend", "difference", "equivalence", "partial", "matched", "kendall")
+
+
+def of_any(claim: Claim) -> bool:
+    return True
+
+
+def none(claim: Claim, seeds: int) -> float:
+    return 0.0
+
+
+@dataclass(frozen=True)
+class ClaimTest:
+    """about: of what claims it is, in words. fits: whether it is of this claim.
+
+    compare: (table of the runs that count, study, claim) → in each arm, whatever is judged; no arm that tells nothing. judge:
+    (that, claim) → `statistics.Verdict`. floor: (claim, seeds) → the smallest p that so many seeds can give; 0 where there is
+    none, or it is not seeds that set it. lacks: what the runs lack where no arm tells anything.
+    """
+
+    about: str
+    compare: Callable[[pd.DataFrame, Study, Claim], Mapping[str, Any]]
+    judge: Callable[[Any, Claim], Verdict]
+    fits: Callable[[Claim], bool] = of_any
+    floor: Callable[[Claim, int], float] = none
+    lacks: str = "no arm of this sweep has what its test compares"
+
+
+def load(name: str) -> ClaimTest:
+    """A test by its name, or the `test` that a user's Python file defines. Raises InputError."""
+    if name in TESTS:
+        return import_module(f"{tests.__name__}.{name}").test
+    if not name.endswith(".py"):
+        raise unknown("test", name, (*TESTS, "a Python file"))
+    path, what = Path(name), f"test: {Path(name).name}"
+    if not path.is_file():
+        raise InputError(f"{what}: no such file (a test is one of {', '.join(TESTS)}, or a Python file)")
+    test = getattr(user_file.run(path, user_file.read(path, what), what), "test", None)
+    if not isinstance(test, ClaimTest):
+        raise InputError(f"{what} must define `test = synthgap.judging.ClaimTest(about, compare, judge)`")
+    named = {doing: getattr(test, doing) for doing in ("compare", "judge", "fits", "floor")}
+    return replace(test, **{doing: user_file.named(f, path, what, doing) for doing, f in named.items()})
+
+
+def fitting(claim: Claim) -> list[str]:
+    """The tests that fit what is claimed, the usual one first."""
+    return [name for name in TESTS if load(name).fits(claim)]
+
+
+def test_of(claim: Claim) -> ClaimTest:
+    return load(claim.test or fitting(claim)[0])
+
+
+def seeds_needed(claim: Claim, alpha: float = 0.05) -> int:
+    """How many seeds can support a claim at all: what it asks for, and where p's floor is low enough."""
+    seeds, test = max(claim.seeds, FEWEST_SEEDS), test_of(claim)
+    while test.floor(claim, seeds) >= alpha:
+        seeds += 1
+    return seeds

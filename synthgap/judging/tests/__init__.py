@@ -1,0 +1,1 @@
+"""The tests of claims: a file each, which defines `test`."""

@@ -1,0 +1,78 @@
+"""Of each seed the change from the first of the panel's `levels` of `over` to the last, an arm a line; only seeds that have
+every level. Changes up to `matters` lie in a band."""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from data_gen import InputError
+from data_gen.errors import unknown
+from synthgap.panels.panel import Panel, change_along
+from synthgap.panels.points import by_label
+from synthgap.parts import a_number, meant_value, must_differ
+from synthgap.study import Study
+from synthgap.tables import CASE
+from synthgap.variables import arms, missing, of_runs, runs_of
+
+
+def x(panel: Mapping, figure: Mapping) -> Mapping:
+    return {"label": change_along(panel)} | panel.get("x", {})
+
+
+def read(panel: Mapping, where: str, swept: Mapping) -> dict:
+    """The levels, as a table of runs holds them."""
+    if (over := str(panel["over"])) not in swept:
+        raise unknown(f"swept parameter in over of {where}", over, swept)
+    levels = panel["levels"]
+    if not isinstance(levels, list) or len(levels) < 2:
+        raise InputError(f"levels of {where} must be a list of two or more values of {over}")
+    levels = [meant_value(level, over, f"value of {over} in levels of {where}", swept) for level in levels]
+    must_differ(list(map(str, levels)), f"levels of {where}")
+    if "matters" in panel:
+        a_number(panel, "matters", where)
+    return {"levels": levels}
+
+
+def rows(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
+    """An arm is a label, and has one place in all curves."""
+    runs, over = runs_of(table), panel["over"]
+    if over not in runs:
+        return
+    levels = list(map(str, panel["levels"])) if over == CASE else panel["levels"]
+    shown = pd.DataFrame({"label": arms(runs, study, over), "seed": runs.seed, "level": runs[over]})
+    found = []
+    for curve in panel["curves"]:
+        if not missing(table, curve):
+            values = shown.assign(value=of_runs(table, curve))
+            wide = values.pivot_table(index=["label", "seed"], columns="level", values="value")
+            whole = wide.reindex(columns=levels).dropna()
+            change = whole[levels[-1]] - whole[levels[0]]
+            found.append(change.rename("value").reset_index().assign(curve=curve.get("label", ""), arm=""))
+    there = {label for changes in found for label in changes.label}
+    place = {label: float(i) for i, label in enumerate(label for label in dict.fromkeys(shown.label) if label in there)}
+    for changes in found:
+        yield changes.assign(x=changes.label.map(place)).sort_values(["x", "seed"])
+
+
+def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -> None:
+    from synthgap.panels import marks
+
+    axis.axvline(0, color="black", lw=0.8, zorder=1)
+    if "matters" in panel:
+        axis.axvspan(-panel["matters"], panel["matters"], color="0.5", alpha=0.15, lw=0, zorder=0)
+    marks.down(axis, points, dots, look)
+
+
+panel = Panel(
+    rows,
+    draw,
+    keys=("matters",),
+    required=("over", "levels"),
+    read=read,
+    x=x,
+    points=by_label,
+    whole=lambda dots: dots,
+    interval="bars of changes: 95 % t intervals",
+    down=True,
+    change=True,
+)

@@ -1,0 +1,45 @@
+"""Values over another metric of the same run, a mark a cell; with `fits`, least-squares lines through the cells.
+
+`colour` names the swept parameter whose values are the arms.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from data_gen import InputError
+from synthgap.panels.panel import Panel
+from synthgap.panels.points import by_label
+from synthgap.panels.rows import FIT, FIT_ALL, over_cells
+from synthgap.parts import a_variable
+
+
+def read(panel: Mapping, where: str, swept: Mapping) -> dict:
+    if "colour" in panel:
+        a_variable(panel["colour"], f"colour of {where}", swept, text=True)
+    if not isinstance(panel.get("fits", True), bool):
+        raise InputError(f"fits of {where} must be true or false, not {panel['fits']!r}")
+    return {}
+
+
+def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -> None:
+    from synthgap.panels import marks
+
+    fitted = points.label.isin((FIT, FIT_ALL))
+    marks.dots(axis, dots, look, alpha=0.35)
+    marks.means(axis, points[~fitted], look)
+    for series, line in look.series(points[points.label == FIT]):
+        axis.plot(line.x, line["mean"], color=series.colour, lw=1.5, zorder=3)
+    for i, (_, line) in enumerate(points[points.label == FIT_ALL].groupby("curve")):
+        axis.plot(line.x, line["mean"], "--", color="black", lw=1.5, zorder=3, label="" if i else FIT_ALL)
+
+
+panel = Panel(
+    over_cells,
+    draw,
+    keys=("x", "colour", "fits"),
+    read=read,
+    points=by_label,
+    whole=lambda dots: dots,
+    interval="large marks: means over seeds",
+)

@@ -1,0 +1,101 @@
+"""A kind of panel: what a study file may give it, its rows, and how it is drawn."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
+from inspect import isgeneratorfunction
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pandas as pd
+
+from data_gen import InputError, user_file
+from data_gen.errors import unknown
+from synthgap.panels import kinds
+from synthgap.panels.points import whole_seeds, within_seeds
+from synthgap.study import Study
+from synthgap.tables import CASE
+
+#: names of the kinds that come with synthgap, the usual one first
+KINDS = ("levels", *sorted(name for _, name, _ in iter_modules(kinds.__path__) if name != "levels"))
+
+
+def x_of_figure(panel: Mapping, figure: Mapping) -> Mapping | None:
+    """The panel's own x, or its figure's."""
+    return panel.get("x") or figure.get("x")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """rows: (table of runs, study, panel) → a frame a curve with the columns curve, arm, label, seed, x and value.
+
+    draw: (matplotlib axis, panel, points, dots, look) draws the panel's means and intervals (`panels.levels`) and every value
+    (`panels.dots`), each series in its `style.Look`. It alone may need matplotlib, so what draws is imported within it.
+
+    keys, required: keys of a panel beside title, kind, curves and where; all may have a label, as its x. curve: keys that a
+    curve may have beside metric and label. read: (panel, what to call it, swept parameters) → the values that are meant;
+    raises InputError. x: (panel, figure) → what lies along x. text: x may be a text.
+
+    points: all values of a curve of an arm → their means and intervals. whole: the same values → those that are compared.
+    interval: what the intervals are, for the figure's footer.
+    joined: its means are joined by lines. marked: they have marks. down: names stand along y, and values along x. change: its
+    values are changes of its metrics.
+    """
+
+    rows: Callable[[pd.DataFrame, Study, Mapping], Iterable[pd.DataFrame]]
+    draw: Callable[..., None]
+    keys: tuple[str, ...] = ("x",)
+    required: tuple[str, ...] = ()
+    curve: tuple[str, ...] = ("of",)
+    read: Callable[[Mapping, str, Mapping], dict] = lambda panel, where, swept: {}
+    x: Callable[[Mapping, Mapping], Mapping | None] = x_of_figure
+    text: bool = False
+    points: Callable[[pd.DataFrame], pd.DataFrame] = within_seeds
+    whole: Callable[[pd.DataFrame], pd.DataFrame] = whole_seeds
+    interval: str = ""
+    joined: bool = False
+    marked: bool = True
+    down: bool = False
+    change: bool = False
+
+
+def kind_of(panel: Mapping) -> Panel:
+    """The kind that a panel of a figure is of."""
+    return load(str(panel.get("kind", "levels")))
+
+
+def load(name: str) -> Panel:
+    """A kind by its name, or the `panel` that a user's Python file defines. Raises InputError."""
+    if name in KINDS:
+        return import_module(f"{kinds.__name__}.{name}").panel
+    if not name.endswith(".py"):
+        raise unknown("kind of panel", name, (*KINDS, "a Python file"))
+    path, what = Path(name), f"kind: {Path(name).name}"
+    if not path.is_file():
+        raise InputError(f"{what}: no such file (a kind is one of {', '.join(KINDS)}, or a Python file)")
+    panel = getattr(user_file.run(path, user_file.read(path, what), what), "panel", None)
+    if not isinstance(panel, Panel):
+        raise InputError(
+            f"{what} must define `panel = synthgap.panels.Panel(rows, draw)`, found {type(panel).__name__}"
+        )
+    told = partial(user_file.named, path=path, what=what)
+    rows = panel.rows
+    if isgeneratorfunction(rows):  # else its errors would come when nobody blames the file
+        rows = lambda *given: list(panel.rows(*given))  # noqa: E731
+    functions = {"rows": rows} | {name: getattr(panel, name) for name in ("draw", "read", "x", "points", "whole")}
+    return replace(panel, **{name: told(function, doing=name) for name, function in functions.items()})
+
+
+def x_of(panel: Mapping, figure: Mapping, where: str = "") -> Mapping:
+    """What a panel (or a threshold) has along x. Raises InputError where neither it nor its figure says."""
+    x = kind_of(panel).x(panel, figure)
+    if x is None:
+        raise InputError(f"{where} has no x, nor has its figure")
+    return x
+
+
+def change_along(panel: Mapping) -> str:
+    """From what to what a panel of changes goes, in words."""
+    over = "" if panel["over"] == CASE else f"{panel['over']} "
+    return f"change from {over}{panel['levels'][0]} to {panel['levels'][-1]}"
