@@ -1,16 +1,14 @@
 """A world: a factor space and a way to show it. MAD is one; a teacher's own is another, and nothing else changes."""
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from traceback import walk_tb
-from types import ModuleType
 
 import numpy as np
 
+from data_gen import python_file
 from data_gen.errors import InputError
 from data_gen.factors import FactorSpace
 
@@ -68,44 +66,14 @@ class World:
 
 def load(path: str | Path) -> World:
     """The `world` that a user's Python file defines. Raises InputError if there is none, or the file does not run."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(
-            f"world={path}: no such file (a world is `mad` or a Python file that defines `world = World(…)`)"
-        )
-    try:
-        source = path.read_bytes()  # once: what runs is what is hashed, whatever a __pycache__ holds
-    except OSError as error:
-        raise InputError(f"world={path} cannot be read: {error.strerror}") from error
-    return _run(path, source)
+    return _run(Path(path), python_file.read(path, "world", "world = World(…)"))
 
 
 @lru_cache
 def _run(path: Path, source: bytes) -> World:
-    module = ModuleType(f"synthgap_world_{path.stem}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where dataclasses look for themselves
-    try:
-        exec(compile(source, str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
-        raise InputError(f"world={path} does not run: {type(error).__name__}: {error}") from error
-    world = getattr(module, "world", None)
+    world = getattr(python_file.run(path, source, "world"), "world", None)
     if not isinstance(world, World) or not isinstance(world.space, FactorSpace):
         found = f"World({type(world.space).__name__}, …)" if isinstance(world, World) else type(world).__name__
         raise InputError(f"world={path} must define `world = data_gen.World(space, render)`, found {found}")
-    render = _named(world.render, path) if world.render else None
+    render = python_file.told(world.render, path, "world") if world.render else None
     return replace(world, render=render, identity={"file": sha256(source).hexdigest(), **world.identity})
-
-
-def _named(render: Render, path: Path) -> Render:
-    """The same render, whose errors are told as the user's: the file and the line."""
-
-    def named(codes: np.ndarray, generator: np.random.Generator):
-        try:
-            return render(codes, generator)
-        except Exception as error:
-            lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
-            where = f"line {lines[-1]}" if lines else "render"
-            raise InputError(f"world={path}, {where}: {type(error).__name__}: {error}") from error
-
-    return named

@@ -14,7 +14,7 @@ from synthgap.losses import LOSSES
 from synthgap.losses.alignclip import DISTANCES
 from synthgap.losses.unicl import ALIKE, LABELS
 from synthgap.posthoc import POSTHOC, SEARCHES
-from synthgap.posthoc.dimensions import ORDERS
+from synthgap.posthoc.ablation import ORDERS
 
 FIGURES = Path(__file__).parents[1] / "figures"
 MAD = {"world": "mad"}

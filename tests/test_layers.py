@@ -17,7 +17,8 @@ LAYERS = (
     ("synthgap.evaluation", "synthgap.measure", "synthgap.variables"),
     ("synthgap.posthoc", "synthgap.observations", "synthgap.studies"),
     ("synthgap.training", "synthgap.options"),
-    ("synthgap.losses", "synthgap.metrics", "synthgap.metric_names", "synthgap.tables", "synthgap.torch_view"),
+    ("synthgap.losses", "synthgap.metrics", "synthgap.tables", "synthgap.torch_view"),
+    ("synthgap.metric_names",),
     ("synthgap.statistics", "synthgap.yaml_file", "synthgap.encoders", "synthgap.progress", "synthgap.interrupts"),
     ("data_gen",),
 )

@@ -21,8 +21,8 @@ LATER = {
     "posthoc.published": False,
     "posthoc.text_steps": 150,
 }
-#: What no run reads: left out of its identity too.
-UNREAD = ("avmnist.validation_images",)
+#: What no run reads, and files of metrics, whose content counts and not where they lie: left out of its identity too.
+UNREAD = ("avmnist.validation_images", "metrics")
 #: Sections that only avmnist reads.
 OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 

@@ -352,6 +352,7 @@ class Run:
     )
     out: str = option("runs", "where runs and datasets are kept")
     world: str = option("mad", "mad, avmnist, or a Python file that defines `world = data_gen.World(space, render)`")
+    metrics: list[str] = option(list[str], "Python files of metrics of your own, each with METRICS = [Metric(…), …]")
     images: str = option("pixels", "pixels, or symbolic: the factors themselves as tokens")
     seed: int = option(0, "sets the three seeds below; runs that are compared share it")
     seeds: Seeds = field(default_factory=Seeds)

@@ -19,10 +19,13 @@ from torch import Tensor
 
 from data_gen import files
 from data_gen.seeds import generator
-from synthgap import options
+from synthgap import metric_names, options
 from synthgap.encoders import Encoders, build, initialise, set_apart
-from synthgap.evaluation import QUERIES, Row, check, evaluate, finite, floors, within
+from synthgap.evaluation import Row, check, evaluate, finite, within
 from synthgap.losses import LEARNT, LOSSES
+from synthgap.metrics import own
+from synthgap.metrics.embedded import QUERIES
+from synthgap.metrics.floors import floors
 from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
 from synthgap.posthoc import HEADS, POSTHOC, SEARCHES, heads
 from synthgap.runs import Plan, Task, failure_in, verify
@@ -69,7 +72,8 @@ def execute(p: Plan, task: Task, folder: Path) -> None:
     else:
         found = before[before.metric == "map"].set_index("of").value
         rows += [("map_gain", of, value - found[of]) for metric, of, value in rows if metric == "map"]
-    rows = check([*rows, *_floors(c, codes, shown["text"])])
+    known = metric_names.METRICS | metric_names.own(c["metrics"])
+    rows = check([*rows, *_floors(c, codes, shown["text"])], known)
     clock.append(perf_counter())
     parts = np.diff(clock)
     rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
@@ -136,6 +140,7 @@ def _measure(
         scale=scale,
         batch=c["training"]["batch"],
         posthoc=partial(POSTHOC[method], **done) if method in POSTHOC else None,
+        own=own.load(c["metrics"]),
     )
     return rows + [(f"logit_{name}", "", x) for name, x in settings.items() if name in LEARNT]
 
