@@ -21,8 +21,8 @@ LATER = {
     "posthoc.published": False,
     "posthoc.text_steps": 150,
 }
-#: What no run reads, and files of metrics, whose content counts and not where they lie: left out of its identity too.
-UNREAD = ("avmnist.validation_images", "metrics")
+#: What no run reads, and what the identity of files tells, of metrics and of data: left out of a run's identity too.
+UNREAD = ("avmnist.validation_images", "metrics", "data")
 #: Sections that only avmnist reads.
 OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 
