@@ -159,9 +159,10 @@ def _agree(table: pd.DataFrame, keys: list[str], first: dict[str, int], path: Pa
         column = table[name].tolist()
         for i, key in enumerate(keys):
             if column[i] != column[first[key]]:
+                other = f"{column[first[key]]!r} in row {first[key] + 1}"
                 raise InputError(
-                    f"{path}, row {i + 1}: {name} of {key} is {column[i]!r}, but {column[first[key]]!r} in row {first[key] + 1}; "
-                    "factors are the image's: name those that are, as data.factors=[…]"
+                    f"{path}, row {i + 1}: {name} of {key} is {column[i]!r}, but {other}; factors are the image's: name those "
+                    "that are, as data.factors=[…]"
                 )
 
 

@@ -16,7 +16,7 @@ from synthgap import options
 
 SPLITS = ("train", "test")  # that runs read
 FILE = "a file"  # any world of a user's own
-DATA = "a folder or table of images"
+DATA = "images of your own"
 #: The worlds that heed an option, where some would ignore it: there it is refused.
 HEEDED = {
     "mad.variant": ("mad",),
