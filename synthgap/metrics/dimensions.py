@@ -19,53 +19,29 @@ from synthgap.metrics.embedded import Embedded
 
 METRICS = (
     Metric(
-        "effective_rank",
-        "modality",
-        "how many dimensions a modality fills, 1 to the embedding's size",
-        "all embeddings are the same",
-        low=1,
-        paper="Roy & Vetterli 2007",
+        "effective_rank", "modality", "how many dimensions a modality fills, 1 to the embedding's size",
+        "all embeddings are the same", low=1, paper="Roy & Vetterli 2007",
         by=lambda seen, modality: effective_rank(seen.z[modality]),
     ),
     Metric(
-        "gap_share@1",
-        "pair",
-        "share of l2m² in the dimension that holds most of it",
-        "there is no gap",
-        low=0,
-        high=1,
-        paper="Schrodi et al. 2025",
-        by=lambda seen, a, b: gap_share(seen.z[a], seen.z[b], 1),
+        "gap_share@1", "pair", "share of l2m² in the dimension that holds most of it", "there is no gap", low=0, high=1,
+        paper="Schrodi et al. 2025", by=lambda seen, a, b: gap_share(seen.z[a], seen.z[b], 1),
     ),
     Metric(
-        "gap_share@4",
-        "pair",
-        "share of l2m² in the four dimensions that hold most of it",
-        "there is no gap, or there are fewer than four dimensions",
-        low=0,
-        high=1,
+        "gap_share@4", "pair", "share of l2m² in the four dimensions that hold most of it",
+        "there is no gap, or there are fewer than four dimensions", low=0, high=1,
         by=lambda seen, a, b: gap_share(seen.z[a], seen.z[b], 4) if seen.z[a].shape[1] >= 4 else nan,
     ),
     Metric(
-        "separability_means",
-        "pair",
-        "how well the dimensions of largest mean tell the modalities apart; 0.5 = chance",
-        "there is one dimension",
-        low=0,
-        high=1,
-        paper="Schrodi et al. 2025",
+        "separability_means", "pair", "how well the dimensions of largest mean tell the modalities apart; 0.5 = chance",
+        "there is one dimension", low=0, high=1, paper="Schrodi et al. 2025",
         by=lambda seen, a, b: _separability(seen, a, b, largest_means),
     ),
     Metric(
-        "separability_differences",
-        "pair",
-        "the same of the two dimensions in which the means differ most",
-        "there is one dimension",
-        low=0,
-        high=1,
-        by=lambda seen, a, b: _separability(seen, a, b, largest_differences),
+        "separability_differences", "pair", "the same of the two dimensions in which the means differ most",
+        "there is one dimension", low=0, high=1, by=lambda seen, a, b: _separability(seen, a, b, largest_differences),
     ),
-)
+)  # fmt: skip
 
 
 def mean_difference(x: Tensor, y: Tensor) -> Tensor:

@@ -13,11 +13,8 @@ from synthgap.metric_names import Metric
 TEXT = "text"
 METRICS = (
     Metric(
-        "imbalance_bits",
-        "direction, not text's",
-        "bits of the first that the second does not tell: information imbalance",
-        low=0,
-        paper="Schrodi et al. 2025",
+        "imbalance_bits", "direction, not text's",
+        "bits of the first that the second does not tell: information imbalance", low=0, paper="Schrodi et al. 2025",
     ),
     Metric("shared_bits", "pair", "bits that both tell", low=0),
     Metric("text_only_bits", "pair with text", "bits that captions tell and the other does not show", low=0),
@@ -25,7 +22,7 @@ METRICS = (
     Metric("floor_entropy", "direction", "the ideal critic's entropy, in nats", low=0),
     Metric("floor_recall@1", "pair with text", "the ideal critic's recall@1", low=0, high=1),
     Metric("floor_loss", "", "the ideal critic's loss, in nats", low=0),
-)
+)  # fmt: skip
 
 
 def floors(

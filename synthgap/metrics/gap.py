@@ -12,41 +12,22 @@ from synthgap.metric_names import Metric
 
 METRICS = (
     Metric(
-        "rmg",
-        "pair",
-        "relative modality gap: distance of true pairs against that within modalities; 0 to 1",
-        low=0,
-        high=1,
-        paper="Schrodi et al. 2025",
-        by=lambda seen, a, b: rmg(seen.z[a], seen.z[b]),
+        "rmg", "pair", "relative modality gap: distance of true pairs against that within modalities; 0 to 1", low=0,
+        high=1, paper="Schrodi et al. 2025", by=lambda seen, a, b: rmg(seen.z[a], seen.z[b]),
     ),
     Metric(
-        "l2m",
-        "pair",
-        "distance between the two means, 0 to 2",
-        low=0,
-        high=2,
-        paper="Liang et al. 2022",
+        "l2m", "pair", "distance between the two means, 0 to 2", low=0, high=2, paper="Liang et al. 2022",
         by=lambda seen, a, b: l2m(seen.z[a], seen.z[b]),
     ),
     Metric(
-        "l2i",
-        "pair",
-        "mean distance of the true pairs, 0 to 2",
-        low=0,
-        high=2,
-        paper="Schrodi et al. 2025",
+        "l2i", "pair", "mean distance of the true pairs, 0 to 2", low=0, high=2, paper="Schrodi et al. 2025",
         by=lambda seen, a, b: l2i(seen.z[a], seen.z[b]),
     ),
     Metric(
-        "alignment",
-        "pair",
-        "mean cosine of the true pairs, -1 to 1",
-        low=-1,
-        high=1,
+        "alignment", "pair", "mean cosine of the true pairs, -1 to 1", low=-1, high=1,
         by=lambda seen, a, b: alignment(seen.z[a], seen.z[b]),
     ),
-)
+)  # fmt: skip
 
 
 def l2m(x: Tensor, y: Tensor) -> float:

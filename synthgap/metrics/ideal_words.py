@@ -18,40 +18,23 @@ from synthgap.metrics.retrieval import recall_at_k
 
 METRICS = (
     Metric(
-        "alignment_ideal",
-        "image-text",
-        "alignment of images and captions composed of ideal words",
-        low=-1,
-        high=1,
-        paper="Trager et al. 2023",
-        by=lambda seen: alignment(seen.z["image"], seen.once(_captions)),
+        "alignment_ideal", "image-text", "alignment of images and captions composed of ideal words", low=-1, high=1,
+        paper="Trager et al. 2023", by=lambda seen: alignment(seen.z["image"], seen.once(_captions)),
     ),
     Metric(
-        "recall@1_ideal",
-        "image-text",
-        "recall@1 of captions composed of ideal words",
-        low=0,
-        high=1,
+        "recall@1_ideal", "image-text", "recall@1 of captions composed of ideal words", low=0, high=1,
         by=lambda seen: recall_at_k(seen.z["image"], seen.once(_captions), 1, seen.known["caption"]),
     ),
     Metric(
-        "zero_shot_ideal",
-        "image's factor",
-        "zero_shot by ideal words",
-        low=0,
-        high=1,
+        "zero_shot_ideal", "image's factor", "zero_shot by ideal words", low=0, high=1,
         by=lambda seen, factor: _zero_shot(seen, factor, seen.once(_words)),
     ),
     Metric(
-        "zero_shot_ideal_published",
-        "image's factor",
-        "the same moved by the gap, not normalised, as published",
-        low=0,
-        high=1,
-        paper="Schrodi et al. 2025",
+        "zero_shot_ideal_published", "image's factor", "the same moved by the gap, not normalised, as published", low=0,
+        high=1, paper="Schrodi et al. 2025",
         by=lambda seen, factor: _zero_shot(seen, factor, seen.once(_published_words)),
     ),
-)
+)  # fmt: skip
 
 
 def ideal_words(x: Tensor, tokens: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:

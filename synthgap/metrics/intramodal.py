@@ -15,33 +15,20 @@ FOUND = "no two samples share a value"
 
 METRICS = (
     Metric(
-        "map",
-        "any modality's factor",
-        "mean average precision of finding the same value within the modality",
-        FOUND,
-        low=0,
-        high=1,
-        paper="Mistretta et al. 2025",
+        "map", "any modality's factor", "mean average precision of finding the same value within the modality", FOUND,
+        low=0, high=1, paper="Mistretta et al. 2025",
         by=lambda seen, modality, factor: seen.once(_precisions, modality)[factor],
     ),
     Metric(
-        "map_gain",
-        "any modality's factor",
-        "map over that of the same model as trained (with posthoc= or shift=)",
-        FOUND,
-        low=-1,
-        high=1,
+        "map_gain", "any modality's factor", "map over that of the same model as trained (with posthoc= or shift=)",
+        FOUND, low=-1, high=1,
     ),
     Metric(
-        "ncm",
-        "any modality's factor",
-        "accuracy of the nearest class mean",
-        "the half of the samples that is fitted has one value",
-        low=0,
-        high=1,
+        "ncm", "any modality's factor", "accuracy of the nearest class mean",
+        "the half of the samples that is fitted has one value", low=0, high=1,
         by=lambda seen, m, factor: nearest_class_mean(seen.z[m], seen.values(factor), len(seen.codes) // 2),
     ),
-)
+)  # fmt: skip
 
 
 def mean_average_precision(

@@ -20,31 +20,18 @@ THREE = "images show fewer than three of the values"
 
 METRICS = (
     Metric(
-        "neighbour_distance",
-        "object or words",
-        "do values have the same neighbours in image and text? 0 if so",
-        THREE,
-        low=0,
-        paper="Schrodi et al. 2025",
-        by=lambda seen, of: _of_prototypes(seen, of, neighbour_distance),
+        "neighbour_distance", "object or words", "do values have the same neighbours in image and text? 0 if so", THREE,
+        low=0, paper="Schrodi et al. 2025", by=lambda seen, of: _of_prototypes(seen, of, neighbour_distance),
     ),
     Metric(
-        "neighbour_distance_random",
-        "object or words",
-        "the same with texts shuffled",
-        THREE,
-        low=0,
+        "neighbour_distance_random", "object or words", "the same with texts shuffled", THREE, low=0,
         by=lambda seen, of: _of_prototypes(seen, of, random_neighbour_distance),
     ),
     Metric(
-        "neighbour_distance_published",
-        "object or words",
-        "the same as the published code counts",
-        THREE,
-        low=0,
+        "neighbour_distance_published", "object or words", "the same as the published code counts", THREE, low=0,
         by=lambda seen, of: _of_prototypes(seen, of, published_neighbour_distance),
     ),
-)
+)  # fmt: skip
 
 
 def neighbour_distance(x: Tensor, y: Tensor) -> float:

@@ -14,38 +14,23 @@ from synthgap.metrics.embedded import Embedded
 
 METRICS = (
     Metric(
-        "entropy",
-        "direction",
-        "how unsure the softmax over all candidates is, in nats",
-        low=0,
+        "entropy", "direction", "how unsure the softmax over all candidates is, in nats", low=0,
         paper="Schrodi et al. 2025",
         by=lambda seen, query, there: logit_entropy(seen.z[query], seen.z[there], seen.scale),
     ),
     Metric(
-        "recall@1",
-        "direction",
-        "share of queries whose nearest candidate has the same caption",
-        low=0,
-        high=1,
+        "recall@1", "direction", "share of queries whose nearest candidate has the same caption", low=0, high=1,
         by=lambda seen, query, there: recall(seen.once(_found, query, there)["caption"]),
     ),
     Metric(
-        "recall@1_instance",
-        "direction",
-        "share of queries whose nearest candidate is their own partner",
-        low=0,
-        high=1,
-        by=lambda seen, query, there: recall(seen.once(_found, query, there)["instance"]),
+        "recall@1_instance", "direction", "share of queries whose nearest candidate is their own partner", low=0,
+        high=1, by=lambda seen, query, there: recall(seen.once(_found, query, there)["instance"]),
     ),
     Metric(
-        "recall@1_class",
-        "direction",
-        "share of queries whose nearest candidate has the same object",
-        low=0,
-        high=1,
+        "recall@1_class", "direction", "share of queries whose nearest candidate has the same object", low=0, high=1,
         by=lambda seen, query, there: recall(seen.once(_found, query, there)["object"]),
     ),
-)
+)  # fmt: skip
 
 
 def logit_entropy(x: Tensor, y: Tensor, scale: float) -> float:

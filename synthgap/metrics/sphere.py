@@ -19,38 +19,23 @@ BIAS = "a factor has one value among the samples, or no two samples share one"
 
 METRICS = (
     Metric(
-        "uniformity",
-        "modality",
-        "how evenly a modality fills the sphere, -8 to 0, lower is more even",
-        "an embedding is zero",
-        low=-8,
-        high=0,
-        paper="Wang & Isola 2020",
+        "uniformity", "modality", "how evenly a modality fills the sphere, -8 to 0, lower is more even",
+        "an embedding is zero", low=-8, high=0, paper="Wang & Isola 2020",
         by=lambda seen, modality: uniformity(seen.z[modality]),
     ),
     Metric(
-        "moad",
-        "biased modality",
-        "object bias: how much further apart the object's values are kept than attributes'",
-        BIAS,
-        paper="Schrodi et al. 2025",
-        by=lambda seen, modality: seen.once(_towards, modality)[seen.object],
+        "moad", "biased modality", "object bias: how much further apart the object's values are kept than attributes'",
+        BIAS, paper="Schrodi et al. 2025", by=lambda seen, modality: seen.once(_towards, modality)[seen.object],
     ),
     Metric(
-        "moad_pooled",
-        "biased modality",
-        "the same with attributes pooled, as in published numbers",
-        BIAS,
+        "moad_pooled", "biased modality", "the same with attributes pooled, as in published numbers", BIAS,
         by=lambda seen, modality: _pooled(seen, modality),
     ),
     Metric(
-        "moad_towards",
-        "biased modality and factor",
-        "the object bias if that factor were the object",
-        BIAS,
+        "moad_towards", "biased modality and factor", "the object bias if that factor were the object", BIAS,
         by=lambda seen, modality, factor: seen.once(_towards, modality)[factor],
     ),
-)
+)  # fmt: skip
 
 
 def uniformity(x: Tensor) -> float:

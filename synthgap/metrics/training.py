@@ -9,9 +9,7 @@ from synthgap.metrics.embedded import Embedded
 METRICS = (
     Metric("logit_scale", "", "1/τ at the end of training", low=0, by=lambda seen: seen.scale),
     Metric(
-        "loss",
-        "",
-        "contrastive loss on held-out samples, in nats, at the training batch size",
+        "loss", "", "contrastive loss on held-out samples, in nats, at the training batch size",
         by=lambda seen: held_out_loss(seen),
     ),
     Metric("logit_bias", "", "the learnt bias at the end of training (loss=siglip)"),
@@ -21,7 +19,7 @@ METRICS = (
     Metric("entropy_at", SHARE, "entropy in the course of training", low=0),
     Metric("logit_scale_at", SHARE, "1/τ in the course of training", low=0),
     Metric("seconds", "part", "what a run took", low=0),
-)
+)  # fmt: skip
 
 
 def held_out_loss(seen: Embedded) -> float:
