@@ -42,7 +42,7 @@ ConfigStore.instance().store(name="sweep", node=Sweep)
 def asked(overrides: list[str]) -> tuple[studies.Study, list[str]]:
     """The study that the overrides name, and those that are for its runs."""
     named = [o.removeprefix("study=") for o in overrides if o.startswith("study=")]
-    study = studies.load((named or [Sweep.study])[-1], options.folder(overrides))
+    study = studies.load((named or [Sweep.study])[-1], options.folder(overrides), options.files_of_metrics(overrides))
     return study, [o for o in overrides if not o.startswith(("study=", "worker="))]
 
 

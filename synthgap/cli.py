@@ -354,7 +354,7 @@ def _study(name: str, overrides: list[str]):
     """The study that is asked for; if it reads another's table, from where that one's runs are kept."""
     from synthgap import options, studies
 
-    return studies.load(name, options.folder(overrides))
+    return studies.load(name, options.folder(overrides), options.files_of_metrics(overrides))
 
 
 def _out(overrides: list[str]) -> Path:

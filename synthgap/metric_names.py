@@ -1,12 +1,20 @@
-"""The names of what is measured: every metric that a run writes, what it is of, and what it says. Quick to import."""
+"""The names of what is measured: every metric that a run writes, what it is of, and what it says. Quick to import.
 
-from collections.abc import Iterable, Mapping
+A metric is declared beside its function, in `METRICS` of a file in synthgap/metrics/, or of a user's own file. Declarations are
+read here without running these files, which need torch.
+"""
+
+import ast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
-from itertools import combinations, permutations
+from itertools import combinations
 from math import inf
+from pathlib import Path
 from typing import NamedTuple
 
-from data_gen import InputError, World
+from data_gen import InputError, World, files, user_file
+from data_gen.errors import unknown
 
 TEXT = "text"
 SHARE = "share"
@@ -34,167 +42,148 @@ KINDS = {
 
 
 class Metric(NamedTuple):
-    """of: one of `KINDS`. undefined: where the data leave it undefined, and it is nan; empty where it always is a number. low,
-    high: what no value of it is beyond."""
+    """A metric's declaration.
 
+    of: one of `KINDS`. undefined: where the data leave it undefined, and it is nan; empty where it always is a number. low,
+    high: what no value of it is beyond. paper: where it is from, empty if it is our own. by: (seen, *of) → the number, where
+    seen is a `synthgap.metrics.embedded.Embedded`, and of is what `KINDS` says, a text each; None where a run has it from
+    elsewhere.
+    """
+
+    name: str
     of: str
     meaning: str
     undefined: str = ""
     low: float = -inf
     high: float = inf
+    paper: str = ""
+    by: Callable[..., float] | None = None
 
 
-#: where metrics that rest on the samples' values are undefined
-BIAS = "a factor has one value among the samples, or no two samples share one"
-HALF = "the half of the samples that is fitted has one value"
-FOUND = "no two samples share a value"
-ONE = "all samples have one value"
-THREE = "images show fewer than three of the values"
-
-METRICS = {
-    "rmg": Metric(
-        "pair", "relative modality gap: distance of true pairs against that within modalities; 0 to 1", low=0, high=1
-    ),
-    "l2m": Metric("pair", "distance between the two means, 0 to 2", low=0, high=2),
-    "l2i": Metric("pair", "mean distance of the true pairs, 0 to 2", low=0, high=2),
-    "alignment": Metric("pair", "mean cosine of the true pairs, -1 to 1", low=-1, high=1),
-    "uniformity": Metric(
-        "modality",
-        "how evenly a modality fills the sphere, -8 to 0, lower is more even",
-        "an embedding is zero",
-        low=-8,
-        high=0,
-    ),
-    "effective_rank": Metric(
-        "modality",
-        "how many dimensions a modality fills, 1 to the embedding's size",
-        "all embeddings are the same",
-        low=1,
-    ),
-    "gap_share@1": Metric(
-        "pair", "share of l2m² in the dimension that holds most of it", "there is no gap", low=0, high=1
-    ),
-    "gap_share@4": Metric(
-        "pair",
-        "share of l2m² in the four dimensions that hold most of it",
-        "there is no gap, or there are fewer than four dimensions",
-        low=0,
-        high=1,
-    ),
-    "separability_means": Metric(
-        "pair",
-        "how well the dimensions of largest mean tell the modalities apart; 0.5 = chance",
-        "there is one dimension",
-        low=0,
-        high=1,
-    ),
-    "separability_differences": Metric(
-        "pair", "the same of the two dimensions in which the means differ most", "there is one dimension", low=0, high=1
-    ),
-    "moad": Metric(
-        "biased modality", "object bias: how much further apart the object's values are kept than attributes'", BIAS
-    ),
-    "moad_pooled": Metric("biased modality", "the same with attributes pooled, as in published numbers", BIAS),
-    "moad_towards": Metric("biased modality and factor", "the object bias if that factor were the object", BIAS),
-    "entropy": Metric("direction", "how unsure the softmax over all candidates is, in nats", low=0),
-    "recall@1": Metric("direction", "share of queries whose nearest candidate has the same caption", low=0, high=1),
-    "recall@1_instance": Metric(
-        "direction", "share of queries whose nearest candidate is their own partner", low=0, high=1
-    ),
-    "recall@1_class": Metric(
-        "direction", "share of queries whose nearest candidate has the same object", low=0, high=1
-    ),
-    "zero_shot": Metric("seen or heard factor", "accuracy of the nearest one-word caption", low=0, high=1),
-    "probe": Metric("seen or heard factor", "accuracy of a linear probe", HALF, low=0, high=1),
-    "map": Metric(
-        "any modality's factor",
-        "mean average precision of finding the same value within the modality",
-        FOUND,
-        low=0,
-        high=1,
-    ),
-    "map_gain": Metric(
-        "any modality's factor",
-        "map over that of the same model as trained (with posthoc= or shift=)",
-        FOUND,
-        low=-1,
-        high=1,
-    ),
-    "ncm": Metric("any modality's factor", "accuracy of the nearest class mean", HALF, low=0, high=1),
-    "knn": Metric(
-        "object",
-        "accuracy of the nearest neighbours, all modalities pooled",
-        "the samples that it compares with have one value",
-        low=0,
-        high=1,
-    ),
-    "v_measure": Metric(
-        "factor", "do clusters of all modalities follow the factor's values? 0 to 1", ONE, low=0, high=1
-    ),
-    "v_measure_centred": Metric("object", "the same with each modality's mean taken off", ONE, low=0, high=1),
-    "nmi": Metric(
-        "object", "normalised mutual information of those clusters and the object, 0 to 1", ONE, low=0, high=1
-    ),
-    "single_modality_clusters": Metric("object", "how many of those clusters hold one modality alone", low=0),
-    "neighbour_distance": Metric(
-        "object or words", "do values have the same neighbours in image and text? 0 if so", THREE, low=0
-    ),
-    "neighbour_distance_random": Metric("object or words", "the same with texts shuffled", THREE, low=0),
-    "neighbour_distance_published": Metric("object or words", "the same as the published code counts", THREE, low=0),
-    "alignment_ideal": Metric("image-text", "alignment of images and captions composed of ideal words", low=-1, high=1),
-    "recall@1_ideal": Metric("image-text", "recall@1 of captions composed of ideal words", low=0, high=1),
-    "zero_shot_ideal": Metric("image's factor", "zero_shot by ideal words", low=0, high=1),
-    "zero_shot_ideal_published": Metric(
-        "image's factor", "the same moved by the gap, not normalised, as published", low=0, high=1
-    ),
-    "loss": Metric("", "contrastive loss on held-out samples, in nats, at the training batch size"),
-    "logit_scale": Metric("", "1/τ at the end of training", low=0),
-    "logit_bias": Metric("", "the learnt bias at the end of training (loss=siglip)"),
-    "rmg_at": Metric(SHARE, "rmg in the course of training", low=0, high=1),
-    "l2m_at": Metric(SHARE, "l2m in the course of training", low=0, high=2),
-    "loss_at": Metric(SHARE, "the training loss in its course"),
-    "entropy_at": Metric(SHARE, "entropy in the course of training", low=0),
-    "logit_scale_at": Metric(SHARE, "1/τ in the course of training", low=0),
-    "imbalance_bits": Metric(
-        "direction, not text's", "bits of the first that the second does not tell: information imbalance", low=0
-    ),
-    "shared_bits": Metric("pair", "bits that both tell", low=0),
-    "text_only_bits": Metric("pair with text", "bits that captions tell and the other does not show", low=0),
-    "unshared_bits": Metric("pair", "bits that one of the two does not tell of the other, both ways", low=0),
-    "floor_entropy": Metric("direction", "the ideal critic's entropy, in nats", low=0),
-    "floor_recall@1": Metric("pair with text", "the ideal critic's recall@1", low=0, high=1),
-    "floor_loss": Metric("", "the ideal critic's loss, in nats", low=0),
-    "seconds": Metric("part", "what a run took", low=0),
-}
+#: files whose rows come first in a run's table, in this order; those of others follow
+FIRST = ("gap", "training", "sphere", "retrieval", "probes", "clustering", "neighbours", "ideal_words", "dimensions")
 
 
-def possible(world: World, object: str) -> dict[str, list[str]]:
-    """metric → all that a run of this world may have it of, but for shares of training."""
+def declared(source: str | bytes, path: str | Path) -> dict[str, Metric]:
+    """The metrics that a Python file declares by `METRICS = [Metric(…), …]`, by name and without their functions.
+
+    Of the file only that expression is evaluated; it may hold literals, and names of the file's own literals. Raises
+    InputError, with the line, for what is no such declaration.
+    """
+    known, found = {"__builtins__": {}, "Metric": Metric, "SHARE": SHARE, "inf": inf}, None
+    try:
+        lines = ast.parse(source, str(path)).body
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"metrics={path}, line {getattr(error, 'lineno', 1)}: {error.args[0]}") from error
+    for line in lines:
+        if not isinstance(line, ast.Assign) or not isinstance(line.targets[0], ast.Name):
+            continue
+        if line.targets[0].id == "METRICS":
+            found = line
+        else:
+            with suppress(ValueError, TypeError):
+                known[line.targets[0].id] = ast.literal_eval(line.value)
+    if found is None:
+        raise InputError(f"metrics={path} declares nothing; it needs METRICS = [Metric(…), …]")
+    for call in ast.walk(found.value):
+        if isinstance(call, ast.Call):
+            call.keywords = [given for given in call.keywords if given.arg != "by"]
+    try:
+        some = eval(compile(ast.Expression(found.value), str(path), "eval"), known)
+        return {_checked(metric).name: metric for metric in some}
+    except Exception as error:  # whatever an expression raises
+        raise InputError(f"metrics={path}, line {found.lineno}: {error}") from error
+
+
+def _checked(metric: Metric) -> Metric:
+    if not isinstance(metric, Metric):
+        raise InputError(f"METRICS holds {metric!r}, which is no Metric")
+    if not all(isinstance(text, str) for text in metric[:4]) or not metric.name:
+        raise InputError(f"{metric.name!r}: name, of, meaning and undefined must be texts, and the name not empty")
+    if metric.of not in KINDS:
+        raise unknown(f"'of' of {metric.name}", metric.of, KINDS)
+    if not metric.low <= metric.high:
+        raise InputError(f"{metric.name}: low={metric.low} must not be above high={metric.high}")
+    return metric
+
+
+def _in_files() -> dict[str, dict[str, Metric]]:
+    paths = {path.stem: path for path in sorted((Path(__file__).parent / "metrics").glob("*.py"))}
+    order = dict.fromkeys([*FIRST, *paths])
+    return {name: declared(source, name) for name in order if "\nMETRICS = " in (source := paths[name].read_text())}
+
+
+#: the file in synthgap/metrics/ → the metrics that it declares, in the order of a run's rows
+FILES = _in_files()
+METRICS = {name: metric for metrics in FILES.values() for name, metric in metrics.items()}
+#: kinds whose metrics are of several things of a modality at once: in a run's table, a modality's rows stand together
+OF_MODALITY = ("biased modality and factor", "any modality's factor")
+
+
+def places(world: World, object: str) -> dict[str, dict[str, tuple[str, ...]]]:
+    """kind → all that a metric of this kind is of in this world, as it is written → as its function is given it.
+
+    Not of shares of training, nor of parts of a run.
+    """
     names, everything = world.space.names, [*world.modalities, TEXT]
     about = {modality: [name for name in names if name in world.shows.get(modality, names)] for modality in everything}
-    pairs, directions = list(combinations(everything, 2)), list(permutations(everything, 2))
-    by_modality = {m: [("" if m == "image" else f"{m} ") + f for f in factors] for m, factors in about.items()}
+    pairs = list(combinations(everything, 2))
+    directions = [direction for a, b in pairs for direction in ((a, b), (b, a))]
     several = [modality for modality in everything if len(about[modality]) > 1]
     valued = {object: len(world.space[object]), "words": sum(len(world.space[factor]) for factor in about["image"])}
-    found = {
-        "": [""],
-        "modality": everything,
-        "pair": ["-".join(pair) for pair in pairs],
-        "direction": ["-".join(pair) for pair in directions],
-        "image-text": [f"image-{TEXT}"],
-        "pair with text": [f"{modality}-{TEXT}" for modality in world.modalities],
-        "direction, not text's": ["-".join(pair) for pair in directions if pair[0] != TEXT],
-        "object": [object],
-        "object or words": [of for of, values in valued.items() if values > 2],
-        "factor": list(names),
-        "image's factor": about["image"],
-        "seen or heard factor": [of for modality in world.modalities for of in by_modality[modality]],
-        "any modality's factor": [of for some in by_modality.values() for of in some],
-        "biased modality": [modality for modality in several if object in about[modality]],
-        "biased modality and factor": [f"{modality} {factor}" for modality in several for factor in about[modality]],
-        "part": ["", "data", "training", "evaluation"],
+
+    def each(some: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        return {name: (name,) for name in some}
+
+    def both(some: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+        return {"-".join(two): two for two in some}
+
+    def factors(modalities: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        return {("" if m == "image" else f"{m} ") + factor: (m, factor) for m in modalities for factor in about[m]}
+
+    return {
+        "": {"": ()},
+        "modality": each(everything),
+        "pair": both(pairs),
+        "direction": both(directions),
+        "image-text": {f"image-{TEXT}": ()},
+        "pair with text": both((modality, TEXT) for modality in world.modalities),
+        "direction, not text's": both(two for two in directions if two[0] != TEXT),
+        "object": each([object]),
+        "object or words": each(of for of, values in valued.items() if values > 2),
+        "factor": each(dict.fromkeys([object, *names])),
+        "image's factor": each(about["image"]),
+        "seen or heard factor": factors(world.modalities),
+        "any modality's factor": factors(everything),
+        "biased modality": each(modality for modality in several if object in about[modality]),
+        "biased modality and factor": {f"{m} {factor}": (m, factor) for m in several for factor in about[m]},
     }
-    return {name: found[metric.of] for name, metric in METRICS.items() if metric.of != SHARE}
+
+
+def possible(world: World, object: str, metrics: Iterable[Metric] = METRICS.values()) -> dict[str, list[str]]:
+    """metric → all that a run of this world may have it of, but for shares of training."""
+    found = {**places(world, object), "part": ["", "data", "training", "evaluation"]}
+    return {metric.name: list(found[metric.of]) for metric in metrics if metric.of != SHARE}
+
+
+def own(paths: Sequence[str]) -> dict[str, Metric]:
+    """The metrics that a user's own files declare. Raises InputError for a file that cannot be read, and for a name that is
+    taken, or of which no function of the user's could be asked."""
+    found = {}
+    for path in paths:
+        source = user_file.read(Path(path), f"metrics={path}")
+        for name, metric in declared(source, path).items():
+            if name in METRICS or name in found:
+                raise InputError(f"metrics={path}: there is a metric {name!r} already; give yours another name")
+            if metric.of in (SHARE, "part"):
+                raise InputError(f"metrics={path}: {name} is of {metric.of!r}, of which none of your own can be")
+            found[name] = metric
+    return found
+
+
+def hashes(paths: Sequence[str]) -> list[str]:
+    """SHA-256 of each file's content, in hex."""
+    return [files.checksum(path) for path in paths]
 
 
 def check(variable: Mapping, where: str, known: Mapping[str, Iterable[str] | None], listed: str) -> None:
@@ -205,11 +194,11 @@ def check(variable: Mapping, where: str, known: Mapping[str, Iterable[str] | Non
     metric, of = variable["metric"], variable.get("of", "")
     if metric not in known:
         raise InputError(f"unknown metric {metric!r} in {where}{_hint(metric, known)} ({listed})")
-    if "of" not in variable and metric in METRICS and METRICS[metric].of == SHARE:
+    if "of" not in variable and _is_course(metric):
         return  # its whole course
     for name in [of] if isinstance(of, str) else of:
         if known[metric] is None:
-            if METRICS[metric].of == SHARE and not _is_share(name):
+            if _is_course(metric) and not _is_share(name):
                 raise InputError(f"{where}: the `of` of {metric} must be {KINDS[SHARE]}, not {name!r}")
         elif name not in known[metric]:
             if not any(known[metric]):
@@ -223,6 +212,10 @@ def _hint(name: str, names: Iterable[str]) -> str:
     by_lower = {known.lower(): known for known in names}  # RMG is how papers write it
     near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def _is_course(metric: str) -> bool:
+    return metric in METRICS and METRICS[metric].of == SHARE
 
 
 def _is_share(name: str) -> bool:

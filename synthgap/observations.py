@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_gen import FactorSpace, InputError, World, avmnist, captions, mad, store, user_file, worlds
+from data_gen import FactorSpace, InputError, World, avmnist, captions, mad, own_data, store, user_file, worlds
 from data_gen.captions import Policy
 from data_gen.errors import unknown
 from data_gen.seeds import generator
@@ -16,13 +16,15 @@ from synthgap import catalogue, options
 TEXT = "text"
 SPLITS = ("train", "test")  # that runs read
 FILE = "a file"  # any world of a user's own
+DATA = "images of your own"
 #: The worlds that heed an option, where some would ignore it: there it is refused.
 HEEDED = {
     "mad.variant": ("mad",),
     "mad.style": ("mad",),
     "mad.strength": ("mad", "avmnist"),
-    "mad.images": ("mad", FILE),
-    "mad.test_images": ("mad", FILE),
+    "mad.images": ("mad", FILE, DATA),
+    "mad.test_images": ("mad", FILE, DATA),
+    **dict.fromkeys(("data.size", "data.gray", "data.factors"), (DATA,)),
     **dict.fromkeys(
         (
             "speech",
@@ -48,9 +50,9 @@ def world_of(config: dict, split: str = "train") -> World:
     """The world that a config names, with its factors distributed and shown as `space` says, and its test as `shift` does."""
     config = _shifted(config) if split == "test" else config
     name, symbolic = config["world"], config["images"] == "symbolic"
-    kind = name if name in ("mad", "avmnist") else FILE
+    kind = name if name in ("mad", "avmnist") else DATA if own_data.is_data(name) else FILE
     for option, heeded in HEEDED.items():
-        if kind not in heeded:
+        if kind not in heeded and option.partition(".")[0] in config:  # older runs' configs have no data
             _refuse(config, option, f"is for world={' or '.join(heeded)}, not for {name}")
     for option in RENDERED if symbolic else ():
         _refuse(config, option, "changes what is seen or heard, and images=symbolic has neither")
@@ -60,6 +62,8 @@ def world_of(config: dict, split: str = "train") -> World:
         world = World(mad.space(config["mad"]["style"]), identity={"world": "mad"})
         if not symbolic:
             world = _mad(*_of_mad(config, split))
+    elif kind == DATA:
+        world = own_data.world(name, split, **config["data"])
     else:
         world = worlds.load(name)
         if not symbolic and world.render is None:

@@ -243,7 +243,8 @@ def metrics() -> None:
         shown.add_column(name, no_wrap=name == "metric")
     for name, metric in metric_names.METRICS.items():
         undefined = f"; undefined where {metric.undefined}" if metric.undefined else ""
-        shown.add_row(name, metric.of or "—", metric.meaning + undefined)
+        paper = f" ({metric.paper})" if metric.paper else ""
+        shown.add_row(name, metric.of or "—", metric.meaning + undefined + paper)
     console.print(shown, highlight=False)
     kinds = Table(box=None, header_style="bold")
     for name in ("of", "is"):

@@ -117,7 +117,11 @@ def every_option():
         if key.startswith(tuple(f"{section}." for section in options.OF_AVMNIST)):
             found[key] = ("world=avmnist", *found[key])
     found["encoder.share"] = ("images=symbolic",)  # where encoders end alike
-    return {key: chosen for key, chosen in found.items() if key not in (*options.PLACES, *options.UNREAD)}
+    return {
+        key: chosen
+        for key, chosen in found.items()
+        if not {key, key.partition(".")[0]} & {*options.PLACES, *options.UNREAD}
+    }
 
 
 def test_every_option_of_science_changes_the_run_id():

@@ -14,8 +14,7 @@ from torch.nn.functional import normalize
 
 from data_gen import InputError
 from data_gen.seeds import generator
-from synthgap.posthoc.dimensions import (
-    ablation,
+from synthgap.metrics.dimensions import (
     effective_rank,
     gap_share,
     largest_differences,
@@ -24,6 +23,7 @@ from synthgap.posthoc.dimensions import (
     separability,
     spectrum,
 )
+from synthgap.posthoc.ablation import ablation
 
 
 def cloud(n: int, d: int = 8, seed: int = 0, centre=None) -> torch.Tensor:

@@ -14,11 +14,13 @@ from torch.nn.functional import normalize
 from data_gen import Factor, FactorSpace, World, captions
 from data_gen.information import critic_on, information
 from data_gen.seeds import generator
-from synthgap import metric_names, metrics, posthoc
+from synthgap import metric_names, metrics
 from synthgap.encoders import Bag, Encoders, initialise
-from synthgap.evaluation import check, composition, evaluate, floors, within
+from synthgap.evaluation import check, evaluate, measured, within
 from synthgap.losses import clip
-from synthgap.observations import known_of
+from synthgap.metrics import neighbours
+from synthgap.metrics.embedded import Embedded
+from synthgap.metrics.floors import floors
 from synthgap.training import embed
 
 OF_PAIR = {"rmg", "l2m", "l2i", "alignment"}
@@ -109,10 +111,12 @@ def test_rows_of_meaning_are_what_its_functions_say_of_class_means_and_one_word_
     words = embed(model, {"text": torch.arange(1, len(TRIO.words) + 1)[:, None]})["text"]
     means = lambda f, n: torch.stack([z["image"][codes[:, f] == v].mean(0) for v in range(n)])  # noqa: E731
     digits, looks = (normalize(means(f, n), dim=1) for f, n in ((0, 10), (1, 3)))
-    assert value["neighbour_distance", "digit"] == pytest.approx(posthoc.neighbour_distance(digits, words[:10]))
+    assert value["neighbour_distance", "digit"] == pytest.approx(neighbours.neighbour_distance(digits, words[:10]))
     both = torch.cat([digits, looks]), words[:13]
-    assert value["neighbour_distance", "words"] == pytest.approx(posthoc.neighbour_distance(*both)), "image shows two"
-    assert value["neighbour_distance_published", "words"] == posthoc.published_neighbour_distance(*both)
+    assert value["neighbour_distance", "words"] == pytest.approx(neighbours.neighbour_distance(*both)), (
+        "image shows two"
+    )
+    assert value["neighbour_distance_published", "words"] == neighbours.published_neighbour_distance(*both)
 
     centre = z["text"].mean(0)
     ideal = {
@@ -150,15 +154,12 @@ def test_a_value_that_no_image_shows_has_no_neighbours():
     z = {
         name: normalize(torch.randn(few.sum(), 8, generator=torch.Generator().manual_seed(1)), dim=1) for name in shown
     }
-    told = {
-        name: torch.from_numpy(x) for name, x in known_of(TRIO, "digit", codes[few], shown["text"][few].numpy()).items()
-    }
     prompts = normalize(torch.randn(len(TRIO.words), 8, generator=torch.Generator().manual_seed(2)), dim=1)
     world = World(TRIO, shows=SHOWS)
-    rows = composition(z, prompts, told, shown["text"][few], world, "digit")
+    rows = measured(Embedded(z, codes[few], world, "digit", prompts=prompts), neighbours.METRICS)
     value = {(metric, of): x for metric, of, x in rows}
     means = torch.stack([z["image"][codes[few, 0] == v].mean(0) for v in range(9)])
-    expected = posthoc.neighbour_distance(normalize(means, dim=1), prompts[:9])
+    expected = neighbours.neighbour_distance(normalize(means, dim=1), prompts[:9])
     assert value["neighbour_distance", "digit"] == pytest.approx(expected)
 
 

@@ -12,7 +12,7 @@ from torch.nn.functional import normalize, one_hot
 
 from data_gen import MAD, InputError, captions
 from data_gen.seeds import generator
-from synthgap.posthoc.ideal_words import ideal_words, prototypes, published_prototypes
+from synthgap.metrics.ideal_words import ideal_words, prototypes, published_prototypes
 
 
 def design(sizes, d: int, seed: int = 0, copies: int = 1):

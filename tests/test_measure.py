@@ -22,7 +22,8 @@ from data_gen import InputError
 from data_gen.seeds import generator
 from synthgap import cli, metrics
 from synthgap.measure import figure, labels, legend, matrices, measures
-from synthgap.posthoc import dimensions
+from synthgap.metrics import dimensions
+from synthgap.posthoc.ablation import ablation
 from synthgap.posthoc.translation import centring, translation
 
 N, D = 60, 6
@@ -143,7 +144,7 @@ def test_ablation_is_told_for_both_orders(undrawn):
     rows = torch.from_numpy(generator(6, "measure").permutation(N))
     for order in ("gap", "random"):
         for k in (0, 1, 2, 4):
-            maps = dimensions.ablation({"image": x, "text": y}, dimensions=k, order=order, seed=6)
+            maps = ablation({"image": x, "text": y}, dimensions=k, order=order, seed=6)
             cut = [maps["image"](x[rows]), maps["text"](y[rows])]
             assert table[order, k, "rmg", "image-text"] == metrics.rmg(*cut)
             assert table[order, k, "recall@1_instance", "text-image"] == metrics.recall_at_k(cut[1], cut[0])

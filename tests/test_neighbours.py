@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 from torch.nn.functional import normalize
 
 from data_gen import InputError
-from synthgap.posthoc.neighbours import neighbour_distance, published_neighbour_distance, random_neighbour_distance
+from synthgap.metrics.neighbours import neighbour_distance, published_neighbour_distance, random_neighbour_distance
 
 
 def sphere(n: int, d: int = 8, seed: int = 0) -> torch.Tensor:

@@ -164,7 +164,7 @@ def test_what_is_known_of_samples():
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["mad.images=600"], "mad.images=600 is for world=mad or a file, not for avmnist"),
+        (["mad.images=600"], "mad.images=600 is for world=mad or a file or images of your own, not for avmnist"),
         (["mad.style=[slant]"], r"mad.style=\['slant'\] is for world=mad, not for avmnist"),
         (["images=symbolic", "audio.snr_db=0"], "images=symbolic has neither"),
         (["digits.style.slant=1"], "digits.style is for world=mad"),

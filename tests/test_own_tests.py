@@ -75,7 +75,7 @@ def test_another_test_is_another_claim_though_it_has_the_same_name(study):
         (OWN, {"levels": [0, 1, 5]}, r"cannot be tested by ranks.py \(of two levels\), but by trend"),
         (OWN, {"where": {"seed": [0, 1, 2, 3]}}, "over 4 seeds: its p cannot fall under 0.0625"),
         ("x = 1", {}, "test: ranks.py must define `test = synthgap.judging.ClaimTest"),
-        ("1 / 0", {}, "test: ranks.py does not run: ZeroDivisionError"),
+        ("1 / 0", {}, "test: ranks.py, line 1 does not run: ZeroDivisionError"),
         (OWN.replace("len(claim.levels)", "len(claim.level)"), {}, "test: ranks.py, line 19: AttributeError"),
     ],
 )

@@ -1,29 +1,34 @@
-"""What the numbers of `synthgap measure` mean, a line each, and how to ask for them. Nothing to import: `--help` is quick."""
+"""What the numbers of `synthgap measure` mean, a line each, and how to ask for them. Quick to import, for `--help`."""
 
+from synthgap.metric_names import METRICS
+
+#: what is measured as a run measures it, or nearly so → how it differs
+_AS_IN_RUNS = {
+    "rmg": "",
+    "l2m": "",
+    "l2i": "",
+    "alignment": "",
+    "effective_rank": "",
+    "separability_means": "",
+    "separability_differences": "",
+    "uniformity": " (sample)",
+    "entropy": " (sample)",
+    "recall@1_instance": ", or one of them (sample)",
+    "map": " (sample)",
+    "ncm": ", fitted on half the sample; also across modalities",
+    "knn": " (sample)",
+    "v_measure": "; factors of up to 200 values (sample, at most 2,000)",
+    "v_measure_centred": ": is it the gap alone that hides them?",
+    "moad": "",
+    "moad_pooled": "",
+}
 #: metric → what it says; {k} stands for a number in its name
-MEANINGS = {
-    "rmg": "relative modality gap: distance of pairs against that within modalities; 0 to 1, 0.5 if alike",
-    "l2m": "distance between the two means, 0 to 2",
-    "l2i": "mean distance of the true pairs, 0 to 2",
-    "alignment": "mean cosine of the true pairs, -1 to 1",
-    "effective_rank": "how many dimensions a modality fills, 1 to D",
+MEANINGS = {name: METRICS[name].meaning + differs for name, differs in _AS_IN_RUNS.items()} | {
     "gap_share@{k}": "share of l2m² in the k dimensions that hold most of it",
-    "separability_means": "how well a line tells the modalities apart in each one's dimension of largest mean; 0.5 = chance",
-    "separability_differences": "the same in the two dimensions in which the means differ most",
-    "uniformity": "how evenly a modality fills the sphere, -8 to 0, lower is more even (sample)",
-    "entropy": "how unsure the softmax over all candidates is, in nats, 0 to ln(candidates) (sample)",
-    "recall@1_instance": "share of queries whose nearest candidate is their own partner, or one of them (sample)",
-    "recall@5_instance": "the same among the five nearest",
+    "recall@5_instance": "recall@1_instance among the five nearest",
     "recall@10_instance": "the same among the ten nearest",
     "median_rank": "median over queries of the place, from 1, of the nearest right candidate (sample)",
-    "map": "mean average precision of finding the same value within the modality (sample)",
-    "ncm": "accuracy on half the sample of the nearest class mean of the other half; also across modalities",
-    "knn": "accuracy of the five nearest neighbours, both modalities pooled (sample)",
-    "v_measure": "do clusters of both modalities follow the labels? 0 to 1; factors of up to 200 values (sample, ≤ 2,000)",
-    "v_measure_centred": "the same with each modality's mean taken off: is it the gap alone that hides them?",
     "recall@1_class": "share of queries whose nearest candidate has the same value (sample)",
-    "moad": "object bias: how much further apart the object's values are kept than those of the other factors",
-    "moad_pooled": "the same with attributes pooled, as in published numbers",
 }
 
 EXAMPLES = """\

@@ -27,7 +27,8 @@ from synthgap import metrics, progress
 from synthgap.measure import figure, matrices
 from synthgap.measure import labels as tables_of
 from synthgap.measure.legend import MEANINGS
-from synthgap.posthoc import dimensions
+from synthgap.metrics import dimensions
+from synthgap.posthoc.ablation import ORDERS, ablation
 from synthgap.posthoc.translation import centring, translation
 
 Row = tuple[str, str, float, int]
@@ -133,7 +134,7 @@ def measure(pair: Pair, scale: float, seed: int = 0) -> dict[str, pd.DataFrame]:
         *(_labelled(pair) if pair.labels else []),
     ]
     cuts = [lambda: _cut(pair, "gap", 0, seed)]
-    cuts += [lambda o=order, n=n: _cut(pair, o, n, seed) for order in dimensions.ORDERS for n in k[1:]]
+    cuts += [lambda o=order, n=n: _cut(pair, o, n, seed) for order in ORDERS for n in k[1:]]
     with progress.bar("measuring", len(steps) + len(cuts)) as advance_to:
         found = []
         for i, step in enumerate([*steps, *cuts]):
@@ -377,7 +378,7 @@ def _asked(z: dict[str, Tensor], pairs: Tensor | None) -> Iterator[tuple[str, st
 
 def _cut(pair: Pair, order: str, k: int, seed: int) -> list[tuple]:
     """Gap, recall, and accuracy across modalities, without k dimensions."""
-    maps = dimensions.ablation(pair.z, dimensions=k, order=order, seed=seed)
+    maps = ablation(pair.z, dimensions=k, order=order, seed=seed)
     z = {name: maps[name](x) for name, x in pair.sampled.items()}
     rows = _gap_and_recall(z, pair)
     if pair.labels:
@@ -583,7 +584,7 @@ def _factors_table(found: pd.DataFrame, pair: Pair) -> Table:
 def _ablation_table(ablated: pd.DataFrame) -> Table:
     """A line a number of dimensions taken away: those of the largest gap beside random ones, means of both directions."""
     means = ablated.groupby(["order", "metric", "dimensions"], sort=False).value.mean()
-    kinds = [(order, metric) for order in dimensions.ORDERS for metric in dict.fromkeys(ablated.metric)]
+    kinds = [(order, metric) for order in ORDERS for metric in dict.fromkeys(ablated.metric)]
     shown = Table(box=None, header_style="bold", padding=(0, 1))
     shown.add_column("dimensions\nset to 0", justify="right")
     for order, metric in kinds:

@@ -4,14 +4,13 @@ A metric that the data leave undefined is nan, as where all samples have one cla
 not finite are the caller's mistake.
 """
 
-from synthgap.metrics.bias import moad, moad_pooled, moads, separation
 from synthgap.metrics.clustering import centred, clusters, knn, nmi, single_modality_clusters, v_measure
-from synthgap.metrics.entropy import logit_entropy
-from synthgap.metrics.gap import alignment, l2i, l2m, rmg, uniformity
+from synthgap.metrics.gap import alignment, l2i, l2m, rmg
 from synthgap.metrics.intramodal import mean_average_precision, nearest_class_mean
 from synthgap.metrics.probes import linear_probe, zero_shot
 from synthgap.metrics.projection import pca
-from synthgap.metrics.retrieval import Ranks, median_rank, ranks, recall, recall_at_k
+from synthgap.metrics.retrieval import Ranks, logit_entropy, median_rank, ranks, recall, recall_at_k
+from synthgap.metrics.sphere import moad, moad_pooled, moads, separation, uniformity
 
 __all__ = [
     "Ranks",

@@ -15,6 +15,35 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from data_gen.seeds import generator
+from synthgap.metric_names import Metric
+from synthgap.metrics.embedded import Embedded
+
+ONE = "all samples have one value"
+
+METRICS = (
+    Metric(
+        "v_measure", "factor", "do clusters of all modalities follow the factor's values? 0 to 1", ONE, low=0, high=1,
+        paper="Rosenberg & Hirschberg 2007",
+        by=lambda seen, factor: v_measure(_clusters_by(seen, factor), seen.values(factor)),
+    ),
+    Metric(
+        "v_measure_centred", "object", "the same with each modality's mean taken off", ONE, low=0, high=1,
+        by=lambda seen, of: v_measure(clusters(centred(seen.z), len(seen.world.space[of])), seen.values(of)),
+    ),
+    Metric(
+        "nmi", "object", "normalised mutual information of those clusters and the object, 0 to 1", ONE, low=0, high=1,
+        paper="Strehl & Ghosh 2002", by=lambda seen, of: nmi(_clusters_by(seen, of), seen.values(of)),
+    ),
+    Metric(
+        "single_modality_clusters", "object", "how many of those clusters hold one modality alone", low=0,
+        by=lambda seen, of: single_modality_clusters(_clusters_by(seen, of)),
+    ),
+    Metric(
+        "knn", "object", "accuracy of the nearest neighbours, all modalities pooled",
+        "the samples that it compares with have one value", low=0, high=1, paper="Grassucci, Cicchetti et al. 2026",
+        by=lambda seen, of: knn(seen.z, seen.values(of)),
+    ),
+)  # fmt: skip
 
 
 def centred(embeddings: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -95,3 +124,12 @@ def _one_value(classes: np.ndarray | Tensor) -> bool:
 
 def _of_each(classes: np.ndarray | Tensor, assigned: np.ndarray) -> np.ndarray:
     return np.tile(torch.as_tensor(classes).cpu().numpy(), len(assigned))
+
+
+def _clusters_by(seen: Embedded, factor: str) -> np.ndarray:
+    """As many clusters as the factor has values."""
+    return seen.once(_clusters, len(seen.world.space[factor]))
+
+
+def _clusters(seen: Embedded, k: int) -> np.ndarray:
+    return clusters(seen.z, k)

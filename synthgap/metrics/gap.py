@@ -1,4 +1,4 @@
-"""How far apart two modalities lie, and how each lies on the sphere. x, y: unit-norm rows [N, D], row i of both a pair.
+"""How far apart two modalities lie. x, y: unit-norm rows [N, D], row i of both a pair.
 
 Where `pairs` is given, [P, 2], a row of x and the row of y that goes with it, x and y may be of any number of rows: what is
 of pairs is then taken over these, and what is of a modality over all its rows, each once.
@@ -6,8 +6,28 @@ of pairs is then taken over these, and what is of a modality over all its rows, 
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
+
+from synthgap.metric_names import Metric
+
+METRICS = (
+    Metric(
+        "rmg", "pair", "relative modality gap: distance of true pairs against that within modalities; 0 to 1", low=0,
+        high=1, paper="Schrodi et al. 2025", by=lambda seen, a, b: rmg(seen.z[a], seen.z[b]),
+    ),
+    Metric(
+        "l2m", "pair", "distance between the two means, 0 to 2", low=0, high=2, paper="Liang et al. 2022",
+        by=lambda seen, a, b: l2m(seen.z[a], seen.z[b]),
+    ),
+    Metric(
+        "l2i", "pair", "mean distance of the true pairs, 0 to 2", low=0, high=2, paper="Schrodi et al. 2025",
+        by=lambda seen, a, b: l2i(seen.z[a], seen.z[b]),
+    ),
+    Metric(
+        "alignment", "pair", "mean cosine of the true pairs, -1 to 1", low=-1, high=1,
+        by=lambda seen, a, b: alignment(seen.z[a], seen.z[b]),
+    ),
+)  # fmt: skip
 
 
 def l2m(x: Tensor, y: Tensor) -> float:
@@ -48,16 +68,3 @@ def _distance_within(x: Tensor) -> float:
     n, blocks = len(x), x.split(2**14)  # of which a copy in float64 is small
     total, itself = sum(rows.double().sum(0) for rows in blocks), sum(rows.double().square().sum() for rows in blocks)
     return float(1 - (total.square().sum() - itself) / (n * (n - 1))) / 2
-
-
-def uniformity(x: Tensor) -> float:
-    """log mean exp(−2‖x_i − x_j‖²) over distinct pairs, in [−8, 0]; lower is more uniform (Wang & Isola 2020). O(N²·D).
-
-    nan for fewer than two rows, and where a row is zero: it has no place on the sphere.
-    """
-    n = len(x)
-    if n < 2 or not x.any(1).all():
-        return float("nan")
-    # ‖a − b‖² = 2 − 2·cos; row blocks keep the memory at 512·N
-    total = sum(float((4 * (rows @ x.T) - 4).exp().double().sum()) for rows in x.split(512))
-    return float(torch.tensor((total - n) / (n * (n - 1))).log())

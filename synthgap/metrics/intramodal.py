@@ -8,6 +8,27 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from data_gen import InputError
+from synthgap.metric_names import Metric
+from synthgap.metrics.embedded import QUERIES, Embedded
+
+FOUND = "no two samples share a value"
+
+METRICS = (
+    Metric(
+        "map", "any modality's factor", "mean average precision of finding the same value within the modality", FOUND,
+        low=0, high=1, paper="Mistretta et al. 2025",
+        by=lambda seen, modality, factor: seen.once(_precisions, modality)[factor],
+    ),
+    Metric(
+        "map_gain", "any modality's factor", "map over that of the same model as trained (with posthoc= or shift=)",
+        FOUND, low=-1, high=1,
+    ),
+    Metric(
+        "ncm", "any modality's factor", "accuracy of the nearest class mean",
+        "the half of the samples that is fitted has one value", low=0, high=1,
+        by=lambda seen, m, factor: nearest_class_mean(seen.z[m], seen.values(factor), len(seen.codes) // 2),
+    ),
+)  # fmt: skip
 
 
 def mean_average_precision(
@@ -57,3 +78,10 @@ def nearest_class_mean(x: Tensor, codes: np.ndarray | Tensor, fitted: int) -> fl
     # the mean's length does not matter, so the sum will do
     means = normalize(x.new_zeros(len(classes), x.shape[1]).index_add_(0, of_row, x[:fitted]), dim=1)
     return float((classes[(x[fitted:] @ means.T).argmax(1)] == codes[fitted:]).double().mean())
+
+
+def _precisions(seen: Embedded, modality: str) -> dict[str, float]:
+    """Of all the modality's factors, from one sort."""
+    x, (columns, space) = seen.z[modality], seen.about(modality)
+    queries = seen.asked.get(modality, x[:QUERIES])
+    return dict(zip(space.names, mean_average_precision(x, seen.codes[:, columns], queries), strict=True))

@@ -7,6 +7,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from synthgap.metric_names import Metric
+
+METRICS = (
+    Metric(
+        "zero_shot", "seen or heard factor", "accuracy of the nearest one-word caption", low=0, high=1,
+        by=lambda seen, m, factor: zero_shot(seen.z[m], seen.prompts[seen.words_of(factor)], seen.values(factor)),
+    ),
+    Metric(
+        "probe", "seen or heard factor", "accuracy of a linear probe",
+        "the half of the samples that is fitted has one value", low=0, high=1,
+        by=lambda seen, m, factor: linear_probe(seen.z[m], seen.values(factor), len(seen.codes) // 2),
+    ),
+)  # fmt: skip
+
 
 def zero_shot(x: Tensor, prompts: Tensor, codes: np.ndarray | Tensor) -> float:
     """Accuracy of taking the nearest prompt, in [0, 1]. x: [N, D]; prompts: one a value, [V, D]; codes: [N]. Unit norm."""

@@ -1,10 +1,49 @@
-"""Retrieval: where among the candidates is a right one? Ties count as their expectation under random order."""
+"""Retrieval: where among the candidates is a right one, and how sure is the choice?
 
-from collections.abc import Callable
+Ties count as their expectation under random order.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from synthgap.metric_names import Metric
+from synthgap.metrics.embedded import Embedded
+
+METRICS = (
+    Metric(
+        "entropy", "direction", "how unsure the softmax over all candidates is, in nats", low=0,
+        paper="Schrodi et al. 2025",
+        by=lambda seen, query, there: logit_entropy(seen.z[query], seen.z[there], seen.scale),
+    ),
+    Metric(
+        "recall@1", "direction", "share of queries whose nearest candidate has the same caption", low=0, high=1,
+        by=lambda seen, query, there: recall(seen.once(_found, query, there)["caption"]),
+    ),
+    Metric(
+        "recall@1_instance", "direction", "share of queries whose nearest candidate is their own partner", low=0,
+        high=1, by=lambda seen, query, there: recall(seen.once(_found, query, there)["instance"]),
+    ),
+    Metric(
+        "recall@1_class", "direction", "share of queries whose nearest candidate has the same object", low=0, high=1,
+        by=lambda seen, query, there: recall(seen.once(_found, query, there)["object"]),
+    ),
+)  # fmt: skip
+
+
+def logit_entropy(x: Tensor, y: Tensor, scale: float) -> float:
+    """Mean Shannon entropy, in nats and in [0, ln N], of softmax(scale · x_i · Yᵀ) over all N candidates in y.
+
+    x: queries, unit-norm [M, D]; y: candidates, unit-norm [N, D]. Row blocks keep the memory at 512·N. (Schrodi et al.
+    2025, fig. 8.)
+    """
+    total = 0.0
+    for rows in x.split(512):
+        log_p = torch.log_softmax(scale * rows @ y.T, dim=1)
+        total -= float((log_p.exp() * log_p).double().sum())
+    return total / len(x)
 
 
 class Ranks(NamedTuple):
@@ -28,16 +67,28 @@ def ranks(x: Tensor, y: Tensor, groups: Tensor | None = None, pairs: Tensor | No
     candidate j is right for query i if their groups agree (equal captions, or a class). pairs: [P, 2], a row of x and a
     row of y that is right for it; queries that are in no pair are left out. Row blocks keep the memory at 512·M.
     """
-    is_right, asked = _among(pairs, len(x), len(y)) if pairs is not None else (_of_groups(groups, x), None)
-    found = []
+    if pairs is None:
+        return ranks_by(x, y, [groups])[0]
+    is_right, asked = _among(pairs, len(x), len(y))
+    return Ranks(*_ranked(x, y, [is_right])[0][:, asked])
+
+
+def ranks_by(x: Tensor, y: Tensor, groupings: Sequence[Tensor | None]) -> list[Ranks]:
+    """`ranks` by each of several groupings, [N] or None, from similarities that are computed once."""
+    return [Ranks(*every) for every in _ranked(x, y, [_of_groups(groups, x) for groups in groupings])]
+
+
+def _ranked(x: Tensor, y: Tensor, rights: Sequence[Callable[[int, int], Tensor]]) -> list[Tensor]:
+    """Ranks, [3, N], for each of the ways to say which candidates are right for the queries from one to another."""
+    found = [[] for _ in rights]
     for start in range(0, len(x), 512):
         similarity = x[start : start + 512] @ y.T
-        right = is_right(start, start + len(similarity))
-        best = similarity.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
-        tied = similarity == best
-        found.append(torch.stack([(similarity > best).sum(1), tied.sum(1), (tied & right).sum(1)]))
-    every = torch.cat(found, dim=1)
-    return Ranks(*(every if asked is None else every[:, asked]))
+        for of_right, is_right in zip(found, rights, strict=True):
+            right = is_right(start, start + len(similarity))
+            best = similarity.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
+            tied = similarity == best
+            of_right.append(torch.stack([(similarity > best).sum(1), tied.sum(1), (tied & right).sum(1)]))
+    return [torch.cat(of_right, dim=1) for of_right in found]
 
 
 def recall(found: Ranks, k: int = 1) -> float:
@@ -85,3 +136,8 @@ def _chance(places: Tensor, tied: Tensor, right: Tensor) -> Tensor:
     log_choose = lambda n: torch.lgamma(n + 1) - torch.lgamma((n - places).clamp(min=0) + 1)  # noqa: E731  (· 1/places!)
     miss = (log_choose(wrong) - log_choose(tied)).exp()
     return 1 - torch.where(places > wrong, 0.0, miss)
+
+
+def _found(seen: Embedded, query: str, there: str) -> dict[str, Ranks]:
+    groupings = {"caption": seen.known["caption"], "instance": None, "object": seen.known["object"]}
+    return dict(zip(groupings, ranks_by(seen.z[query], seen.z[there], list(groupings.values())), strict=True))

@@ -2,7 +2,17 @@
 
 from synthgap.options.compose import resolve
 from synthgap.options.identity import OF_AVMNIST, UNREAD, as_finetuned, as_trained, get, run_id, size_of
-from synthgap.options.overrides import MOST_RUNS, check_option, folder, parse, reading, typed, values, written
+from synthgap.options.overrides import (
+    MOST_RUNS,
+    check_option,
+    files_of_metrics,
+    folder,
+    parse,
+    reading,
+    typed,
+    values,
+    written,
+)
 from synthgap.options.schema import AFTERWARDS, CHOICES, GROUPS, PLACES, Run, declared_in, keys, notice, register, types
 
 __all__ = [
@@ -18,6 +28,7 @@ __all__ = [
     "as_trained",
     "check_option",
     "declared_in",
+    "files_of_metrics",
     "folder",
     "get",
     "keys",

@@ -23,6 +23,8 @@ def check(config: dict) -> None:
             raise InputError(f"{key}={get(config, key)}: it must be above 0")
     if config["temperature"]["mode"] == "learnable" and config["temperature"]["init"] < 0.01:
         raise InputError(f"temperature.init={config['temperature']['init']}: a learnable one is kept at 0.01 or above")
+    if not 8 <= config["data"]["size"] <= 512:
+        raise InputError(f"data.size={config['data']['size']}: it must lie in [8, 512] pixels")
     sizes = (f"encoder.{name}" for name in ("embedding", "channels", "width", "depth", "patches"))
     for key in (*sizes, "training.epochs"):
         if get(config, key) < 1:

@@ -23,8 +23,8 @@ LATER = {
     "posthoc.text_steps": 150,
 }
 COMMON = KINDS["finetune"].before  # what finetuning is told beside its policy
-#: What no run reads: left out of its identity too.
-UNREAD = ("avmnist.validation_images",)
+#: What no run reads, and what the identity of files tells, of metrics and of data: left out of a run's identity too.
+UNREAD = ("avmnist.validation_images", "metrics", "data")
 #: Sections that only avmnist reads.
 OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 

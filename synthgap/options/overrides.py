@@ -87,6 +87,13 @@ def folder(overrides: Sequence[str], default: str = "runs") -> Path:
     return Path(parse(given)[-1].value() if given else default)
 
 
+def files_of_metrics(overrides: Sequence[str]) -> list[str]:
+    """The files that metrics=[…] among the overrides name."""
+    given = parse([override for override in overrides if override.startswith("metrics=")])
+    some = [each for override in given for each in values(override)]
+    return [path for paths in some for path in typed("metrics", paths)]
+
+
 def values(override: Override) -> list:
     """The value of an override, or all those of its sweep. Raises InputError if they are none, or more than `MOST_RUNS`."""
     if not override.is_sweep_override():

@@ -65,6 +65,15 @@ class Avmnist:
 
 
 @dataclass
+class Data:
+    """Of images of your own."""
+
+    size: int = option(28, "pixels along each side that your images are brought to (world=FOLDER or a table)")
+    gray: bool = option(False, "their brightness alone")
+    factors: list[str] = option(list[str], "columns of the table that are factors (all with few distinct values)")
+
+
+@dataclass
 class Image:
     components: int | None = option(20, "principal components left of avmnist's images; null: all of the image")
 
@@ -137,12 +146,18 @@ class Run:
         default_factory=lambda: ["_self_", *({group: next(iter(options))} for group, options in GROUPS.items())]
     )
     out: str = option("runs", "where runs and datasets are kept")
-    world: str = option("mad", "mad, avmnist, or a Python file that defines `world = data_gen.World(space, render)`")
+    world: str = option(
+        "mad",
+        "mad, avmnist, a Python file that defines `world = data_gen.World(space, render)`, or images of your own: a folder, "
+        "or a .csv or .parquet, with their files, captions and factors",
+    )
+    metrics: list[str] = option(list[str], "Python files of metrics of your own, each with METRICS = [Metric(…), …]")
     images: str = option("pixels", "pixels, or symbolic: the factors themselves as tokens")
     seed: int = option(0, "sets the three seeds below; runs that are compared share it")
     seeds: Seeds = field(default_factory=Seeds)
     mad: Mad = field(default_factory=Mad)
     avmnist: Avmnist = field(default_factory=Avmnist)
+    data: Data = field(default_factory=Data)
     image: Image = field(default_factory=Image)
     audio: Audio = field(default_factory=Audio)
     space: Space = field(default_factory=Space)

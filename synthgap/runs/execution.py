@@ -19,10 +19,13 @@ from torch import Tensor
 
 from data_gen import files, user_file
 from data_gen.seeds import generator
-from synthgap import catalogue, options
+from synthgap import catalogue, metric_names, options
 from synthgap.encoders import Encoders, build, initialise, set_apart
-from synthgap.evaluation import QUERIES, Row, check, evaluate, finite, floors, within
+from synthgap.evaluation import Row, check, evaluate, finite, within
 from synthgap.losses import of_all
+from synthgap.metrics import own
+from synthgap.metrics.embedded import QUERIES
+from synthgap.metrics.floors import floors
 from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
 from synthgap.posthoc import heads
 from synthgap.runs import Plan, Task, failure_in, verify
@@ -75,7 +78,8 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     else:
         found = before[before.metric == "map"].set_index("of").value
         rows += [("map_gain", of, value - found[of]) for metric, of, value in rows if metric == "map"]
-    rows = check([*rows, *_floors(c, codes, shown["text"])])
+    known = metric_names.METRICS | metric_names.own(c["metrics"])
+    rows = check([*rows, *_floors(c, codes, shown["text"])], known)
     clock.append(perf_counter())
     parts = np.diff(clock)
     rows += [("seconds", of, float(s)) for of, s in zip(("data", "training", "evaluation"), parts, strict=True)]
@@ -144,6 +148,7 @@ def _measure(
         scale=scale,
         batch=c["training"]["batch"],
         posthoc=None if method.name == "none" else partial(catalogue.load(method), **done),
+        own=own.load(c["metrics"]),
     )
     return rows + [(f"logit_{name}", "", x) for name, x in settings.items() if name in loss.learnt]
 

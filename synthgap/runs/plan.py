@@ -62,9 +62,13 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
             raise InputError(f"{kept}, and this world (mad.variant=published, or your own) shows others in each epoch")
         for shown in (resolved, options.as_finetuned(resolved)):
             policy_of(shown, world.space)
-        for metric, of in metric_names.possible(world, resolved["captions"]["object"]).items():
+        measured = metric_names.METRICS | metric_names.own(resolved["metrics"])
+        for metric, of in metric_names.possible(world, resolved["captions"]["object"], measured.values()).items():
+            known.setdefault(metric)
             known[metric] = dict.fromkeys([*(known[metric] or ()), *of])
-        identity = world.identity if resolved["shift"]["name"] == "none" else world.identity | {"test": tested.identity}
+        hashes = metric_names.hashes(resolved["metrics"])
+        trained_on = world.identity | ({"metrics": hashes} if hashes else {})
+        identity = trained_on if resolved["shift"]["name"] == "none" else trained_on | {"test": tested.identity}
         run_id = options.run_id(resolved, identity)
         places = {key: cell[CASE] if key == CASE else swept_value(resolved, key) for key in swept}
         if CASE in cell and run_id in tasks:
@@ -72,7 +76,7 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
         start = None
         if any(resolved[group]["name"] != "none" for group in options.AFTERWARDS):
             trained = options.as_trained(resolved)
-            start = Task(options.run_id(trained, world.identity), trained | {"study": study.name}, places)
+            start = Task(options.run_id(trained, trained_on), trained | {"study": study.name}, places)
         tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
     if most is None:
         _check_names(study, overrides, known)

@@ -33,7 +33,8 @@ class Made:
     """What a table was made with, beside the study.
 
     changed: overrides that make it a variation: other options, or levels that the study does not have. levels: overrides
-    that only choose among the study's own levels, or other seeds. roots: overrides that say where data are.
+    that only choose among the study's own levels, or other seeds. roots: overrides that say where data are, and which
+    files of metrics there are.
     """
 
     preset: str = ""
@@ -54,7 +55,7 @@ def of(plan: Plan) -> Made:
     preset = presets[-1] if presets else next(iter(study.presets))
     for override in plan.overrides:
         key = override.partition("=")[0]
-        if key in options.PLACES:
+        if key in (*options.PLACES, "metrics"):  # what is measured besides changes no run of the study
             roots += [override] * (key != "out")
         elif key not in ("preset", "workers"):
             told[key] = override

@@ -21,10 +21,10 @@ NAME = re.compile(r"\w[^+=]*")  # folders of variations are called NAME+option=v
 LONGEST_NAME = 100  # bytes: files in the folder have it, and more, in their names
 
 
-def load(name: str, out: Path = Path("runs")) -> Study:
+def load(name: str, out: Path = Path("runs"), metrics: Sequence[str] = ()) -> Study:
     """A study by its name, or from a user's own YAML file. Raises InputError that says what is missing or misspelt.
 
-    out: where the tables are of studies that have run.
+    out: where the tables are of studies that have run. metrics: files of metrics of the user's own, beside those that it sets.
     """
     known = available()
     path = known.get(name, Path(name))
@@ -39,7 +39,7 @@ def load(name: str, out: Path = Path("runs")) -> Study:
         )
     if raw is None:
         raise InputError(f"study {path} is empty; it needs a question, and a grid to train or a table to read")
-    table, metrics = None, dict.fromkeys(metric_names.METRICS)
+    table = None
     listed = "`synthgap studies --metrics` lists all"
     if isinstance(raw, dict) and "table" in raw:
         for key in ("grid", "cases", "presets"):
@@ -48,10 +48,12 @@ def load(name: str, out: Path = Path("runs")) -> Study:
         a_mapping(raw, f"study {path}", required=("question", "table"), optional=("source", "claims", "figure"))
         table = _table(raw["table"], path, out)
         rows = tables.read(table)
-        metrics, (grid, cases), presets = tables.names(rows), tables.design(rows), {}
-        listed = f"{table} has {', '.join(metrics)}"
+        known, (grid, cases), presets = tables.names(rows), tables.design(rows), {}
+        listed = f"{table} has {', '.join(known)}"
     else:
         grid, cases, presets = _sweep(raw, path)
+        own = _files_of_metrics(metrics, grid, cases, presets)
+        known = dict.fromkeys([*metric_names.METRICS, *metric_names.own(own)])
     swept = _swept(grid, cases, presets)
     source = a_text(raw, "source", f"study {path}", "own question")
     study = Study(
@@ -66,10 +68,17 @@ def load(name: str, out: Path = Path("runs")) -> Study:
         table=table,
     )
     can_be_drawn([study.question, study.figure, swept], path)
-    check_names(study, metrics, path, listed)
+    check_names(study, known, path, listed)
     cells = [expand(study, [f"preset={preset}"])[1] for preset in presets]
     _enough_seeds(study, [rows.drop_duplicates("run_id").to_dict("records")] if table else cells, path)
     return study
+
+
+def _files_of_metrics(given: Sequence[str], grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> list[str]:
+    """The files of metrics that are given, and those that the study sets anywhere."""
+    sets = [preset.get("set", {}) for preset in presets.values()]
+    some = [given, *_swept(grid, [*cases, *sets], presets).get("metrics", ())]
+    return list(dict.fromkeys(path for paths in some for path in paths))
 
 
 def _check_name(path: Path) -> None:

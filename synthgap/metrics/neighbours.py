@@ -4,11 +4,34 @@ x, y: one prototype a class and modality, [C, D], row c of both the same class, 
 products counts. The published code takes the mean cosine of all images of two classes: unnormalised class means give that.
 """
 
+from collections.abc import Callable
+from math import nan
+
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from data_gen import InputError
 from data_gen.seeds import generator
+from synthgap.metric_names import Metric
+from synthgap.metrics.embedded import Embedded
+
+THREE = "images show fewer than three of the values"
+
+METRICS = (
+    Metric(
+        "neighbour_distance", "object or words", "do values have the same neighbours in image and text? 0 if so", THREE,
+        low=0, paper="Schrodi et al. 2025", by=lambda seen, of: _of_prototypes(seen, of, neighbour_distance),
+    ),
+    Metric(
+        "neighbour_distance_random", "object or words", "the same with texts shuffled", THREE, low=0,
+        by=lambda seen, of: _of_prototypes(seen, of, random_neighbour_distance),
+    ),
+    Metric(
+        "neighbour_distance_published", "object or words", "the same as the published code counts", THREE, low=0,
+        by=lambda seen, of: _of_prototypes(seen, of, published_neighbour_distance),
+    ),
+)  # fmt: skip
 
 
 def neighbour_distance(x: Tensor, y: Tensor) -> float:
@@ -60,3 +83,26 @@ def _kendall(a: Tensor, b: Tensor) -> float:
     n = len(a)
     agreement = ((a[:, None] - a).sign() * (b[:, None] - b).sign()).sum()
     return float(1 - agreement / (n * (n - 1))) / 2
+
+
+def _of_prototypes(seen: Embedded, of: str, distance: Callable[[Tensor, Tensor], float]) -> float:
+    """Between images and captions, of the values of one factor or, of `words`, of all that images are about."""
+    x, y = seen.once(_prototypes, of)
+    return distance(x, y) if len(x) > 2 else nan
+
+
+def _prototypes(seen: Embedded, of: str) -> tuple[Tensor, Tensor]:
+    """Of the values that images show: the means of these images, and the one-word captions."""
+    factors = seen.about("image")[1].names if of == "words" else [of]
+    x = torch.cat([_means(seen, factor) for factor in factors])
+    y = torch.cat([seen.prompts[seen.words_of(factor)] for factor in factors])
+    there = x.isfinite().all(1)
+    return x[there], y[there]
+
+
+def _means(seen: Embedded, factor: str) -> Tensor:
+    """Unit-norm mean of the images of each value, [values, D]; nan where there are none."""
+    x, values = seen.z["image"], len(seen.world.space[factor])
+    codes = torch.from_numpy(seen.values(factor)).to(x.device)
+    sums = x.new_zeros(values, x.shape[1]).index_add_(0, codes, x)
+    return torch.where(torch.bincount(codes, minlength=values)[:, None] > 0, normalize(sums, dim=1), torch.nan)

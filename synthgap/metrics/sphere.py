@@ -1,4 +1,6 @@
-"""Object bias: does an embedding keep objects apart more than attributes? (MOAD, Schrodi et al. 2025, sec. 4.)
+"""How one modality's embeddings lie on the sphere: how evenly, and whether objects are kept apart more than attributes.
+
+The latter is object bias (MOAD, Schrodi et al. 2025, sec. 4).
 
 A factor's *separation* is the mean cosine of the distinct pairs that share its value minus that of the pairs that do not.
 All of it follows from the sums of the embeddings of each value: with S_v = Σ_{i: f_i = v} x_i, the pairs that share a
@@ -10,6 +12,43 @@ import torch
 from torch import Tensor
 
 from data_gen import FactorSpace, InputError
+from synthgap.metric_names import Metric
+from synthgap.metrics.embedded import Embedded
+
+BIAS = "a factor has one value among the samples, or no two samples share one"
+
+METRICS = (
+    Metric(
+        "uniformity", "modality", "how evenly a modality fills the sphere, -8 to 0, lower is more even",
+        "an embedding is zero", low=-8, high=0, paper="Wang & Isola 2020",
+        by=lambda seen, modality: uniformity(seen.z[modality]),
+    ),
+    Metric(
+        "moad", "biased modality", "object bias: how much further apart the object's values are kept than attributes'",
+        BIAS, paper="Schrodi et al. 2025", by=lambda seen, modality: seen.once(_towards, modality)[seen.object],
+    ),
+    Metric(
+        "moad_pooled", "biased modality", "the same with attributes pooled, as in published numbers", BIAS,
+        by=lambda seen, modality: _pooled(seen, modality),
+    ),
+    Metric(
+        "moad_towards", "biased modality and factor", "the object bias if that factor were the object", BIAS,
+        by=lambda seen, modality, factor: seen.once(_towards, modality)[factor],
+    ),
+)  # fmt: skip
+
+
+def uniformity(x: Tensor) -> float:
+    """log mean exp(−2‖x_i − x_j‖²) over distinct pairs, in [−8, 0]; lower is more uniform (Wang & Isola 2020). O(N²·D).
+
+    nan for fewer than two rows, and where a row is zero: it has no place on the sphere.
+    """
+    n = len(x)
+    if n < 2 or not x.any(1).all():
+        return float("nan")
+    # ‖a − b‖² = 2 − 2·cos; row blocks keep the memory at 512·N
+    total = sum(float((4 * (rows @ x.T) - 4).exp().double().sum()) for rows in x.split(512))
+    return float(torch.tensor((total - n) / (n * (n - 1))).log())
 
 
 def separation(x: Tensor, codes: np.ndarray | Tensor) -> float:
@@ -113,3 +152,13 @@ def _sums(x: Tensor, codes: np.ndarray | Tensor) -> tuple[float, float, float, f
 
 def _difference(same: float, same_pairs: float, other: float, other_pairs: float) -> float:
     return same / same_pairs - other / other_pairs if same_pairs and other_pairs else float("nan")
+
+
+def _towards(seen: Embedded, modality: str) -> dict[str, float]:
+    columns, space = seen.about(modality)
+    return dict(zip(space.names, moads(seen.z[modality], seen.codes[:, columns], space), strict=True))
+
+
+def _pooled(seen: Embedded, modality: str) -> float:
+    columns, space = seen.about(modality)
+    return moad_pooled(seen.z[modality], seen.codes[:, columns], space, seen.object)

@@ -1,34 +1,47 @@
-"""Which dimensions hold the modality gap, and what is left without them (Schrodi et al. 2025, fig. 4).
+"""Which dimensions hold the modality gap, and how many a modality fills (Schrodi et al. 2025, fig. 4).
 
 In trained models a few dimensions hold most of ‖mean x − mean y‖², and two are enough to tell the modalities apart.
 x, y: unit-norm rows [N, D], row i of both a pair.
 """
 
-from itertools import combinations
+from collections.abc import Callable
+from math import nan
 
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from data_gen import InputError
-from data_gen.seeds import generator
-from synthgap.catalogue import Method, Option
-from synthgap.posthoc.translation import Maps
+from synthgap.metric_names import Metric
+from synthgap.metrics.embedded import Embedded
 
-POSTHOC = Method(
-    name="ablation",
-    paper="Schrodi et al. 2025",
-    options={
-        "dimensions": Option(1, "how many are set to 0"),
-        "order": Option(
-            "gap", "those with the largest difference of means first, or random", choices=("gap", "random")
-        ),
-        "seed": Option(0, "of the random order", low=0, high=2**63 - 1),
-    },
-)
+METRICS = (
+    Metric(
+        "effective_rank", "modality", "how many dimensions a modality fills, 1 to the embedding's size",
+        "all embeddings are the same", low=1, paper="Roy & Vetterli 2007",
+        by=lambda seen, modality: effective_rank(seen.z[modality]),
+    ),
+    Metric(
+        "gap_share@1", "pair", "share of l2m² in the dimension that holds most of it", "there is no gap", low=0, high=1,
+        paper="Schrodi et al. 2025", by=lambda seen, a, b: gap_share(seen.z[a], seen.z[b], 1),
+    ),
+    Metric(
+        "gap_share@4", "pair", "share of l2m² in the four dimensions that hold most of it",
+        "there is no gap, or there are fewer than four dimensions", low=0, high=1,
+        by=lambda seen, a, b: gap_share(seen.z[a], seen.z[b], 4) if seen.z[a].shape[1] >= 4 else nan,
+    ),
+    Metric(
+        "separability_means", "pair", "how well the dimensions of largest mean tell the modalities apart; 0.5 = chance",
+        "there is one dimension", low=0, high=1, paper="Schrodi et al. 2025",
+        by=lambda seen, a, b: _separability(seen, a, b, largest_means),
+    ),
+    Metric(
+        "separability_differences", "pair", "the same of the two dimensions in which the means differ most",
+        "there is one dimension", low=0, high=1, by=lambda seen, a, b: _separability(seen, a, b, largest_differences),
+    ),
+)  # fmt: skip
 
 
 def mean_difference(x: Tensor, y: Tensor) -> Tensor:
@@ -52,13 +65,13 @@ def largest_means(x: Tensor, y: Tensor) -> tuple[int, int]:
 
     If they are one, it is y's next largest, where the published code shows the same dimension twice.
     """
-    of_x, of_y = (_falling(z.mean(0)) for z in (x, y))
+    of_x, of_y = (falling(z.mean(0)) for z in (x, y))
     return of_x[0], of_y[0] if of_y[0] != of_x[0] else of_y[1]
 
 
 def largest_differences(x: Tensor, y: Tensor) -> tuple[int, int]:
     """The two dimensions in which the means differ most, the larger first (fig. 12). D ≥ 2."""
-    first, second, *_ = _falling(mean_difference(x, y).abs())
+    first, second, *_ = falling(mean_difference(x, y).abs())
     return first, second
 
 
@@ -72,27 +85,6 @@ def separability(x: Tensor, y: Tensor, dimensions: tuple[int, int]) -> float:
     is_y = [torch.arange(2).repeat_interleave(len(rows) // 2).numpy() for rows in (even, odd)]
     line = make_pipeline(StandardScaler(), LogisticRegression(C=1000, max_iter=1000)).fit(even, is_y[0])
     return float(line.score(odd, is_y[1]))
-
-
-def ablation(embeddings: dict[str, Tensor], *, dimensions: int, order: str = "gap", seed: int = 0) -> Maps:
-    """Some dimensions set to 0, then lengths brought back to 1 (fig. 4c). embeddings: {modality: unit-norm [N, D]}.
-
-    dimensions: how many. order: "gap" takes those in which the modalities' means differ most, by the mean |difference|
-    over pairs of modalities in these untouched embeddings; "random" is the placebo, and takes the first of an order that
-    `seed` draws. Either way fewer dimensions are a subset of more. A row with nothing elsewhere becomes 0, not nan.
-    Raises InputError unless dimensions is in 0 … D − 1.
-    """
-    width = next(iter(embeddings.values())).shape[1]
-    if not 0 <= dimensions < width:
-        raise InputError(f"ablation: dimensions={dimensions} must be in 0 … {width - 1} to leave one of {width}")
-    if order == "gap":
-        means = [x.mean(0) for x in embeddings.values()]
-        ranked = _falling(torch.stack([(x - y).abs() for x, y in combinations(means, 2)]).mean(0))
-    else:
-        ranked = generator(seed, "ablation").permutation(width).tolist()
-    kept = torch.ones(width)
-    kept[ranked[:dimensions]] = 0
-    return {name: lambda x: normalize(x * kept.to(x), dim=1) for name in embeddings}
 
 
 def spectrum(x: Tensor) -> Tensor:
@@ -121,10 +113,15 @@ def rank_of(values: Tensor) -> float:
     return float(torch.special.entr(values / values.sum()).sum().exp())
 
 
-def _falling(values: Tensor) -> list[int]:
+def falling(values: Tensor) -> list[int]:
     """The order of values, the largest first; equal ones as they stand."""
     return values.sort(descending=True, stable=True).indices.tolist()
 
 
 def _gram(rows: Tensor) -> Tensor:
     return rows.T @ rows
+
+
+def _separability(seen: Embedded, a: str, b: str, dimensions: Callable[[Tensor, Tensor], tuple[int, int]]) -> float:
+    x, y = seen.z[a], seen.z[b]
+    return separability(x, y, dimensions(x, y)) if x.shape[1] > 1 else nan

@@ -4,11 +4,37 @@ Tokens are int64 [N, L], 0 = padding; a word is named by a row if it stands anyw
 prototypes that follow (Schrodi et al. 2025, Tab. 5), and then it matters whether they are brought back to length 1.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from data_gen import InputError
+from synthgap.metric_names import Metric
+from synthgap.metrics.embedded import Embedded
+from synthgap.metrics.gap import alignment
+from synthgap.metrics.probes import zero_shot
+from synthgap.metrics.retrieval import recall_at_k
+
+METRICS = (
+    Metric(
+        "alignment_ideal", "image-text", "alignment of images and captions composed of ideal words", low=-1, high=1,
+        paper="Trager et al. 2023", by=lambda seen: alignment(seen.z["image"], seen.once(_captions)),
+    ),
+    Metric(
+        "recall@1_ideal", "image-text", "recall@1 of captions composed of ideal words", low=0, high=1,
+        by=lambda seen: recall_at_k(seen.z["image"], seen.once(_captions), 1, seen.known["caption"]),
+    ),
+    Metric(
+        "zero_shot_ideal", "image's factor", "zero_shot by ideal words", low=0, high=1,
+        by=lambda seen, factor: _zero_shot(seen, factor, seen.once(_words)),
+    ),
+    Metric(
+        "zero_shot_ideal_published", "image's factor", "the same moved by the gap, not normalised, as published", low=0,
+        high=1, paper="Schrodi et al. 2025",
+        by=lambda seen, factor: _zero_shot(seen, factor, seen.once(_published_words)),
+    ),
+)  # fmt: skip
 
 
 def ideal_words(x: Tensor, tokens: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,3 +92,30 @@ def _named(tokens: Tensor, words: int) -> Tensor:
 def _means(among: Tensor, x: Tensor) -> Tensor:
     """Means of the rows of x [N, D] over each column's set, [sets, D]; of an empty set 0. among: 0 or 1, [N, sets]."""
     return among.T @ x / among.sum(0).clamp(min=1)[:, None]
+
+
+def _ideal(seen: Embedded) -> tuple[Tensor, Tensor]:
+    sizes = seen.world.space.sizes
+    groups = np.repeat(np.arange(-1, len(sizes)), [1, *sizes])  # the first is the padding's
+    return ideal_words(seen.z["text"], seen.tokens, torch.from_numpy(groups))
+
+
+def _captions(seen: Embedded) -> Tensor:
+    return prototypes(*seen.once(_ideal), seen.tokens)
+
+
+def _words(seen: Embedded) -> Tensor:
+    return prototypes(*seen.once(_ideal), _alone(seen))
+
+
+def _published_words(seen: Embedded) -> Tensor:
+    return published_prototypes(*seen.once(_ideal), _alone(seen), seen.z["image"].mean(0) - seen.z["text"].mean(0))
+
+
+def _alone(seen: Embedded) -> Tensor:
+    """Captions of one word, of all words."""
+    return torch.arange(1, len(seen.world.space.words) + 1, device=seen.tokens.device)[:, None]
+
+
+def _zero_shot(seen: Embedded, factor: str, words: Tensor) -> float:
+    return zero_shot(seen.z["image"], words[seen.words_of(factor)], seen.values(factor))

@@ -1,0 +1,140 @@
+"""A metric of one's own: one file, a claim about it, a verdict; and whatever can be wrong with it is said in one line."""
+
+import pandas as pd
+import pytest
+from conftest import TINY
+
+from synthgap import cli, metric_names, runs, studies
+
+SPREAD = '''\
+"""How far embeddings lie from the mean of their modality."""
+
+from synthgap.metric_names import Metric
+
+
+def spread(seen, modality):
+    x = seen.z[modality]
+    return (x - x.mean(0)).norm(dim=1).mean()
+
+
+METRICS = [
+    Metric("spread", "modality", "mean distance from the modality's mean, 0 to 2", low=0, high=2, by=spread),
+]
+'''
+STUDY = """\
+question: Do richer captions spread the texts?
+grid: {captions.attributes: [0, 5], seed: [0, 1, 2, 3, 4]}
+claims:
+  - claim: texts are spread wider where captions name more
+    metric: spread
+    of: text
+    over: captions.attributes
+    levels: [0, 5]
+    direction: rises
+    matters: 0.01
+figure:
+  x: {over: captions.attributes}
+  panels:
+    - {title: spread, curves: [{metric: spread, of: text}]}
+"""
+ASKED = ("run", "wider.yaml", "metrics=[my_metric.py]", "workers=1", *TINY, "training.batch=512")
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A study and a file of metrics in an otherwise empty folder, with one thing in the latter replaced."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wider.yaml").write_text(STUDY)
+
+    def write(old="", new="", name="my_metric.py"):
+        assert old in SPREAD
+        (tmp_path / name).write_text(SPREAD.replace(old, new) if old else SPREAD)
+
+    write()
+    return write
+
+
+def ids(*overrides):
+    study = studies.Study("own", "?", "", {"seed": [0]}, [{}], {"quick": {}}, (), {})
+    return [task.run_id for task in runs.plan(study, [*TINY, *overrides]).tasks]
+
+
+def test_a_metric_of_ones_own_gets_its_verdict_and_editing_it_computes_anew(own, tmp_path):
+    assert cli.main([*ASKED]) == 0
+    verdicts = pd.read_parquet(tmp_path / "runs" / "wider" / "verdicts.parquet")
+    (verdict,) = verdicts.verdict
+    assert verdict in ("supported", "contradicted", "undecided")
+    path = tmp_path / "runs" / "wider" / "results.parquet"
+    table = pd.read_parquet(path)
+    spread = table[table.metric == "spread"]
+    assert set(spread.of) == {"image", "text"} and len(spread) == 20 and spread.value.between(0, 2).all()
+    assert path.with_name("wider.png").exists()
+    own("x.mean(0)).norm(dim=1).mean()", "x.mean(0)).norm(dim=1).mean() / 2")
+    assert cli.main([*ASKED, "seed=0"]) == 0
+    (part,) = (tmp_path / "runs").glob("wider+*/results.parquet")
+    again = pd.read_parquet(part)
+    assert set(again.run_id).isdisjoint(table.run_id) and again.run_id.nunique() == 2
+    before = spread[spread.seed == 0].value.to_numpy()
+    assert again[again.metric == "spread"].value.to_numpy() == pytest.approx(before / 2)
+
+
+def test_what_a_file_of_metrics_says_counts_and_not_where_it_lies(own):
+    here = ids("metrics=[my_metric.py]")
+    own(name="renamed.py")
+    assert ids("metrics=[renamed.py]") == here != ids()
+    own("norm(dim=1)", "norm(dim=1, p=1)", name="other.py")
+    assert ids("metrics=[other.py]") != here
+    assert ids("metrics=[]") == ids(), "without any, a run is what it was before there was this option"
+
+
+def test_a_study_may_set_its_own_files_of_metrics(own, tmp_path):
+    (tmp_path / "wider.yaml").write_text(STUDY + "presets: {quick: {set: {metrics: [my_metric.py]}}}\n")
+    study = studies.load("wider.yaml")
+    assert {task.config["metrics"][0] for task in runs.plan(study, TINY).tasks} == {"my_metric.py"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            '"modality",',
+            '"modalty",',
+            "my_metric.py, line 11: unknown 'of' of spread 'modalty'; did you mean 'modality'?",
+        ),
+        ("def spread(", "def spread(:", "my_metric.py, line 6: invalid syntax"),
+        ("METRICS = [", "OTHERS = [", "my_metric.py declares nothing; it needs METRICS = [Metric(…), …]"),
+        ('"spread", "', '"rmg", "', "my_metric.py: there is a metric 'rmg' already"),
+        ("low=0, high=2", "low=3, high=2", "my_metric.py, line 11: spread: low=3 must not be above high=2"),
+        ("low=0", "low=lowest()", "my_metric.py, line 11: name 'lowest' is not defined"),
+        ('"spread", "', '"width", "', "unknown metric 'spread' in a claim of wider.yaml"),
+    ],
+)
+def test_a_wrong_declaration_is_told_before_anything_is_written(own, old, new, told, capsys, tmp_path):
+    own(old, new)
+    assert cli.main([*ASKED]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and told in error, error
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("x.mean(0)", "x.men(0)", "metrics=my_metric.py, line 8: AttributeError"),
+        (".norm(dim=1).mean()", "", "metrics=my_metric.py, spread: "),
+        (", by=spread", "", "spread has no function; give it by="),
+        (".norm(dim=1).mean()", ".norm(dim=1).mean() / 0", "spread image is inf, though it is defined"),
+    ],
+)
+def test_an_error_in_the_function_is_the_reason_of_the_run_that_failed(own, old, new, told):
+    own(old, new)
+    study = studies.Study("own", "?", "", {"seed": [0]}, [{}], {"quick": {}}, (), {})
+    plan = runs.plan(study, [*TINY, "metrics=[my_metric.py]"])
+    runs.work(plan)
+    (reason,) = (failure["reason"] for failure in runs.failures(plan).values())
+    assert told in reason and len(reason.splitlines()) == 1, reason
+
+
+def test_reading_declarations_runs_nothing():
+    found = metric_names.declared('raise SystemExit\nWHY = "x"\nMETRICS = [Metric("a", "", WHY, by=print)]', "here")
+    assert found == {"a": metric_names.Metric("a", "", "x")}
