@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from data_gen import InputError
-from synthgap import options, report, runs, tables
+from data_gen import InputError, files
+from synthgap import conclusion, options, report, runs, tables
 from synthgap.judging import claims
 from synthgap.runs import Plan, variations
 from synthgap.studies import Study
@@ -21,18 +21,21 @@ def run(study: Study, overrides: Sequence[str] = (), work: Callable[[Plan], obje
     InputError for a mistake in what is asked, before any run.
     """
     if study.table:
-        return report.conclude_table(study, study.table, folder_of(study, overrides))
+        return report.tell(conclusion.of_table(study, study.table, folder_of(study, overrides)))
     plan = begin(study, overrides)
     left = sum(not plan.done(task) for task in plan.tasks)
     work(plan)
-    return report.conclude(plan, left)
+    return conclude(plan, left)
 
 
 def begin(study: Study, overrides: Sequence[str] = ()) -> Plan:
-    """The plan of a sweep, once all is well and its claims are on record: its workers may start."""
-    plan = runs.plan(study, overrides)
-    runs.collect(plan)  # a damaged result is told before any work
+    """The plan of a sweep, once all is well, and what is asked and claimed is on record: its workers may start."""
+    plan = planned(study, overrides)
+    variations.place(plan)  # a name that belongs to another variation, and
+    runs.collect(plan)  # a damaged result, are told before any work
     runs.prepare(plan)
+    if not files.forbidden(plan.folder):  # else all is done, and it is only shown
+        variations.record(plan)
     claims.stated_after(study, plan.folder)
     if changed := variations.of(plan).changed:
         done = sum(plan.done(task) for task in plan.tasks)
@@ -41,24 +44,37 @@ def begin(study: Study, overrides: Sequence[str] = ()) -> Plan:
     return plan
 
 
+def planned(study: Study, overrides: Sequence[str] = ()) -> Plan:
+    """The runs that are asked for: of a variation that is asked for by its name alone, those that made it."""
+    return runs.plan(study, variations.completed(study, overrides))
+
+
+def conclude(plan: Plan, did: int = 0, redraw: bool = False) -> int:
+    """Write and tell what is done of a plan; 1 if a run is missing, else 0. did: how many of its runs are new."""
+    return report.tell(conclusion.of_plan(plan, redraw), plan, did, redraw)
+
+
 def show(study: Study, overrides: Sequence[str] = ()) -> int:
     """Redraw and tell what is there: the study's table, or, where overrides are given, the runs that they ask for."""
     if study.table:
-        return report.conclude_table(study, study.table, folder_of(study, overrides))
-    if all(override.startswith("out=") for override in overrides):
-        folder = folder_of(study, overrides)
-        if (folder / tables.FILE).exists():
-            try:
-                return report.conclude_table(study, folder / tables.FILE, folder)
-            except tables.DamagedError as error:
-                print(f"synthgap: {error}; its runs are read instead", file=sys.stderr)
-    return report.conclude(runs.plan(study, overrides), did=0, redraw=True)
+        return report.tell(conclusion.of_table(study, study.table, folder_of(study, overrides)))
+    folder = variations.folder_of(study, overrides)
+    if variations.only_a_place(overrides) and (folder / tables.FILE).exists():
+        try:
+            return report.tell(conclusion.of_table(study, folder / tables.FILE, folder))
+        except tables.DamagedError as error:
+            print(f"synthgap: {error}; its runs are read instead", file=sys.stderr)
+    return conclude(planned(study, overrides), redraw=True)
 
 
 def folder_of(study: Study, overrides: Sequence[str]) -> Path:
     """`<out>/<study>`, of a study for which nothing is trained. Raises InputError for any override but out=DIR."""
+    return only_out(overrides, f", as {study.name} reads a table and trains nothing") / study.name
+
+
+def only_out(overrides: Sequence[str], why: str = "") -> Path:
+    """The folder that out=DIR names. Raises InputError for any other override; why: how that line ends."""
     for override in overrides:
         if not override.startswith("out="):
-            what = f"{override!r}: only out=DIR is understood here"
-            raise InputError(f"{what}, as {study.name} reads a table and trains nothing")
-    return options.folder(overrides) / study.name
+            raise InputError(f"{override!r}: only out=DIR is understood here{why}")
+    return options.folder(overrides)

@@ -12,7 +12,7 @@ import torch
 
 from data_gen import Factor, FactorSpace, InputError
 from data_gen.seeds import generator
-from synthgap import report, runs, studies
+from synthgap import runs, studies, sweep
 
 torch.set_num_threads(1)
 # A core a test process: a command that a test runs then starts one worker, not as many as there are cores for all tests.
@@ -79,7 +79,7 @@ def finished(tmp_path_factory):
     plan = planned(tmp_path_factory.mktemp("finished"))
     runs.prepare(plan)
     runs.work(plan)
-    assert report.conclude(plan, did=4) == 0
+    assert sweep.conclude(plan, did=4) == 0
     return plan
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import cli, options, report, runs, studies
+from synthgap import cli, options, runs, studies, sweep
 from synthgap.metric_names import KINDS, METRICS
 from synthgap.runs import pool
 
@@ -35,7 +35,7 @@ def undisturbed(tmp_path_factory):
     plan = runs.plan(studies.load("imbalance"), [*TINY, *SWEEP, f"out={out}"])
     runs.prepare(plan)
     runs.work(plan)
-    assert report.conclude(plan, did=RUNS) == 0
+    assert sweep.conclude(plan, did=RUNS) == 0
     return out
 
 

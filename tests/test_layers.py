@@ -11,8 +11,10 @@ from conftest import ROOT
 LAYERS = (
     ("synthgap.__main__",),
     ("synthgap.cli",),
+    ("synthgap.commands",),
     ("synthgap.sweep",),
     ("synthgap.report",),
+    ("synthgap.conclusion",),
     ("synthgap.runs", "synthgap.judging", "synthgap.panels"),
     ("synthgap.evaluation", "synthgap.measure", "synthgap.variables"),
     ("synthgap.posthoc", "synthgap.observations", "synthgap.studies"),

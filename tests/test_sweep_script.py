@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import report, runs, studies
+from synthgap import runs, studies
 from synthgap.judging import overview
+from synthgap.sweep import conclude
 
 SCRIPT = ROOT / "experiments" / "sweep.py"
 
@@ -33,7 +34,7 @@ def usual(tmp_path_factory):
     plan = runs.plan(studies.load("imbalance"), [*TINY, "captions.attributes=1,5", "seed=0,1", f"out={out}"])
     runs.prepare(plan)
     runs.work(plan)
-    report.conclude(plan, did=4)
+    conclude(plan, did=4)
     return numbers(out)
 
 
