@@ -264,8 +264,7 @@ def tell_status(plan: Plan, workers: int) -> None:
     if failed:
         say(f"{len(failed)} failed:")
         _tell_reasons([task for task in plan.tasks if task.run_id in failed], failed)
-    if found.left:
-        say(_duration(found, at_work or workers))
+    say(_duration(found, at_work or workers))
     folders = [plan.folder, *plan.folder.parent.glob(f"{plan.study.name}+*")]
     say(
         f"disk: {_bytes(size(folders))} of runs and results, {_bytes(size([plan.datasets]))} of datasets of all studies"

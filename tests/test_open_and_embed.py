@@ -44,7 +44,7 @@ def test_a_run_is_opened_with_all_that_was_measured_of_it(finished):
     assert run.config["encoder"]["share"] == "trunk" and (run.codes[:, 0] < 10).all()
     assert run.factors.digit.tolist() == [str(code) for code in run.codes[:, 0]]
     assert set(run.factors["size"]) == {"large", "small"}
-    assert len(run.captions) == 200 and all(len(caption.split()) == 2 for caption in run.captions), "a digit, a factor"
+    assert len(run.captions) == 200 and all(caption.count("-") == 1 for caption in run.captions), "a digit, a factor"
 
 
 def test_import_alone_is_cheap():
