@@ -15,7 +15,7 @@ from hashlib import file_digest
 from pathlib import Path
 from secrets import token_hex
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from data_gen.errors import InputError
 
@@ -87,13 +87,46 @@ def sweep_up(folder: str | Path, name: str | None = None) -> None:
 
     Call it only while you hold the lock under which these places are written: what is there then has no owner.
     """
-    for path in Path(folder).glob(".*.partial*"):
-        left = _LEFT.fullmatch(path.name)
-        if left and name in (None, left["name"]):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    for path in left_in(folder):
+        if name in (None, place_of(path)):
+            _delete(path)
+
+
+def left_in(folder: str | Path) -> list[Path]:
+    """What commands have left in `folder` beside places, or write there now."""
+    return sorted(path for path in Path(folder).glob(".*.partial*") if _LEFT.fullmatch(path.name))
+
+
+def place_of(left: Path) -> str:
+    """The name, without its ending, of the place that `left`, of `left_in`, was written for."""
+    return _LEFT.fullmatch(left.name)["name"]
+
+
+def remove(path: str | Path) -> None:
+    """Deletes a file or a folder: it is renamed first, so that it is whole or gone at any time. Hold the lock of the place."""
+    beside = _beside(Path(path))
+    os.replace(path, beside)
+    _delete(beside)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def held(path: str | Path) -> bool:
+    """Whether another process holds the lock file at `path`; False where you may not lock it, as nobody can say then."""
+    if not Path(path).exists():
+        return False
+    try:
+        with locked(path, wait=False):
+            return False
+    except Timeout:
+        return True
+    except InputError:
+        return False
 
 
 def forbidden(folder: str | Path) -> str | None:

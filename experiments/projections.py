@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
+import synthgap
 from synthgap import cli
 from synthgap.metrics import l2m, pca
 from synthgap.observations import object_of
 from synthgap.panels import style
-from synthgap.runs.loading import load_run
 from synthgap.training import embed
 
 SHOWN = 600  # samples, a dot a modality
@@ -27,7 +27,7 @@ MARKERS = {"image": "o", "audio": "^", "text": "s"}
 
 def embeddings(run: Path, datasets: Path) -> tuple[dict[str, torch.Tensor], list[int], str]:
     """{modality: [SHOWN, D]} of the run's test samples, the object's value of each, and the object's name."""
-    found = load_run(run, datasets)
+    found = synthgap.open(run, datasets)
     name = object_of(found.config, found.world.space)
     z = embed(found.model, {modality: x[:SHOWN] for modality, x in found.inputs.items()})
     return z, found.codes[:SHOWN, found.world.space.index(name)].tolist(), name

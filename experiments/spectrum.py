@@ -14,12 +14,12 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+import synthgap
 from data_gen import InputError, files
 from synthgap import cli, options
 from synthgap.panels import style
 from synthgap.posthoc import heads
 from synthgap.posthoc.isoclip import spectrum
-from synthgap.runs.loading import load_run
 
 
 def spectra(study: Path, by: str) -> pd.DataFrame:
@@ -28,7 +28,7 @@ def spectra(study: Path, by: str) -> pd.DataFrame:
     for folder in sorted(done.parent for done in study.glob("[!.]*/done.json")):
         if not (folder / "model.safetensors").exists():
             continue  # it took another's
-        run = load_run(folder)
+        run = synthgap.open(folder)
         try:
             level = options.get(run.config, by)
         except KeyError as error:

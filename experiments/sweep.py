@@ -26,6 +26,7 @@ TELLS = ("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--in
 class Sweep(options.Run):
     study: str = "imbalance"
     preset: str = "quick"
+    name: str = ""  # of a variation, for a folder of its own
     worker: int = 0  # workers differ in nothing but this number: each takes what no other has claimed
     defaults: list[Any] = field(
         default_factory=lambda: [*options.Run().defaults, {"override hydra/job_logging": "stdout"}]

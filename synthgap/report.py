@@ -1,9 +1,6 @@
-"""What a sweep came to: table, verdicts and figure on disk, and the same told on the terminal."""
+"""What the terminal is told of studies: what they ask, and what they came to."""
 
-import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 
@@ -12,58 +9,57 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from data_gen import InputError, files
-from data_gen.errors import unknown
-from synthgap import judging, metric_names, options, panels, runs, studies, tables, variables
-from synthgap.judging import claims, overview
+from data_gen import InputError
+from synthgap import judging, metric_names, options, runs, studies, variables
+from synthgap.conclusion import Conclusion, count_of, titled
+from synthgap.judging import overview
 from synthgap.judging.overview import counted
-from synthgap.panels import kind_of, x_of
-from synthgap.panels.diagram import draw as draw_diagram
-from synthgap.panels.style import FORMATS
-from synthgap.runs import Plan, variations
+from synthgap.panels import x_of
+from synthgap.runs import Plan, Task, variations
+from synthgap.runs.estimate import Estimate, size
+from synthgap.runs.leftovers import Leftover
 from synthgap.runs.variations import Made
 from synthgap.studies import Claim, Study, told
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How figures are asked for: in which formats, and the title of a panel that is also to be drawn alone."""
-
-    formats: tuple[str, ...] = FORMATS[:1]
-    panel: str = ""
-
-
-ONE_PNG = Figures()
 
 UNFINISHED = 10  # runs of those missing that are named, if none failed
 WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
 
 
-def conclude(plan: Plan, did: int, redraw: bool = False, figures: Figures = ONE_PNG) -> int:
-    """Write and tell the table, the verdicts and the figure of what is done; returns 1 if a run is missing, else 0.
-
-    They go to where `variations.place` says. A table there that has finished runs which this one lacks stays as it is.
-    """
-    console, failed = terminal(), runs.failures(plan)
-    done = sum(plan.done(task) for task in plan.tasks)
-    if not done:
-        _tell_missing(console, plan, failed)
+def tell(found: Conclusion | None, plan: Plan | None = None, did: int = 0, redraw: bool = False) -> int:
+    """Tell what a plan, or a table, came to; 1 if a run is missing, else 0. did: how many of its runs are new."""
+    if found is None:
+        _tell_missing(terminal(), plan, runs.failures(plan))
         return 1
-    made = variations.of(plan)
-    if made.changed:
-        claims.stated_after(plan.study, plan.folder)  # of the study as written: they were stated no later
-    table = variations.marked(runs.collect(plan), made)
-    moved = None
-    if not files.forbidden(plan.folder):
-        moved = variations.make_room(plan, [path.name for path in _places(plan.study, plan.folder).values()])
-    folder = variations.place(plan)
-    kept = folder / tables.FILE
-    cut = done < len(plan.tasks) and not variations.runs_in(folder) <= set(table.run_id)
-    with _writing(plan.study, folder) as writes:
-        same = cut or _same(kept, table)
-        places = _conclude(table, plan.study, folder, made, redraw or not same, writes and not cut, figures)
-        if writes and not same:
-            tables.write(table, kept)  # last: while it differs from the runs, the others are known to be stale
+    console = terminal()
+    _tell_result(console, found)
+    missing = plan is not None and _tell_runs(console, found.table, plan, did, redraw)
+    for line in found.notes:
+        say(line)
+    if plan is None:
+        console.print(f"{count_of(found.table)}, read from an existing table; nothing was trained")
+    _tell_places(found.places)
+    if missing:
+        _tell_missing(console, plan, runs.failures(plan))
+    return int(missing)
+
+
+def _tell_result(console: Console, found: Conclusion) -> None:
+    """Levels, verdicts, thresholds, and which claims could not be judged."""
+    study = found.study
+    for shown in _levels_tables(study, found.points, found.made, console.width):
+        console.print(shown)
+    if found.judged.size:
+        overview.tell(console, found.judged)
+    for row in found.fallen.itertuples():
+        console.print(_threshold(row), highlight=False, markup=False)
+    for claim in study.claims:
+        if why := judging.unjudged(found.table, study, claim):
+            console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
+
+
+def _tell_runs(console: Console, table: pd.DataFrame, plan: Plan, did: int, redraw: bool) -> bool:
+    """Tell how long runs take and how many are done; returns whether any is missing."""
+    done = sum(plan.done(task) for task in plan.tasks)
     seconds = table[table.metric == "seconds"].groupby("of").value.mean()
     parts = ", ".join(f"{part} {seconds[part]:.1f} s" for part in ("data", "training", "evaluation"))
     console.print(f"one run takes {seconds['']:.1f} s on one core: {parts}")
@@ -76,102 +72,7 @@ def conclude(plan: Plan, did: int, redraw: bool = False, figures: Figures = ONE_
     if done == len(plan.tasks):
         console.print(what)
     _tell_undefined(console, table)
-    if moved:
-        _say(f"the result of a variation that was in {plan.folder} is now in {moved}")
-    if folder != plan.folder:
-        _say(f"{plan.folder} holds another result, which stays as it is: this one goes to {folder}")
-    if cut:
-        _say(f"{kept} has runs that are not done here, and stays as it is: nothing is written")
-    else:
-        _tell_places({"table": kept} | places)
-    _tell_missing(console, plan, failed)
-    return 0 if done == len(plan.tasks) else 1
-
-
-def conclude_table(study: Study, path: Path, folder: Path, figures: Figures = ONE_PNG) -> int:
-    """Write into `folder` and tell the verdicts and the figure of a study on the table in `path`, its own or another's,
-    whatever became of the runs; returns 0. Raises InputError."""
-    table = tables.read(path)
-    if study.table and (folder / tables.FILE).exists():
-        raise InputError(
-            f"{folder} holds a sweep, whose verdicts would be overwritten; call the YAML file something else"
-        )
-    with _writing(study, folder) as writes:
-        if runs.running(folder):
-            terminal().print("a sweep is running in this folder; what follows is the last table that was written")
-        made = variations.made_with(table) or Made()
-        places = _conclude(table, study, folder, made, redraw=True, writes=writes, figures=figures)
-    terminal().print(f"{_counted(table)}, read from an existing table; nothing was trained")
-    _tell_places({"table": path} | places)
-    return 0
-
-
-@contextmanager
-def _writing(study: Study, folder: Path) -> Iterator[bool]:
-    """Holds the lock of what a study comes to, and sweeps up what killed commands left of it; yields whether any of it can be
-    written, and tells if not."""
-    if why := files.forbidden(folder):
-        line = f"nothing is written: {folder} may not be written by you ({why})"
-        terminal().print(line, soft_wrap=True, markup=False)
-        yield False
-        return
-    with files.locked(folder / ".locks" / "conclude"):
-        for name in ("probe", *(Path(path).stem for path in (tables.FILE, *_places(study, folder).values()))):
-            files.sweep_up(folder, name)
-        yield True
-
-
-def _conclude(
-    table: pd.DataFrame, study: Study, folder: Path, made: Made, redraw: bool, writes: bool, figures: Figures
-) -> dict[str, Path]:
-    """Judge a table, draw it, write both where they are missing or to be redrawn, if you may write, and tell the verdicts;
-    returns what lies where."""
-    console, places = terminal(), _places(study, folder, figures)
-    judged, dots = judging.verdicts(table, study), panels.dots(table, study)
-    stated = claims.stated_after(study, folder, table.run_id.nunique(), made.changed)
-    judged["hash"] = [claims.hash_of(known, made.changed) for known in judged.hash]
-    judged["changed"] = made.text
-    if len(judged):
-        judged["stated_after"] = judged.hash.map(stated).astype(float)  # nan: nobody knows
-    points, fallen = panels.levels(dots), panels.thresholds(table, study)
-    same = _same(places["verdicts"], judged)
-    if same and not redraw and not _same(places["curves"], points):
-        console.print(f"{places['curves']} is not what the runs give; it is made anew", soft_wrap=True, markup=False)
-        same = False
-    if writes and (redraw or not same or not all(path.exists() for path in places.values())):
-        tables.write(judged, places["verdicts"])
-        tables.write(points, places["curves"])
-        if "thresholds" in places:
-            tables.write(fallen, places["thresholds"])
-        if len(points):
-            from synthgap.panels import drawing  # matplotlib takes a second
-
-            spec = study.figure | {"title": _titled(study.figure.get("title", ""), made)}
-            alone = [panel for panel in study.figure["panels"] if panel["title"] == figures.panel]
-            for what, path in places.items():
-                if what.startswith(("figure", "panel")):
-                    shown = spec | {"panels": alone} if what.startswith("panel") else spec
-                    drawing.draw(points, dots, shown, path, _footer(table, study, made))
-        if "diagram" in places:
-            paths, spec = panels.paths(table, study), study.figure["diagram"]
-            tables.write(paths, places["paths"])
-            counts = "; ".join([_counted(table), *_with(made)])
-            footer = f"standardised coefficients on ranks, {counts}; blue rises, orange falls, pale: interval holds 0"
-            title = _titled(spec.get("title", study.question), made)
-            if len(paths):
-                for path in (path for what, path in places.items() if what.startswith("diagram")):
-                    draw_diagram(paths, spec["tiers"], path, title, footer)
-
-    for shown in _levels_tables(study, points, made, console.width):
-        console.print(shown)
-    if judged.size:
-        overview.tell(console, judged)
-    for row in fallen.itertuples():
-        console.print(_threshold(row), highlight=False, markup=False)
-    for claim in study.claims:
-        if why := judging.unjudged(table, study, claim):
-            console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
-    return places
+    return done < len(plan.tasks)
 
 
 def _tell_undefined(console: Console, table: pd.DataFrame) -> None:
@@ -184,16 +85,8 @@ def _tell_undefined(console: Console, table: pd.DataFrame) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _titled(title: str, made: Made) -> str:
-    """A title that says what is changed of the study."""
-    return "\n".join(filter(None, [title, *(fill(line, 100) for line in _with(made))]))
-
-
-def _with(made: Made) -> list[str]:
-    return [f"with {made.text}"] if made.text else []
-
-
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a line as it is, however long."""
     terminal().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -201,26 +94,6 @@ def _tell_places(places: dict[str, Path]) -> None:
     for what, path in places.items():
         if path.exists():
             terminal().print(f"{what:11}{path}", soft_wrap=True)
-
-
-def _places(study: Study, folder: Path, figures: Figures = ONE_PNG) -> dict[str, Path]:
-    """What is written of a study beside its table, and where: figures in the formats that are asked for, and in those that are
-    there, as they would be stale else."""
-    spec, name, drawn = study.figure, study.name, {}
-    stems = {"figure": name} | ({"diagram": f"{name}-paths"} if "diagram" in spec else {})
-    if figures.panel:
-        titles = [panel["title"] for panel in spec.get("panels", ())]
-        if figures.panel not in titles:
-            raise unknown(f"panel of {name} in figure.panel", figures.panel, titles)
-        stems["panel"] = f"{name}-{re.sub(r'[^a-z0-9]+', '-', figures.panel.lower()).strip('-')}"
-    for what, stem in stems.items():
-        there = [kind for kind in FORMATS if (folder / f"{stem}.{kind}").exists()]
-        for i, kind in enumerate(dict.fromkeys([*figures.formats, *there])):
-            drawn[f"{what} {kind}" if i else what] = f"{stem}.{kind}"
-    files = drawn | {"curves": "levels.csv", "verdicts": "verdicts.parquet"}
-    files |= {"thresholds": "thresholds.csv"} if "thresholds" in spec else {}
-    files |= {"paths": "paths.csv"} if "diagram" in spec else {}
-    return {what: folder / file for what, file in files.items()}
 
 
 def forewarn(plan: Plan) -> None:
@@ -233,7 +106,7 @@ def forewarn(plan: Plan) -> None:
     ]
     if short:
         of = counted(len(plan.study.claims), "claim")
-        _say(f"too few seeds to support {len(short)} of {of}: {'; '.join(short)}")
+        say(f"too few seeds to support {len(short)} of {of}: {'; '.join(short)}")
 
 
 def metrics() -> None:
@@ -308,7 +181,7 @@ def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int) -
     x = x_of(panels[0], study.figure)
     metric = {p["title"]: p["curves"][0]["metric"] for p in panels if x_of(p, study.figure) == x}
     points = points[points.panel.isin(metric)]
-    name, title = x.get("metric", x.get("over")), escape(_titled(study.question, made))
+    name, title = x.get("metric", x.get("over")), escape(titled(study.question, made))
     name = "bits left out" if name == "imbalance_bits" else name
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
     heads = {curve: fill(f"{metric[curve[0]]} {curve[1]}".strip(), 14, break_long_words=False) for curve in curves}
@@ -357,36 +230,85 @@ def _tell_missing(console: Console, plan: Plan, failed: dict[str, dict]) -> None
         console.print(
             f"[red]{len(missing)} of {len(plan.tasks)} runs are missing[/]; the same command tries them again"
         )
-    for task in [task for task in missing if task.run_id in failed] or missing[:UNFINISHED]:
+    _tell_reasons([task for task in missing if task.run_id in failed] or missing[:UNFINISHED], failed)
+
+
+def _tell_reasons(tasks: Sequence[Task], failed: dict[str, dict]) -> None:
+    """Tell of each run why it is missing."""
+    for task in tasks:
         reason = (
             failed[task.run_id]["reason"]
             if task.run_id in failed
             else "not finished: its worker died, or was never started"
         )
         where = ", ".join(f"{key}={value}" for key, value in task.swept.items())
-        console.print(f"  {task.run_id} ({where}): {reason}", soft_wrap=True, highlight=False, markup=False)
-
-
-def _footer(table: pd.DataFrame, study: Study, made: Made) -> str:
-    kinds = [kind_of(panel) for panel in study.figure["panels"]]
-    lines = ["lines: least squares through cells"] * any(panel.get("fits") for panel in study.figure["panels"])
-    parts = "; ".join(filter(None, (kind.interval for kind in kinds))).split("; ")
-    return "; ".join(filter(None, [f"{_counted(table)} (dots)", *_with(made), *dict.fromkeys(parts), *lines]))
-
-
-def _counted(table: pd.DataFrame) -> str:
-    return f"{counted(table.run_id.nunique(), 'run')}, {counted(table.seed.nunique(), 'seed')}"
-
-
-def _same(path: Path, table: pd.DataFrame) -> bool:
-    """Whether a file holds this table. Tells of a damaged one, which is made anew."""
-    try:
-        return path.exists() and tables.holds(path, table)
-    except tables.DamagedError as error:
-        terminal().print(f"{error}; it is made anew", soft_wrap=True, markup=False)
-        return False
+        say(f"  {task.run_id} ({where}): {reason}")
 
 
 def terminal() -> Console:
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH)
+
+
+def tell_plan(plan: Plan, workers: int) -> None:
+    """Tell how many runs a plan has, how many are done, and what the others will take."""
+    found = runs.estimate(plan)
+    seeds = len({task.config["seed"] for task in plan.tasks})
+    say(f"{counted(len(plan.tasks), 'run')} of {plan.study.name}, over {counted(seeds, 'seed')}: {found.done} done")
+    more = len(found.left) - (len(plan.tasks) - found.done)
+    if more:
+        say(f"{counted(more, 'more run')} to train first, as others take their models")
+    say(f"{counted(found.datasets, 'dataset')} to draw")
+    say(_duration(found, workers))
+    if found.left:
+        say(f"disk: about {_bytes(found.bytes)}")
+    say(f"{'runs':11}{plan.folder}")
+    say(f"{'result':11}{variations.place(plan)}")
+
+
+def tell_status(plan: Plan, workers: int) -> None:
+    """Tell which runs of a plan are done, running and failed, and what is left."""
+    failed, held, at_work = runs.failures(plan), runs.held(plan), runs.workers_in(plan.folder)
+    found, made = runs.estimate(plan), variations.of(plan)
+    asked = "; ".join(filter(None, [f"preset={made.preset}", made.text]))
+    say(f"{plan.study.name} ({asked}): {found.done} of {counted(len(plan.tasks), 'run')} done")
+    say(f"{len(held)} running, by {counted(at_work, 'worker')}" if at_work else "nothing is running")
+    if failed:
+        say(f"{len(failed)} failed:")
+        _tell_reasons([task for task in plan.tasks if task.run_id in failed], failed)
+    say(_duration(found, at_work or workers))
+    folders = [plan.folder, *plan.folder.parent.glob(f"{plan.study.name}+*")]
+    say(
+        f"disk: {_bytes(size(folders))} of runs and results, {_bytes(size([plan.datasets]))} of datasets of all studies"
+    )
+    _tell_places({"runs": plan.folder, "result": variations.place(plan)})
+
+
+def tell_leftovers(found: Sequence[Leftover], out: Path) -> str:
+    """List what can go, with sizes; returns the size of all."""
+    if not found:
+        say(f"nothing to delete in {out}: all that is there is in some table, or was asked for last")
+        return _bytes(0)
+    sizes = [size([left.path]) for left in found]
+    for left, number in zip(found, sizes, strict=True):
+        say(f"{_bytes(number):>9}  {left.why:31}  {left.path}")
+    total = _bytes(sum(sizes))
+    say(f"{total:>9}  in all, in {out}")
+    return total
+
+
+def _duration(found: Estimate, workers: int) -> str:
+    """How long what is left takes, and on what that rests."""
+    if not found.left:
+        return "nothing left to run"
+    minutes = found.seconds / min(workers, len(found.left)) / 60
+    rests = f"from {counted(found.timed, 'finished run')}" if found.timed else "an estimate from typical runs"
+    time = f"{minutes:.0f} minutes" if minutes >= 2 else f"{60 * minutes:.0f} seconds"
+    return f"{counted(len(found.left), 'run')} left: about {time} with {counted(workers, 'worker')} ({rests})"
+
+
+def _bytes(number: int) -> str:
+    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if number >= one:
+            return f"{number / one:.1f} {unit}"
+    return f"{number} bytes"

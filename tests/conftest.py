@@ -12,7 +12,7 @@ import torch
 
 from data_gen import Factor, FactorSpace, InputError
 from data_gen.seeds import generator
-from synthgap import catalogue, report, runs, studies
+from synthgap import catalogue, runs, studies, sweep
 from synthgap.losses import of_all
 
 torch.set_num_threads(1)
@@ -91,7 +91,7 @@ def finished(tmp_path_factory):
     plan = planned(tmp_path_factory.mktemp("finished"))
     runs.prepare(plan)
     runs.work(plan)
-    assert report.conclude(plan, did=4) == 0
+    assert sweep.conclude(plan, did=4) == 0
     return plan
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import cli, options, report, runs, studies
+from synthgap import cli, options, runs, studies, sweep
 from synthgap.metric_names import KINDS, METRICS
 from synthgap.runs import pool
 
@@ -35,7 +35,7 @@ def undisturbed(tmp_path_factory):
     plan = runs.plan(studies.load("imbalance"), [*TINY, *SWEEP, f"out={out}"])
     runs.prepare(plan)
     runs.work(plan)
-    assert report.conclude(plan, did=RUNS) == 0
+    assert sweep.conclude(plan, did=RUNS) == 0
     return out
 
 
@@ -242,7 +242,7 @@ def test_a_claim_on_a_table_is_judged_without_training(tmp_path, monkeypatch, ca
     written = {"own.png", "levels.csv", "verdicts.parquet", "claims.json", ".locks"}
     assert {path.name for path in Path("runs/own").iterdir()} == written
     assert cli.main(["show", "own.yaml", "out=else"]) == 0
-    assert capsys.readouterr().out == told.replace("runs/", "else/")
+    assert capsys.readouterr().out == told.replace("runs/own", "else/own")
     assert cli.main(["verdicts"]) == 0 and "the gap falls" in capsys.readouterr().out
     for wrong in ("seed=0", "preset=full"):
         assert cli.main(["run", "own.yaml", wrong]) == 2
@@ -351,7 +351,7 @@ def test_every_command_has_help(command, capsys):
     told = capsys.readouterr().out
     assert "usage: synthgap" in told
     if command == ["verdicts"]:
-        assert all(word in told for word in ("supported", "contradicted", "undecided", "Holm", "1/256", *studies.TESTS))
+        assert all(word in told for word in ("supported", "contradicted", "undecided", "Holm", "1/256", *judging.TESTS))
 
 
 def test_help_outlives_a_terminal_without_greek(synthgap):

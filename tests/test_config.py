@@ -377,7 +377,7 @@ def test_weights_may_have_a_course():
 def test_out_is_the_path_as_it_is_written_in_every_command(written, meant, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     asked, study = f"out={written}", studies.load("imbalance")
-    assert options.folder([asked]) == cli._out([asked]) == Path(meant)
+    assert options.folder([asked]) == sweep.only_out([asked]) == Path(meant)
     assert sweep.folder_of(study, [asked]) == runs.plan(study, [asked], most=1).folder == Path(meant) / "imbalance"
     assert options.folder([options.parse([asked])[0].input_line]) == Path(meant), "as it is handed on to Hydra"
     assert cli.main(["verdicts", asked]) == 2 and f" {meant}" in capsys.readouterr().err

@@ -18,10 +18,9 @@ from conftest import CELLS, TINY, planned
 from filelock import FileLock
 
 from data_gen import InputError, files
-from synthgap import cli, report, runs, studies, tables
+from synthgap import cli, runs, studies, sweep, tables
 from synthgap.judging import claims, overview
-from synthgap.runs import execution
-from synthgap.runs.loading import load_run
+from synthgap.runs import execution, loading
 
 DERIVED = ("results.parquet", "verdicts.parquet", "levels.csv", "claims.json")
 
@@ -114,7 +113,7 @@ def test_a_damaged_model_is_taken_by_nobody(copied, capsys):
     runs.work(plan)
     assert said in runs.failures(plan)[task.run_id]["reason"] and not plan.done(task)
     with pytest.raises(InputError, match=r"model\.safetensors does not match its checksum"):
-        load_run(place)
+        loading.open(place)
 
 
 # --- derived tables
@@ -181,7 +180,7 @@ def test_damaged_verdicts_of_one_study_do_not_hide_the_others(copied, capsys):
 def test_commands_with_one_process_id_do_not_meet(copied):
     """As in two containers with one folder: what is written beside once had the id of the process in its name."""
     with ThreadPoolExecutor(2) as several:
-        assert list(several.map(lambda _: report.conclude(copied, did=0, redraw=True), range(2))) == [0, 0]
+        assert list(several.map(lambda _: sweep.conclude(copied, did=0, redraw=True), range(2))) == [0, 0]
     assert not list(copied.folder.glob(".*.partial*"))
     assert tables.read(copied.folder / "results.parquet").equals(runs.collect(copied))
 
@@ -201,7 +200,7 @@ def test_what_killed_commands_left_is_swept_up_and_is_no_run(copied):
         path.touch()
     killed = shutil.copytree(copied.folder / copied.tasks[0].run_id, copied.folder / ".0123.0123abcd.partial")
     (copied.folder / "claims.json").unlink()
-    assert report.conclude(copied, did=0, redraw=True) == 0
+    assert sweep.conclude(copied, did=0, redraw=True) == 0
     assert not any(path.exists() for path in left) and killed.exists(), "a run is swept up by who holds its lock"
     assert set(claims.stated_after(copied.study, copied.folder).values()) == {4} and stated
 
@@ -283,7 +282,7 @@ def test_what_may_not_be_read_is_not_damaged(shared, capsys):
         with pytest.raises(InputError, match=f"^{path} may not be read by you; ask its owner$"):
             read()
     with pytest.raises(InputError, match="may not be read by you"):
-        load_run(run)
+        loading.open(run)
     assert cli.main(["verdicts", f"out={plan.folder.parent}"]) == 2
     assert "damaged" not in capsys.readouterr().err
 
@@ -344,7 +343,7 @@ def test_show_beside_a_running_sweep_says_that_it_runs(copied, monkeypatch, caps
     plan, told = planned(copied.folder.parent, "captions.attributes=1,2", "seed=0"), []
 
     def look(p, task, folder):  # what others see while a run is under way
-        for show in (lambda: report.conclude(p, did=0, redraw=True), lambda: synthgap("show", p)):
+        for show in (lambda: sweep.conclude(p, did=0, redraw=True), lambda: synthgap("show", p)):
             show()
             told.append(capsys.readouterr().out)
         raise RuntimeError("enough")
@@ -355,4 +354,4 @@ def test_show_beside_a_running_sweep_says_that_it_runs(copied, monkeypatch, caps
     assert "a sweep is running in this folder: 1 of 2 runs done" in told[0] and "its worker died" not in told[0]
     assert "a sweep is running in this folder" in told[1]
     assert not runs.running(plan.folder)
-    assert report.conclude(plan, did=0) == 1 and "1 of 2 runs are missing" in capsys.readouterr().out
+    assert sweep.conclude(plan, did=0) == 1 and "1 of 2 runs are missing" in capsys.readouterr().out

@@ -11,8 +11,10 @@ from conftest import ROOT
 LAYERS = (
     ("synthgap.__main__", "synthgap.publish"),
     ("synthgap.cli",),
+    ("synthgap.commands",),
     ("synthgap.sweep",),
     ("synthgap.report",),
+    ("synthgap.conclusion",),
     ("synthgap.runs",),
     ("synthgap.evaluation", "synthgap.measure"),
     ("synthgap.posthoc", "synthgap.observations", "synthgap.studies"),

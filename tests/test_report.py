@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, TINY
 from matplotlib.axes import Axes
 
-from synthgap import judging, panels, report, runs, studies
+from synthgap import judging, panels, report, runs, studies, sweep
 from synthgap.judging import overview
 from synthgap.panels import drawing
 
@@ -195,7 +195,7 @@ def test_a_study_of_one_s_own_is_told_whole(tmp_path, capsys):
 
     runs.prepare(plan)
     runs.work(plan)
-    assert report.conclude(plan, did=12) == 0
+    assert sweep.conclude(plan, did=12) == 0
     told = capsys.readouterr().out
     table = pd.read_parquet(plan.folder / "results.parquet")
     assert set(table.case) == {"cold", "warm"} and table.run_id.nunique() == 12
@@ -218,7 +218,7 @@ def test_a_study_of_one_s_own_is_told_whole(tmp_path, capsys):
     for name in ("own.png", "own-paths.png"):
         assert (cv2.imread(str(plan.folder / name)) < 128).any(axis=2).mean() > 0.002
 
-    assert report.conclude(runs.plan(study, [*TINY, f"out={tmp_path}", "temperature.init=0.02,0.05"]), did=0) == 0
+    assert sweep.conclude(runs.plan(study, [*TINY, f"out={tmp_path}", "temperature.init=0.02,0.05"]), did=0) == 0
     assert (
         "this sweep does not vary case: overrides set what cases do: warmth leaves the gap" in capsys.readouterr().out
     )
@@ -307,7 +307,7 @@ def test_one_seed_has_no_interval_and_one_of_a_thing_is_not_called_many(tmp_path
     runs.prepare(plan)
     runs.work(plan)
     capsys.readouterr()
-    assert report.conclude(plan, did=1) == report.conclude(plan, did=0) == report.conclude(plan, 0, redraw=True) == 0
+    assert sweep.conclude(plan, did=1) == sweep.conclude(plan, did=0) == sweep.conclude(plan, 0, redraw=True) == 0
     told = capsys.readouterr().out
     assert "finished 1 new run; 1 in all" in told and "1 run finished before" in told and "1 run, redrawn" in told
     assert not re.search(r"\b1 (runs|seeds|claims)\b|nan", told)

@@ -13,7 +13,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from data_gen import InputError
-from synthgap import cli, report, runs, studies
+from synthgap import cli, runs, studies, sweep
 from synthgap.runs import execution, pool
 
 FACTORS = {"digit", "thickness", "swelling", "fracture", "size", "colour"}
@@ -135,7 +135,7 @@ def test_a_swept_list_is_one_value_in_the_table(tmp_path):
     asked = ["~captions.attributes", "captions=fixed", "captions.factors=[digit],[digit,colour]", "seed=0"]
     plan = finish(planned(tmp_path, *asked))
     assert set(runs.collect(plan)["captions.factors"]) == {"['digit']", "['digit', 'colour']"}
-    assert report.conclude(plan, did=2) == 0
+    assert sweep.conclude(plan, did=2) == 0
 
 
 def test_every_loss_is_an_option_and_what_it_learns_is_in_the_table(tmp_path):
@@ -279,7 +279,7 @@ def test_an_arm_may_have_options_that_another_has_not(tmp_path):
 def test_a_column_of_numbers_and_courses_is_text(tmp_path):
     cells = ("seed=0", "captions.attributes=1", "loss=modgap", "loss.align=0.5,[[0,1],[1,2]]")
     plan = finish(planned(tmp_path, *cells))
-    assert report.conclude(plan, did=2) == 0
+    assert sweep.conclude(plan, did=2) == 0
     assert set(pd.read_parquet(plan.folder / "results.parquet")["loss.align"]) == {"0.5", "[[0, 1], [1, 2]]"}
 
 
@@ -292,7 +292,7 @@ def test_a_failing_run_is_recorded_with_its_reason_and_the_others_go_on(tmp_path
     assert "Traceback" in record["traceback"] and record["config"]["training"]["lr"] == 1e30
     assert not list(plan.folder.glob(".*.partial*"))
 
-    assert report.conclude(plan, did=2) == 1
+    assert sweep.conclude(plan, did=2) == 1
     told = capsys.readouterr().out
     assert "1 of 2 runs are missing" in told and "training.lr=1e+30" in told and record["reason"] in told
     assert runs.collect(plan).run_id.unique().tolist() == [good.run_id]

@@ -67,7 +67,9 @@ def test_a_variation_has_a_place_of_its_own_and_says_what_is_changed(own, monkey
     assert kept(own.folder) == before, "what is finished stays"
     assert f"runs/own holds another result, which stays as it is: this one goes to runs/{other.name}" in told
     assert f"it falls {claims.hash_of(plain_hash(), [LOWER])}" in told and f"(with {LOWER})" in told
-    assert {path.name for path in other.iterdir()} - {".locks", "claims.json"} == set(before), "runs stay together"
+    assert {path.name for path in other.iterdir()} - {".locks", "claims.json", "asked.json"} == set(before), (
+        "runs stay together"
+    )
     assert len({path.name for path in own.folder.iterdir()} - ids) == 10
 
     plain, changed = (overview.read(folder / "verdicts.parquet") for folder in (own.folder, other))
@@ -187,3 +189,56 @@ def test_a_claim_on_the_table_of_a_variation_says_of_which(own):
     )
     assert cli.main(["run", "reads.yaml"]) == 0
     assert overview.read(own.folder.with_name("reads") / "verdicts.parquet").changed.tolist() == [LOWER]
+
+
+# --- names
+
+
+def test_a_named_variation_has_its_folder_and_every_command_finds_it(own, capsys):
+    told, other = own(LOWER, "name=slow"), own.folder.with_name("own+slow")
+    first = kept(other)
+    assert not (own.folder / "results.parquet").exists() and "another result" not in told
+    assert len(list(own.folder.glob("*/done.json"))) == 10, "its runs are kept with those of the study"
+    judged = overview.read(other / "verdicts.parquet")
+    assert judged.changed.tolist() == [LOWER] and judged.hash.tolist() == [claims.hash_of(plain_hash(), [LOWER])]
+    assert judged.stated_after.tolist() == [0]
+    for asked in (["own+slow"], ["own.yaml", "name=slow"]):
+        for command, said in (("show", f"with {LOWER}"), ("verdicts", LOWER), ("status", LOWER), ("plan", "10 done")):
+            assert cli.main([command, *asked]) == 0
+            assert said in " ".join(capsys.readouterr().out.split()), command
+    assert kept(other) == first
+    assert cli.main(["run", "own+slow"]) == 0 and "10 runs finished before" in capsys.readouterr().out
+
+
+def test_the_folder_of_a_variation_without_a_name_is_shown_too(own, capsys):
+    """As is advised where its verdicts are damaged."""
+    own()
+    own(LOWER)
+    assert cli.main(["show", f"own+{LOWER}"]) == 0
+    assert f"with {LOWER}" in " ".join(capsys.readouterr().out.split())
+    assert cli.main(["show", "own+training.lr=0.02"]) == 2
+    assert f"did you mean 'own+{LOWER}'" in capsys.readouterr().err
+
+
+def test_a_name_is_taken_by_one_variation_and_by_its_largest_table(own, capsys):
+    own(LOWER, "name=slow")
+    before, ids = kept(own.folder.with_name("own+slow")), {path.name for path in own.folder.iterdir()}
+    for overrides, said in (
+        (["training.lr=0.003", "name=slow"], f"name=slow belongs to another variation, with {LOWER}"),
+        ([LOWER, "seed=0,1", "name=slow"], "has 10 runs, and this sweep has not all of them"),
+        (["name=a/b"], "name=a/b: it must have 1 to 120 characters"),
+    ):
+        assert cli.main(["run", "own.yaml", *overrides]) == 2
+        told = capsys.readouterr().err
+        assert said in told and told.count("\n") == 1
+    assert kept(own.folder.with_name("own+slow")) == before
+    assert {path.name for path in own.folder.iterdir()} == ids, "nothing was run"
+    own(LOWER, "seed=range(0,6)", "name=slow")  # more of the same
+    assert pd.read_parquet(own.folder.with_name("own+slow") / "results.parquet").run_id.nunique() == 12
+
+
+def test_a_part_of_a_study_has_claims_that_were_stated_before_its_runs(own):
+    own()
+    own("seed=0,1,2", "name=part")
+    part = overview.read(own.folder.with_name("own+part") / "verdicts.parquet")
+    assert part.stated_after.tolist() == [0] and part.hash.tolist() == [plain_hash()]

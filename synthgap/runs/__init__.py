@@ -1,16 +1,19 @@
 """Runs: planned, claimed, trained, kept; then gathered into one tidy table."""
 
+from synthgap.runs.estimate import estimate, held
 from synthgap.runs.plan import Plan, Task, missing_datasets, plan, with_starts
 from synthgap.runs.prepare import prepare
 from synthgap.runs.results import collect, failure_in, failures, record_failure, verify
-from synthgap.runs.worker import limit_threads, running, work
+from synthgap.runs.worker import limit_threads, running, work, workers_in
 
 __all__ = [
     "Plan",
     "Task",
     "collect",
+    "estimate",
     "failure_in",
     "failures",
+    "held",
     "limit_threads",
     "missing_datasets",
     "plan",
@@ -20,4 +23,5 @@ __all__ = [
     "verify",
     "with_starts",
     "work",
+    "workers_in",
 ]

@@ -1,46 +1,76 @@
-"""A finished run again: its model and what it was tested on."""
+"""A finished run again: its model, and what it makes of its test samples."""
 
+import json
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 import yaml
 from safetensors.torch import load_model
 from torch import Tensor
 
-from data_gen import InputError, World
+from data_gen import InputError, World, captions
 from synthgap.encoders import Encoders, build
 from synthgap.observations import observe, world_of
 from synthgap.options import as_finetuned
-from synthgap.runs import verify
+from synthgap.runs.results import verify
+from synthgap.training import embed
 
 
-class Run(NamedTuple):
-    """config: the resolved one. inputs: {modality: [N, …]} of the test samples, whose codes are [N, F] in world.space."""
+@dataclass(frozen=True)
+class OpenRun:
+    """A finished run. N test samples, F factors, D dimensions of the shared space.
 
+    folder: where it is kept. config: the resolved one. model: trained, on the CPU. metrics: the run's rows, of columns
+    metric, of, value. inputs: what the model reads of the test split, {modality: [N, …]}. codes: int64 [N, F], of the
+    factors in `world.space`.
+    """
+
+    folder: Path
     config: dict
     model: Encoders
+    metrics: pd.DataFrame
     inputs: dict[str, Tensor]
     codes: np.ndarray
     world: World
 
+    @cached_property
+    def embeddings(self) -> dict[str, Tensor]:
+        """{modality: float32 [N, D]} of the test split, unit-norm. Computed when first asked for."""
+        return embed(self.model, self.inputs)
 
-def load_run(folder: str | Path, datasets: str | Path | None = None) -> Run:
-    """The run that trained a model in `folder` (`<out>/<study>/<run_id>`). datasets: `<out>/datasets`, if they lie elsewhere.
+    @cached_property
+    def factors(self) -> pd.DataFrame:
+        """The factors' values by name, a row a test sample, a column a factor."""
+        return self.world.space.table(self.codes)
+
+    @cached_property
+    def captions(self) -> list[str]:
+        """The caption of each test sample, as words."""
+        return captions.texts(self.world.space, self.inputs["text"].numpy())
+
+
+def open(run: str | Path, datasets: str | Path | None = None) -> OpenRun:  # synthgap.open
+    """The run that trained a model in the folder `run`, `<out>/<study>/<run_id>`. datasets: `<out>/datasets`, if they lie
+    elsewhere.
 
     Test samples are drawn anew if their dataset is gone. Raises InputError where there is no such run, it took its model
     from another, or a file of it is damaged.
     """
-    folder = Path(folder)
-    for name in ("config.yaml", "model.safetensors"):
-        if not (folder / name).exists():
-            raise InputError(f"{folder} is no folder of a run with its model: No such file ({folder / name})")
+    folder = Path(run)
+    if not (folder / "done.json").exists():
+        raise InputError(f"{folder} is no folder of a finished run, OUT/STUDY/RUN_ID: it has no done.json")
     verify(folder)
+    if not (folder / "model.safetensors").exists():
+        start = json.loads((folder / "done.json").read_text()).get("model")
+        raise InputError(f"{folder} took its model from another run; open {folder.with_name(start)}")
     config = yaml.safe_load((folder / "config.yaml").read_text())
     world = world_of(config, "test")
-    shown, codes = observe(Path(datasets or folder.parents[1] / "datasets"), as_finetuned(config), "test")(0)
+    shown, codes = observe(Path(datasets or folder.absolute().parents[1] / "datasets"), as_finetuned(config), "test")(0)
     inputs = {name: torch.from_numpy(x) for name, x in shown.items()}
     model = build(inputs, config["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
     load_model(model, folder / "model.safetensors")
-    return Run(config, model, inputs, codes, world)
+    return OpenRun(folder, config, model, pd.read_parquet(folder / "metrics.parquet"), inputs, codes, world)

@@ -1,5 +1,6 @@
 """A study's runs before any is done: each a resolved config, with the hash that names its folder."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from data_gen import InputError, store
 from synthgap import metric_names, options, studies
 from synthgap.observations import SPLITS, dataset_of, object_of, policy_of, world_of
 from synthgap.studies import CASE, Study
+
+SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # what a folder of a variation can be called after STUDY+, on every system
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of a study under some overrides. folder: `<out>/<study>`; datasets: `<out>/datasets`."""
+    """All runs of a study under some overrides. folder: `<out>/<study>`; datasets: `<out>/datasets`.
+
+    name: of the variation, if it was given one: its result goes to `<out>/<study>+<name>`.
+    """
 
     study: Study
     folder: Path
     datasets: Path
     tasks: tuple[Task, ...]
     overrides: tuple[str, ...] = ()
+    name: str = ""
 
     def done(self, task: Task) -> bool:
         return (self.folder / task.run_id / "done.json").exists()
@@ -50,6 +57,7 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
 
     most: how many runs, the first ones, to plan; a large study takes seconds (all).
     """
+    name, overrides = _name_in(overrides)
     swept, cells, constant = studies.expand(study, overrides)
     tasks, known = {}, dict.fromkeys(metric_names.METRICS)
     for cell in cells[:most]:
@@ -80,7 +88,15 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
         tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
     if most is None:
         _check_names(study, overrides, known)
-    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()), tuple(overrides))
+    return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()), tuple(overrides), name)
+
+
+def _name_in(overrides: Sequence[str]) -> tuple[str, list[str]]:
+    """The last name=NAME, or "", and the other overrides. Raises InputError for a name that no folder can have."""
+    names = [override.removeprefix("name=") for override in overrides if override.startswith("name=")]
+    if names and not SAFE.fullmatch(names[-1]):
+        raise InputError(f"name={names[-1]}: it must have 1 to 120 characters: letters, digits, and _ . = , + ~ -")
+    return (names or [""])[-1], [override for override in overrides if not override.startswith("name=")]
 
 
 def _check_names(study: Study, overrides: Sequence[str], known: dict) -> None:

@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from time import sleep
 
+from data_gen import InputError
 from data_gen.processes import end_with, left_to_the_parent
 from synthgap import progress, runs
 from synthgap.runs import Plan, Task
@@ -98,7 +99,10 @@ def _work(plan: Plan, parent: int, at: Array) -> None:
         runs.work(plan, begins)
     except KeyboardInterrupt:  # the parent's word
         sys.exit(1)
-    except OSError as error:  # not a run's own, which would be recorded: the folder itself cannot be written
+    except (
+        OSError,
+        InputError,
+    ) as error:  # not a run's own, which would be recorded: of the folder itself, or its locks
         sys.exit(f"synthgap: a worker stopped: {error}")
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # while Python shuts down, an exception would be a traceback

@@ -3,6 +3,7 @@
 import shutil
 
 from data_gen import InputError, files, store
+from synthgap.runs.estimate import bytes_needed
 from synthgap.runs.plan import Plan, missing_datasets, with_starts
 from synthgap.runs.results import verify
 from synthgap.runs.worker import at_work
@@ -16,12 +17,10 @@ def prepare(p: Plan) -> None:
         return
     for run_id in {task.start.run_id for task in missing if task.start and p.done(task.start)}:
         verify(p.folder / run_id, run_id)
-    needed = 2**20 * len(missing)  # weights and tables: under 1 MiB a run at the default sizes
-    for place, (world, number, _, _) in missing_datasets(p).items():
+    for place in missing_datasets(p):
         if place.exists():
             store.load(place, mapped=True)  # its checksums are what matters here
-        else:
-            needed += number * store.trial(world)
+    needed = bytes_needed(p)
     if any(task.config["training"]["device"] == "cuda" for task in missing):
         import torch
 

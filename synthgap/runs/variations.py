@@ -2,11 +2,12 @@
 
 `runs/<study>` holds the study's result. A sweep with other overrides is a variation of the study, and one with fewer runs
 is a part of it: neither replaces a table that stands there. They go to a folder beside it that is named after them, as
-`runs/imbalance+images=symbolic`. The runs themselves stay in `runs/<study>`, and are shared.
+`runs/imbalance+images=symbolic`, or `runs/imbalance+NAME` where name=NAME is given. The runs themselves stay in
+`runs/<study>`, and are shared. `asked.json` beside each table says what the last sweep that goes there was asked for.
 """
 
+import json
 import os
-import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,12 +21,14 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from data_gen import InputError, files
+from data_gen.errors import unknown
 from synthgap import options, tables
-from synthgap.runs import Plan
+from synthgap.runs import Plan, with_starts
+from synthgap.runs.plan import SAFE
 from synthgap.studies import Study
 
 RECORD = "made"  # of a table's attributes, which Parquet keeps
-SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # names of folders everywhere; others get a hash
+ASKED = "asked.json"
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,69 @@ def _each(override: str) -> list[Override]:
 
 def made_with(table: pd.DataFrame) -> Made | None:
     """What a table was made with; None where it does not say."""
+    return _made(table.attrs.get(RECORD))
+
+
+def _made(record) -> Made | None:
     try:
-        preset, *overrides = (table.attrs[RECORD][key] for key in ("preset", "changed", "levels", "roots"))
+        preset, *overrides = (record[key] for key in ("preset", "changed", "levels", "roots"))
         return Made(preset, *map(tuple, overrides))
     except (KeyError, TypeError):
         return None
+
+
+def record(plan: Plan) -> None:
+    """Keep what a sweep was asked for in the folder of its result, before any run. Raises InputError as `place` does."""
+    folder = place(plan)
+    ids = [task.run_id for task in with_starts(plan)] + [task.start.run_id for task in plan.tasks if task.start]
+    with files.locked(folder / ".locks" / "asked"):
+        files.sweep_up(folder, Path(ASKED).stem)
+        with files.whole(folder / ASKED) as beside:
+            beside.write_text(json.dumps(asdict(of(plan)) | {"runs": sorted(set(ids))}, indent=1), encoding="utf-8")
+
+
+def asked(folder: Path) -> tuple[Made | None, set[str]]:
+    """What the last sweep whose result goes to `folder` was asked for, and its runs; else what the table there was made
+    with, and its runs. None and no runs where neither says."""
+    try:
+        found = json.loads((folder / ASKED).read_text(encoding="utf-8"))
+        return _made(found), set(found["runs"])
+    except (OSError, ValueError, KeyError, TypeError):  # a damaged one is written anew by the next sweep
+        return _there(folder) or (None, set())
+
+
+def folder_of(study: Study, overrides: Sequence[str]) -> Path:
+    """`<out>/<study>`, or `<out>/<study>+NAME` with name=NAME, whether or not it is there."""
+    names = [f"+{override.removeprefix('name=')}" for override in overrides if override.startswith("name=")]
+    return options.folder(overrides) / f"{study.name}{(names or [''])[-1]}"
+
+
+def only_a_place(overrides: Sequence[str]) -> bool:
+    """Whether overrides say no more than where a result is."""
+    return all(override.startswith(("out=", "name=")) for override in overrides)
+
+
+def completed(study: Study, overrides: Sequence[str]) -> list[str]:
+    """Overrides that give a name and nothing else ask for the variation of that name: with the overrides that made it."""
+    named = any(override.startswith("name=") for override in overrides)
+    return [*(made_by(study, overrides) if named and only_a_place(overrides) else ()), *overrides]
+
+
+def made_by(study: Study, overrides: Sequence[str]) -> list[str]:
+    """The overrides of the last sweep whose result goes to `folder_of`; none where there was no sweep."""
+    made, _ = asked(folder_of(study, overrides))
+    if made is None:
+        return []
+    return [*([f"preset={made.preset}"] if made.preset else []), *made.changed, *made.levels, *made.roots]
+
+
+def check_there(study: Study, out: Path, name: str) -> None:
+    """Raises InputError if there is no variation in `<out>/<study>+<name>`."""
+    if asked(out / f"{study.name}+{name}")[0] is None and not _there(out / f"{study.name}+{name}"):
+        known = sorted(path.name for path in out.glob(f"{study.name}+*") if asked(path)[0])
+        if not known:
+            raise InputError(f"{study.name} has no variations in {out}; `synthgap run {study.name} …` makes them")
+        raise unknown(f"variation in {out}", f"{study.name}+{name}", known)
 
 
 def marked(table: pd.DataFrame, made: Made) -> pd.DataFrame:
@@ -135,8 +196,11 @@ def place(plan: Plan) -> Path:
 
     A table is replaced by one with the same changes that has all its runs, or by the same sweep of an edited study or a
     larger preset. The study as written comes before its variations: where one of them has its folder, `make_room` moves it.
+    Raises InputError if the plan has a name, and what is there under that name is not to be replaced.
     """
     made, ids = of(plan), {task.run_id for task in plan.tasks}
+    if plan.name:
+        return _named(plan, made, ids)
     own = plan.folder.with_name(_name(plan.study, made, ids))
     first = [own] if made.text and _there(own) else []
     for folder in (*first, plan.folder, own):
@@ -144,6 +208,21 @@ def place(plan: Plan) -> Path:
         if there is None or _replaces(made, ids, *there) or (folder == plan.folder and _moves(made, ids, *there)):
             return folder
     return plan.folder.with_name(f"{plan.study.name}+{_digest(ids)}")
+
+
+def _named(plan: Plan, made: Made, ids: set[str]) -> Path:
+    folder = plan.folder.with_name(f"{plan.study.name}+{plan.name}")
+    (known, _), there = asked(folder), _there(folder)
+    if known and known.changed != made.changed:
+        what = f"with {'; '.join(known.changed)}" if known.changed else "with nothing changed"
+        raise InputError(f"name={plan.name} belongs to another variation, {what}, in {folder}; use another name")
+    if there and not _replaces(made, ids, *there):
+        number = len(there[1])
+        raise InputError(
+            f"name={plan.name}: the table in {folder} has {number} runs, and this sweep has not all of them; use another "
+            "name, or delete that folder"
+        )
+    return folder
 
 
 def make_room(plan: Plan, names: Sequence[str]) -> Path | None:

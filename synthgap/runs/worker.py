@@ -4,13 +4,13 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 
 from filelock import Timeout
 from threadpoolctl import threadpool_limits
 
-from data_gen import InputError, files, store
+from data_gen import files, store
 from synthgap.runs.plan import Plan, Task, missing_datasets, with_starts
 from synthgap.runs.results import record_failure
 
@@ -49,17 +49,13 @@ def at_work(folder: Path) -> Iterator[None]:
 def running(folder: Path) -> bool:
     """Whether a worker, of any command on any machine, is at work in a study's folder. Of a folder that you may not write,
     nobody can say, and it is False."""
-    for number in count():
-        path = _worker(folder, number)
-        if not path.exists():
-            return False
-        try:
-            with files.locked(path, wait=False):
-                pass
-        except Timeout:
-            return True
-        except InputError:
-            return False
+    return workers_in(folder) > 0
+
+
+def workers_in(folder: Path) -> int:
+    """How many workers are at work in a study's folder."""
+    there = takewhile(Path.exists, (_worker(folder, number) for number in count()))
+    return sum(map(files.held, there))
 
 
 def _worker(folder: Path, number: int) -> Path:

@@ -1,0 +1,1 @@
+"""The commands of `synthgap`, one a module."""

@@ -1,0 +1,22 @@
+"""`synthgap status`: how far a sweep is."""
+
+from synthgap.commands import asked as common
+
+WHAT = "say which runs of a study are done, running and failed, how long the others will take, and the size on disk"
+KEPT = "nothing is written"
+arguments = common.study_arguments
+
+
+def do(asked) -> int:
+    from synthgap import report, sweep
+    from synthgap.runs import variations
+
+    overrides, workers = common.workers(asked.overrides)
+    study, overrides = common.study(asked.study, overrides)
+    if study.table:
+        report.say(f"{study.name} reads {study.table} and trains nothing")
+        return 0
+    if variations.only_a_place(overrides):  # what the last sweep there was asked for
+        overrides = [*variations.made_by(study, overrides), *overrides]
+    report.tell_status(sweep.planned(study, overrides), workers)
+    return 0
