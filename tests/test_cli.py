@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import cli, options, runs, studies, sweep
+from synthgap import cli, judging, options, runs, studies, sweep
 from synthgap.metric_names import KINDS, METRICS
 from synthgap.runs import pool
 
