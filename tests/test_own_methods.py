@@ -7,53 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 
 from data_gen import InputError
 from synthgap import cli, options, runs, studies
 
-LOSS = '''\
-"""CLIP's loss with a penalty on the distance of true pairs."""
-
-from synthgap.catalogue import Method, Option
-from synthgap.losses import clip
-
-LOSS = Method(form="pairs", options={"pull": Option(0.5, "weight of the distance of true pairs", low=0)})
-
-
-def my_loss(x, y, scale, *, pull):
-    return clip(x, y, scale) + pull * (x - y).square().sum(1).mean()
-'''
-POSTHOC = '''\
-"""Both modalities shrunk towards the mean of all, then brought back to length 1."""
-
-from torch import stack
-from torch.nn.functional import normalize
-
-from synthgap.catalogue import Method, Option
-
-POSTHOC = Method(options={"share": Option(0.5, "how far towards the mean", low=0, below=1)})
-
-
-def my_method(embeddings, *, share):
-    mean = stack([x.mean(0) for x in embeddings.values()]).mean(0)
-    return {name: lambda x: normalize(x + share * (mean - x), dim=1) for name in embeddings}
-'''
-CAPTIONS = '''\
-"""Captions that name the object, or all there is."""
-
-import numpy as np
-
-from data_gen.captions import Policy
-from synthgap.catalogue import Method, Option
-
-CAPTIONS = Method(needs=("object",), options={"full": Option(0.5, "chance that a caption names all", low=0, high=1)})
-
-
-def my_policy(space, *, object, full, shuffled):
-    sets = np.stack([space.mask([object]), np.ones(len(space), dtype=bool)])
-    return Policy(sets, np.array([1 - full, full]), shuffled)
-'''
+LOSS = (ROOT / "experiments" / "own" / "my_loss.py").read_text()
+POSTHOC = (ROOT / "experiments" / "own" / "my_method.py").read_text()
+CAPTIONS = (ROOT / "experiments" / "own" / "my_policy.py").read_text()
 STUDY = """\
 question: Does it change the gap?
 grid: {%s, seed: [0, 1, 2, 3, 4, 5]}

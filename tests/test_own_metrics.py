@@ -2,25 +2,11 @@
 
 import pandas as pd
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 
 from synthgap import cli, metric_names, runs, studies
 
-SPREAD = '''\
-"""How far embeddings lie from the mean of their modality."""
-
-from synthgap.metric_names import Metric
-
-
-def spread(seen, modality):
-    x = seen.z[modality]
-    return (x - x.mean(0)).norm(dim=1).mean()
-
-
-METRICS = [
-    Metric("spread", "modality", "mean distance from the modality's mean, 0 to 2", low=0, high=2, by=spread),
-]
-'''
+SPREAD = (ROOT / "experiments" / "own" / "my_metric.py").read_text()
 STUDY = """\
 question: Do richer captions spread the texts?
 grid: {captions.attributes: [0, 5], seed: [0, 1, 2, 3, 4]}

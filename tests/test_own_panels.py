@@ -10,31 +10,7 @@ from synthgap import panels, studies, tables
 from synthgap.panels import drawing
 
 #: the spread of each level over seeds, as bars; it needs nothing but a matplotlib axis
-OWN = '''\
-import pandas as pd
-
-from synthgap.panels import Panel
-from synthgap.panels.rows import over_x
-
-
-def rows(table, study, panel):
-    """Every value, at its level."""
-    return over_x(table, study, panel, lambda runs, x: {"label": x.astype(str), "x": x.astype(float)})
-
-
-def spread(dots):
-    found = dots.groupby("x").value.agg(["std", "size"]).reset_index()
-    more = {"label": found.x.astype(str), "seeds": found["size"], "mean": found["std"], "low": 0.0, "high": found["std"]}
-    return found[["x"]].assign(**more)
-
-
-def draw(axis, panel, points, dots, look):
-    for series, bars in look.series(points):
-        axis.bar(bars.x, bars["mean"], width=0.8 / look.number, color=series.colour)
-
-
-panel = Panel(rows, draw, points=spread, interval="bars: standard deviations over seeds")
-'''
+OWN = (ROOT / "experiments" / "own" / "my_panel.py").read_text()
 TABLE = ROOT / "figures" / "imbalance" / "results.parquet"
 PANEL = {"title": "spread of the gap", "kind": "spread.py", "curves": [{"metric": "rmg", "of": "image-text"}]}
 
@@ -88,7 +64,7 @@ def test_an_error_of_its_rows_or_of_its_drawing_is_told_with_its_line(study, tmp
         panels.dots(table, study(OWN.replace("return over_x", "return over_y")))
     own = study(OWN.replace("axis.bar", "axis.bars"))
     dots = panels.dots(table, own)
-    with pytest.raises(InputError, match=r"kind: spread.py, line 20: AttributeError"):
+    with pytest.raises(InputError, match=r"kind: spread.py, line 26: AttributeError"):
         drawing.draw(panels.levels(dots), dots, own.figure, tmp_path / "own.png")
     wrong = study(OWN.replace('agg(["std", "size"])', 'agg(["sdt"])'))
     with pytest.raises(InputError, match=r"kind: spread.py, line 13: AttributeError"):

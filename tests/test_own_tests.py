@@ -10,29 +10,7 @@ from synthgap import judging, studies, tables
 from synthgap.study import claim_hash
 
 #: Wilcoxon's signed-rank test instead of sign flips
-OWN = """\
-from scipy.stats import wilcoxon
-
-from synthgap.judging import ClaimTest
-from synthgap.judging.comparison import by_level
-from synthgap.statistics import Verdict, paired_interval
-
-
-def judge(values, claim):
-    change = values[:, 1] - values[:, 0]
-    p = wilcoxon(change, alternative="less" if claim.direction == "falls" else "greater").pvalue
-    outcome = "supported" if p < 0.05 else "undecided"
-    return Verdict(outcome, change.mean(), *paired_interval(change), p, 0.5**len(change), len(change), float("nan"))
-
-
-test = ClaimTest(
-    "two levels",
-    by_level,
-    judge,
-    fits=lambda claim: len(claim.levels) == 2,
-    floor=lambda claim, seeds: 0.5**seeds,
-)
-"""
+OWN = (ROOT / "experiments" / "own" / "my_test.py").read_text()
 TABLE = ROOT / "figures" / "imbalance" / "results.parquet"
 CLAIM = {"claim": "it falls", "metric": "rmg", "of": "image-text", "over": "captions.attributes", "levels": [1, 5]}
 
@@ -76,7 +54,7 @@ def test_another_test_is_another_claim_though_it_has_the_same_name(study):
         (OWN, {"where": {"seed": [0, 1, 2, 3]}}, "over 4 seeds: its p cannot fall under 0.0625"),
         ("x = 1", {}, "test: ranks.py must define `test = synthgap.judging.ClaimTest"),
         ("1 / 0", {}, "test: ranks.py, line 1 does not run: ZeroDivisionError"),
-        (OWN.replace("len(claim.levels)", "len(claim.level)"), {}, "test: ranks.py, line 19: AttributeError"),
+        (OWN.replace("len(claim.levels)", "len(claim.level)"), {}, "test: ranks.py, line 21: AttributeError"),
     ],
 )
 def test_a_mistake_in_a_test_of_one_s_own_is_told_in_one_line(study, text, changes, told):
@@ -86,5 +64,5 @@ def test_a_mistake_in_a_test_of_one_s_own_is_told_in_one_line(study, text, chang
 
 
 def test_an_error_while_it_judges_is_told_with_its_line(study):
-    with pytest.raises(InputError, match=r"test: ranks.py, line 9: IndexError"):
+    with pytest.raises(InputError, match=r"test: ranks.py, line 11: IndexError"):
         judging.verdicts(tables.read(TABLE), study(OWN.replace("values[:, 1]", "values[:, 9]")))
