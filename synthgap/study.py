@@ -28,7 +28,7 @@ class Claim:
     of} of the same run, or a swept parameter by its name. With the test `kendall`: over all cells of the grid, or those
     pairs of cells that have the same of the swept parameters `held`.
 
-    test: the name of a test in `judging/tests`, or a Python file; if none, the usual one that fits. seeds: fewer decide
+    test: the name of a test in `judging/kinds`, or a Python file; if none, the usual one that fits. seeds: fewer decide
     nothing.
     """
 

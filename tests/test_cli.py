@@ -32,10 +32,7 @@ def numbers(folder):
 def undisturbed(tmp_path_factory):
     """The folder of a sweep that nobody disturbed, done by one worker in this process."""
     out = tmp_path_factory.mktemp("undisturbed")
-    plan = runs.plan(studies.load("imbalance"), [*TINY, *SWEEP, f"out={out}"])
-    runs.prepare(plan)
-    runs.work(plan)
-    assert sweep.conclude(plan, did=RUNS) == 0
+    assert sweep.run(studies.load("imbalance"), [*TINY, *SWEEP, f"out={out}"]) == 0
     return out
 
 

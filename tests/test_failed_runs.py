@@ -66,7 +66,7 @@ def test_a_run_whose_training_blew_up_is_failed_with_that_reason(steps, lr, here
 
 
 def test_a_number_that_is_nan_though_defined_fails_its_run(here, monkeypatch, capsys):
-    monkeypatch.setattr("synthgap.evaluation.metrics.alignment", alignment := lambda x, y: float("nan"))
+    monkeypatch.setattr("synthgap.metrics.gap.alignment", alignment := lambda *_: float("nan"))
     alignment.__name__ = "alignment"
     assert cli.main(["run", "imbalance", *TINY, "captions.attributes=1", "seed=0"]) == 1
     assert "FloatingPointError: alignment image-text is nan, though it is defined" in capsys.readouterr().out

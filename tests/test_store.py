@@ -79,7 +79,7 @@ def test_make_writes_both_splits_and_a_second_call_reuses_them(synthgap, tmp_pat
     written = {path: path.stat().st_mtime_ns for folder in folders for path in folder.iterdir()}
 
     # options that do not touch the data do not matter: it is the same dataset
-    assert cli.main(["make", "mad", *MADE, "training.batch=512", "loss=clip", f"out={tmp_path / 'made'}"]) == 0
+    assert cli.main(["make", "mad", *MADE, "training.batch=256", "loss=clip", f"out={tmp_path / 'made'}"]) == 0
     assert [Path(line) for line in capsys.readouterr().out.splitlines()] == folders
     assert {path: path.stat().st_mtime_ns for path in written} == written
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from synthgap.judging.claim_test import fitting, test_of
 from synthgap.judging.comparison import explaining
+from synthgap.judging.kind import fitting, test_of
 from synthgap.study import METRIC, OF, Claim, Study, as_text, claim_hash, told
 from synthgap.tables import CASE
 from synthgap.variables import missing, where_holds

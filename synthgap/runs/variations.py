@@ -133,11 +133,13 @@ def _made(record) -> Made | None:
 def record(plan: Plan) -> None:
     """Keep what a sweep was asked for in the folder of its result, before any run. Raises InputError as `place` does."""
     folder = place(plan)
-    ids = [task.run_id for task in with_starts(plan)] + [task.start.run_id for task in plan.tasks if task.start]
+    ids = {task.run_id for task in with_starts(plan)} | {task.start.run_id for task in plan.tasks if task.start}
+    if asked(folder) == (of(plan), ids):
+        return  # a finished sweep is left as it is
     with files.locked(folder / ".locks" / "asked"):
         files.sweep_up(folder, Path(ASKED).stem)
         with files.whole(folder / ASKED) as beside:
-            beside.write_text(json.dumps(asdict(of(plan)) | {"runs": sorted(set(ids))}, indent=1), encoding="utf-8")
+            beside.write_text(json.dumps(asdict(of(plan)) | {"runs": sorted(ids)}, indent=1), encoding="utf-8")
 
 
 def asked(folder: Path) -> tuple[Made | None, set[str]]:

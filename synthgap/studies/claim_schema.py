@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap.judging.claim_test import TESTS, fitting, load
+from synthgap.judging.kind import TESTS, fitting, load
 from synthgap.parts import a_mapping, a_number, a_text, a_variable, meant_value, must_differ, read_where
 from synthgap.statistics import DIRECTIONS, FEWEST_SEEDS, TRENDS
 from synthgap.study import METRIC, OF, Claim, as_text, spelt_out

@@ -7,7 +7,7 @@ from pathlib import Path
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import metric_names, options, tables, yaml_file
-from synthgap.judging.claim_test import seeds_needed, test_of
+from synthgap.judging.kind import seeds_needed, test_of
 from synthgap.parts import a_list, a_mapping, a_text
 from synthgap.studies.claim_schema import read_claim
 from synthgap.studies.figure_schema import can_be_drawn, read_figure

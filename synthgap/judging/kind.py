@@ -10,7 +10,7 @@ import pandas as pd
 
 from data_gen import InputError, user_file
 from data_gen.errors import unknown
-from synthgap.judging import tests
+from synthgap.judging import kinds
 from synthgap.statistics import FEWEST_SEEDS, Verdict
 from synthgap.study import Claim, Study
 
@@ -46,7 +46,7 @@ class ClaimTest:
 def load(name: str) -> ClaimTest:
     """A test by its name, or the `test` that a user's Python file defines. Raises InputError."""
     if name in TESTS:
-        return import_module(f"{tests.__name__}.{name}").test
+        return import_module(f"{kinds.__name__}.{name}").test
     if not name.endswith(".py"):
         raise unknown("test", name, (*TESTS, "a Python file"))
     path, what = Path(name), f"test: {Path(name).name}"

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from synthgap.judging.claim_test import ClaimTest
 from synthgap.judging.comparison import asked, explaining
+from synthgap.judging.kind import ClaimTest
 from synthgap.statistics import Verdict, judge_order, kendall
 from synthgap.study import Claim, Study
 from synthgap.tables import CASE, COLUMNS

@@ -1,7 +1,7 @@
 """Partial rank correlation of each seed, whatever is `given`, and the sign-flip test that its mean is not 0."""
 
-from synthgap.judging.claim_test import ClaimTest
 from synthgap.judging.comparison import judged_by_level, of_seeds
+from synthgap.judging.kind import ClaimTest
 from synthgap.statistics import partial_spearman, smallest_p
 
 test = ClaimTest(

@@ -1,7 +1,7 @@
 """Page's test: do three or more levels fall, or rise, one after the other?"""
 
-from synthgap.judging.claim_test import ClaimTest
 from synthgap.judging.comparison import by_level, judged_by_level
+from synthgap.judging.kind import ClaimTest
 from synthgap.statistics import FEWEST_LEVELS, smallest_p
 
 test = ClaimTest(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from synthgap.judging.claim_test import ClaimTest
 from synthgap.judging.comparison import judged_by_level, of_seeds
+from synthgap.judging.kind import ClaimTest
 from synthgap.statistics import matched_concordance, smallest_p
 from synthgap.study import Claim, Study
 

@@ -1,7 +1,7 @@
 """The exact sign-flip test: does the second of two levels have less, or more, than the first?"""
 
-from synthgap.judging.claim_test import ClaimTest
 from synthgap.judging.comparison import by_level, judged_by_level
+from synthgap.judging.kind import ClaimTest
 from synthgap.statistics import FEWEST_LEVELS, smallest_p
 
 test = ClaimTest(

@@ -1,7 +1,7 @@
 """Two one-sided t tests: do levels differ by no more than what matters?"""
 
-from synthgap.judging.claim_test import ClaimTest
 from synthgap.judging.comparison import by_level, judged_by_level
+from synthgap.judging.kind import ClaimTest
 
 test = ClaimTest(
     "levels between which something stays",
