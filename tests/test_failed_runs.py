@@ -67,7 +67,7 @@ def test_a_run_whose_training_blew_up_is_failed_with_that_reason(steps, lr, here
 
 
 def test_a_number_that_is_nan_though_defined_fails_its_run(here, monkeypatch, capsys):
-    import_module("synthgap.runs.execution")  # what it loads would keep the number that is wrong here
+    import_module("synthgap.metrics.ideal_words")  # which takes the function along, and would keep the wrong one
     monkeypatch.setattr("synthgap.metrics.gap.alignment", alignment := lambda *_: float("nan"))
     alignment.__name__ = "alignment"
     assert cli.main(["run", "imbalance", *TINY, "captions.attributes=1", "seed=0"]) == 1
