@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a notebook's has not
             stream.reconfigure(errors="replace")  # a → is no reason to crash where the terminal is not UTF-8
-    parser = _parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = _parser(helps=not {"-h", "--help"}.isdisjoint(given))
     asked, more = parser.parse_known_args(arguments)  # overrides behind an option, which argparse takes for strangers
     many = next((name for name in ("overrides", "studies", "matrices") if hasattr(asked, name)), None)
     if any(argument.startswith("-") for argument in more) or (more and not many):
@@ -59,7 +60,8 @@ def guarded(do: Callable[[], int], kept: str = interrupts.KEPT) -> int:
         raise
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(helps: bool) -> argparse.ArgumentParser:
+    """helps: whether help is asked for; what stands below it lists every option, which takes a second."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="synthgap",
@@ -72,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         command = import_module(f"synthgap.commands.{name}")
         sub = choices.add_parser(name, help=command.WHAT, description=command.WHAT, formatter_class=raw)
         command.arguments(sub)
+        if helps and hasattr(command, "epilog"):
+            sub.epilog = command.epilog()
         sub.set_defaults(do=command.do, kept=getattr(command, "KEPT", interrupts.KEPT))
     return parser
 

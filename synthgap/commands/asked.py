@@ -60,7 +60,6 @@ def _default(default) -> str:
 def study_arguments(command) -> None:
     command.add_argument("study", help=STUDY)
     command.add_argument("overrides", nargs="*", help="name=value, see below")
-    command.epilog = overrides_help()
 
 
 def workers(overrides: list[str]) -> tuple[list[str], int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from data_gen import InputError
 from synthgap.commands import asked as common
 
+epilog = common.overrides_help
 WHAT = "make a dataset, or find it if it was made before, and print its folder"
 
 
@@ -16,7 +17,6 @@ def arguments(command) -> None:
     what = "also write them for other tools: image files with metadata.csv, or Parquet with PNGs inside"
     command.add_argument("--export", choices=("folder", "parquet"), help=what)
     command.add_argument("--to", metavar="DIR", help="where exports go (beside the datasets)")
-    command.epilog = common.overrides_help()
 
 
 def do(asked) -> int:

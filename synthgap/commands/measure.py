@@ -4,10 +4,13 @@ WHAT = "measure gap, dimensions, entropy, retrieval and bias of two matrices of 
 KEPT = "nothing is written"  # told where it is interrupted
 
 
-def arguments(command) -> None:
+def epilog() -> str:
     from synthgap.measure import legend
 
-    command.epilog = legend.epilog()
+    return legend.epilog()
+
+
+def arguments(command) -> None:
     what = "X and Y, each embeddings, a row an item; or one array of both; see below"
     command.add_argument("matrices", metavar="FILE", nargs="+", help=what)
     command.add_argument("--out", metavar="DIR", default="measured", help="where tables and figure go (measured)")

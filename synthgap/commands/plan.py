@@ -6,7 +6,7 @@ WHAT = (
     "say how many runs a study needs, how many are done, and what the others will take; nothing is trained or written"
 )
 KEPT = "nothing is written"
-arguments = common.study_arguments
+arguments, epilog = common.study_arguments, common.overrides_help
 
 
 def do(asked) -> int:

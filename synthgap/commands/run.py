@@ -3,7 +3,7 @@
 from synthgap.commands import asked as common
 
 WHAT = "do the runs of a study (those that are left), then write its table, figure and verdicts"
-arguments = common.study_arguments
+arguments, epilog = common.study_arguments, common.overrides_help
 
 
 def do(asked) -> int:

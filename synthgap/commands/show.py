@@ -3,7 +3,7 @@
 from synthgap.commands import asked as common
 
 WHAT = "draw and tell a study's result again, from its table; with overrides, from the runs that they ask for"
-arguments = common.study_arguments
+arguments, epilog = common.study_arguments, common.overrides_help
 
 
 def do(asked) -> int:

@@ -4,7 +4,7 @@ from synthgap.commands import asked as common
 
 WHAT = "say which runs of a study are done, running and failed, how long the others will take, and the size on disk"
 KEPT = "nothing is written"
-arguments = common.study_arguments
+arguments, epilog = common.study_arguments, common.overrides_help
 
 
 def do(asked) -> int:
