@@ -279,8 +279,9 @@ def test_a_path_is_joined_in_the_order_of_the_plan_and_within_whole_seeds():
     assert (points.seeds == 3).all()
 
 
-def test_x_may_be_a_swept_parameter_which_then_makes_no_arm():
-    panel = {"title": "p", "x": {"over": "t"}, "curves": CLOUD["curves"]}
+@pytest.mark.parametrize("x", [{"over": "t"}, "t"])
+def test_x_may_be_a_swept_parameter_which_then_makes_no_arm(x):
+    panel = {"title": "p", "x": x, "curves": CLOUD["curves"]}
     points = panels.levels(panels.dots(explained(), study(grid=["k"], panels=[panel])))
     assert set(points.x) == {0.1, 0.2, 0.4} and set(points.arm) == {f"k {k}, w {w}" for k in range(4) for w in range(4)}
 

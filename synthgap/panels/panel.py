@@ -23,7 +23,8 @@ KINDS = ("levels", *sorted(name for _, name, _ in iter_modules(kinds.__path__) i
 
 def x_of_figure(panel: Mapping, figure: Mapping) -> Mapping | None:
     """The panel's own x, or its figure's."""
-    return panel.get("x") or figure.get("x")
+    x = panel.get("x") or figure.get("x")
+    return {"over": x} if isinstance(x, str) else x
 
 
 @dataclass(frozen=True)
