@@ -1,15 +1,19 @@
 """A Python file of a user's own: read once, run as a module, and its errors told with the file and the line."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from traceback import walk_tb
 from types import ModuleType
+from typing import TypeVar
 
 from data_gen.errors import InputError
+
+Part = TypeVar("Part")
 
 
 def read(path: Path, what: str) -> bytes:
@@ -36,6 +40,16 @@ def run(path: Path, source: bytes, what: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise InputError(f"{what}{line_in(path, error)} does not run: {type(error).__name__}: {error}") from error
     return module
+
+
+def defined(path: Path, what: str, name: str, kind: type[Part], example: str) -> Part:
+    """The object `name`, a `kind`, that the file defines, as in `example`. Raises InputError where there is none."""
+    if not path.is_file():
+        raise InputError(f"{what}: no such file (it needs a Python file that defines `{example}`)")
+    found = getattr(run(path, read(path, what), what), name, None)
+    if not isinstance(found, kind):
+        raise InputError(f"{what} must define `{example}`, found {type(found).__name__}")
+    return found
 
 
 @contextmanager
@@ -70,6 +84,11 @@ def named(function: Callable, path: Path, what: str, doing: str) -> Callable:
             return function(*given, **more)
 
     return told
+
+
+def all_named(part: Part, path: Path, what: str, functions: Iterable[str]) -> Part:
+    """A dataclass of the file's with these of its functions `named`."""
+    return replace(part, **{name: named(getattr(part, name), path, what, name) for name in functions})
 
 
 def line_in(path: str | Path, error: BaseException) -> str:

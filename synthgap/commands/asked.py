@@ -105,3 +105,15 @@ def study(name: str, overrides: list[str]):
     study = studies.load(of, out, own)
     variations.check_there(study, out, variation)
     return study, [*overrides, f"name={variation}"]
+
+
+def trained(asked):
+    """The study that is asked for, its overrides and the workers; None, and a line, of one that trains nothing."""
+    from synthgap import report
+
+    overrides, number = workers(asked.overrides)
+    found, overrides = study(asked.study, overrides)
+    if found.table:
+        report.say(f"{found.name} reads {found.table} and trains nothing")
+        return None
+    return found, overrides, number

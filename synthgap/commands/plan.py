@@ -12,10 +12,7 @@ arguments, epilog = common.study_arguments, common.overrides_help
 def do(asked) -> int:
     from synthgap import report, sweep
 
-    overrides, workers = common.workers(asked.overrides)
-    study, overrides = common.study(asked.study, overrides)
-    if study.table:
-        report.say(f"{study.name} reads {study.table} and trains nothing")
-    else:
+    if found := common.trained(asked):
+        study, overrides, workers = found
         report.tell_plan(sweep.planned(study, overrides), workers)
     return 0

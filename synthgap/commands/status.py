@@ -11,12 +11,9 @@ def do(asked) -> int:
     from synthgap import report, sweep
     from synthgap.runs import variations
 
-    overrides, workers = common.workers(asked.overrides)
-    study, overrides = common.study(asked.study, overrides)
-    if study.table:
-        report.say(f"{study.name} reads {study.table} and trains nothing")
-        return 0
-    if variations.only_a_place(overrides):  # what the last sweep there was asked for
-        overrides = [*variations.made_by(study, overrides), *overrides]
-    report.tell_status(sweep.planned(study, overrides), workers)
+    if found := common.trained(asked):
+        study, overrides, workers = found
+        if variations.only_a_place(overrides):  # what the last sweep there was asked for
+            overrides = [*variations.made_by(study, overrides), *overrides]
+        report.tell_status(sweep.planned(study, overrides), workers)
     return 0

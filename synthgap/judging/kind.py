@@ -1,14 +1,14 @@
 """A test of claims: of which it is, what it compares in a table of runs, and how that is judged."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from data_gen import InputError, user_file
+from data_gen import user_file
 from data_gen.errors import unknown
 from synthgap.judging import kinds
 from synthgap.statistics import FEWEST_SEEDS, Verdict
@@ -50,13 +50,9 @@ def load(name: str) -> ClaimTest:
     if not name.endswith(".py"):
         raise unknown("test", name, (*TESTS, "a Python file"))
     path, what = Path(name), f"test: {Path(name).name}"
-    if not path.is_file():
-        raise InputError(f"{what}: no such file (a test is one of {', '.join(TESTS)}, or a Python file)")
-    test = getattr(user_file.run(path, user_file.read(path, what), what), "test", None)
-    if not isinstance(test, ClaimTest):
-        raise InputError(f"{what} must define `test = synthgap.judging.ClaimTest(about, compare, judge)`")
-    named = {doing: getattr(test, doing) for doing in ("compare", "judge", "fits", "floor")}
-    return replace(test, **{doing: user_file.named(f, path, what, doing) for doing, f in named.items()})
+    example = "test = synthgap.judging.ClaimTest(about, compare, judge)"
+    test = user_file.defined(path, what, "test", ClaimTest, example)
+    return user_file.all_named(test, path, what, ("compare", "judge", "fits", "floor"))
 
 
 def fitting(claim: Claim) -> list[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import import_module
 from inspect import isgeneratorfunction
 from pathlib import Path
@@ -73,19 +72,10 @@ def load(name: str) -> Panel:
     if not name.endswith(".py"):
         raise unknown("kind of panel", name, (*KINDS, "a Python file"))
     path, what = Path(name), f"kind: {Path(name).name}"
-    if not path.is_file():
-        raise InputError(f"{what}: no such file (a kind is one of {', '.join(KINDS)}, or a Python file)")
-    panel = getattr(user_file.run(path, user_file.read(path, what), what), "panel", None)
-    if not isinstance(panel, Panel):
-        raise InputError(
-            f"{what} must define `panel = synthgap.panels.Panel(rows, draw)`, found {type(panel).__name__}"
-        )
-    told = partial(user_file.named, path=path, what=what)
-    rows = panel.rows
-    if isgeneratorfunction(rows):  # else its errors would come when nobody blames the file
-        rows = lambda *given: list(panel.rows(*given))  # noqa: E731
-    functions = {"rows": rows} | {name: getattr(panel, name) for name in ("draw", "read", "x", "points", "whole")}
-    return replace(panel, **{name: told(function, doing=name) for name, function in functions.items()})
+    panel = user_file.defined(path, what, "panel", Panel, "panel = synthgap.panels.Panel(rows, draw)")
+    if isgeneratorfunction(rows := panel.rows):  # else its errors would come when nobody blames the file
+        panel = replace(panel, rows=lambda *given: list(rows(*given)))
+    return user_file.all_named(panel, path, what, ("rows", "draw", "read", "x", "points", "whole"))
 
 
 def x_of(panel: Mapping, figure: Mapping, where: str = "") -> Mapping:
