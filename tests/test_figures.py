@@ -63,5 +63,6 @@ def test_series_stay_apart_in_gray():
 def test_values_of_one_parameter_go_from_dark_to_light():
     names = ["attributes 8", "attributes 0", "attributes 2.5"]
     assert style.ordered(names) and not style.ordered(["CLIP", "SigLIP", "GRAM"]) and not style.ordered(names[:2])
+    assert style.ordered(["0 named", "1", "2"]) and not style.ordered(["1, drawn", "1, apart", "3, drawn", "3, apart"])
     dark_to_light = sorted(style.scale(names).items(), key=lambda item: sum(item[1][:3]))
     assert [name for name, _ in dark_to_light] == ["attributes 0", "attributes 2.5", "attributes 8"]

@@ -15,6 +15,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 #: as seaborn takes them: lengths of a dash and of its gap
 DASHES = ("", (4, 1.5), (1, 1), (4, 1, 1, 1))
 RISES, FALLS = "#0072b2", "#d55e00"
+NUMBER = r"-?\d+(?:\.\d+)?"
 ORDERED, LIGHTEST = "viridis", 0.88  # of ordered values; its lightest part would be lost on white
 FORMATS = ("png", "svg", "pdf")
 
@@ -34,9 +35,9 @@ def theme(smallest: float = 8.0) -> dict:
 
 
 def ordered(names: Sequence[str]) -> bool:
-    """Do names differ in a number at their end alone, as the values of one swept parameter do?"""
-    parts = [re.fullmatch(r"(.*?)(-?\d+(?:\.\d+)?)", name) for name in names]
-    return len(names) > 2 and all(parts) and len({part[1] for part in parts}) == 1
+    """Do names differ in a number alone, as the values of one swept parameter do? A mere number goes with any of them."""
+    around = {tuple(re.split(NUMBER, name)) for name in names} - {("", "")}
+    return len(names) > 2 and len(around) <= 1 and all(len(re.findall(NUMBER, name)) == 1 for name in names)
 
 
 def scale(names: Sequence[str]) -> dict[str, tuple]:
@@ -44,7 +45,7 @@ def scale(names: Sequence[str]) -> dict[str, tuple]:
     from matplotlib import colormaps
 
     if ordered(names):
-        names = sorted(names, key=lambda name: float(re.search(r"-?\d+(\.\d+)?$", name)[0]))
+        names = sorted(names, key=lambda name: float(re.search(NUMBER, name)[0]))
     return {name: colormaps[ORDERED](LIGHTEST * i / max(1, len(names) - 1)) for i, name in enumerate(names)}
 
 
