@@ -2,14 +2,28 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
-from time import sleep
+from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.context import BaseContext
 
 #: what a terminal sends to all processes of a command, though only the command itself is to answer
 _OF_THE_TERMINAL = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
+
+
+def context(*modules: str) -> BaseContext:
+    """How workers start: never as a fork of this process, whose threads they would share.
+
+    On Linux each is a fork of a server that has loaded `modules` and has no threads, so that they load once, not once a
+    worker; elsewhere each is a new Python.
+    """
+    if sys.platform != "linux":
+        return get_context("spawn")
+    server = get_context("forkserver")
+    server.set_forkserver_preload(list(modules))  # of the first call: the server stays until this process ends
+    return server
 
 
 @contextmanager
@@ -24,7 +38,7 @@ def left_to_the_parent() -> Iterator[None]:
     resource_tracker.ensure_running()  # it would let signals through, were it started within
     waiting: list[int] = []
     ended = signal.signal(signal.SIGTERM, lambda number, _: waiting.append(number))
-    signal.pthread_sigmask(signal.SIG_BLOCK, _OF_THE_TERMINAL)
+    _block("SIG_BLOCK", [*_OF_THE_TERMINAL, signal.SIGTERM])  # for good in the server, which ends with this process
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _OF_THE_TERMINAL}
     try:
         yield
@@ -34,18 +48,20 @@ def left_to_the_parent() -> Iterator[None]:
         signal.signal(signal.SIGTERM, ended)
         for number in waiting:
             signal.raise_signal(number)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OF_THE_TERMINAL)
+        _block("SIG_UNBLOCK", [*_OF_THE_TERMINAL, signal.SIGTERM])
 
 
-def end_with(parent: int) -> None:
-    """From now on this process ends within a second of its parent (its process id): nobody would gather what it makes.
-
-    The id is the parent's own word: asked here, one that died while this process started would be the system's.
-    """
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+def begin() -> None:
+    """The first line of a worker: it hears SIGTERM from now on, and ends with the process that started it."""
+    _block("SIG_UNBLOCK", [signal.SIGTERM])
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        sleep(0.5)
-    os._exit(1)
+def _end_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)  # nobody would gather what this process makes
+
+
+def _block(how: str, signals: list[signal.Signals]) -> None:
+    if hasattr(signal, "pthread_sigmask"):  # Windows has no masks
+        signal.pthread_sigmask(getattr(signal, how), signals)

@@ -7,7 +7,6 @@ here or by several processes, and written as it is drawn: the memory used does n
 """
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +16,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -27,10 +25,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
-from data_gen import files
+from data_gen import files, processes
 from data_gen.errors import DrawingFailedError, InputError
 from data_gen.files import checksum
-from data_gen.processes import end_with, left_to_the_parent
 from data_gen.seeds import generator
 from data_gen.worlds import World
 
@@ -135,9 +132,9 @@ def _block(world: World, codes: np.ndarray, split: str, seed: int, block: int):
 _world: Callable[[], World]  # of a process that draws for another
 
 
-def _begin(again: Callable[[], World], parent: int) -> None:
+def _begin(again: Callable[[], World]) -> None:
     global _world
-    end_with(parent)
+    processes.begin()
     cv2.setNumThreads(1)
     threadpool_limits(1)
     _world = cache(again)  # called with the first block: what it raises is then that block's, and reaches the parent
@@ -148,9 +145,9 @@ def _block_for_parent(task: tuple):
 
 
 def _in_processes(again: Callable[[], World], tasks: Iterator[tuple], workers: int) -> Drawn:
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (again, os.getpid()))
+    pool = ProcessPoolExecutor(workers, processes.context("data_gen.store"), _begin, (again,))
     try:
-        with left_to_the_parent():  # the first task starts them all
+        with processes.left_to_the_parent():  # the first task starts them all
             waiting = deque(pool.submit(_block_for_parent, task) for task in islice(tasks, 4 * workers))
         while waiting:  # few blocks ahead of the writer, so that memory stays flat
             yield waiting.popleft().result()

@@ -7,8 +7,7 @@ from math import factorial, inf, isfinite, nan, prod, sqrt
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr, ndtri
-from scipy.stats import page_trend_test, permutation_test, rankdata, t
+from scipy.special import ndtr, ndtri, stdtr, stdtrit  # scipy.stats takes a second to load: only where it is needed
 
 from data_gen.errors import unknown
 
@@ -30,7 +29,7 @@ def paired_interval(differences, level: float = 0.95) -> tuple[float, float]:
     d = np.asarray(differences, dtype=float)
     if len(d) < 2:
         return nan, nan
-    half = t.ppf((1 + level) / 2, len(d) - 1) * d.std(ddof=1) / sqrt(len(d))
+    half = stdtrit(len(d) - 1, (1 + level) / 2) * d.std(ddof=1) / sqrt(len(d))
     return float(d.mean() - half), float(d.mean() + half)
 
 
@@ -45,6 +44,8 @@ def trend_test(table, direction: Direction | None = None) -> float:
         return min(1.0, 2 * min(trend_test(table, "falls"), trend_test(table, "rises")))
     if direction not in TRENDS:
         raise unknown("direction", direction, TRENDS)
+    from scipy.stats import page_trend_test
+
     return float(page_trend_test(-table if direction == "falls" else table).pvalue)
 
 
@@ -52,6 +53,8 @@ def difference_test(differences, direction: Direction) -> float:
     """p of the exact sign-flip test that paired seed differences [n] have a mean below 0 ("falls") or above ("rises")."""
     if direction not in TRENDS:
         raise unknown("direction", direction, TRENDS)
+    from scipy.stats import permutation_test
+
     side = "less" if direction == "falls" else "greater"
     exact = {"permutation_type": "samples", "n_resamples": 2**14, "rng": np.random.default_rng(0)}
     d = np.asarray(differences, dtype=float)
@@ -69,7 +72,7 @@ def equivalence_test(differences, margin: float) -> float:
     error = d.std(ddof=1) / sqrt(len(d))
     if error == 0:
         return float(abs(d.mean()) >= margin)
-    return float(max(t.sf((margin - d.mean()) / error, len(d) - 1), t.sf((margin + d.mean()) / error, len(d) - 1)))
+    return float(max(stdtr(len(d) - 1, (d.mean() - margin) / error), stdtr(len(d) - 1, (-margin - d.mean()) / error)))
 
 
 def partial_spearman(y, x, given=()) -> float:
@@ -174,7 +177,9 @@ def falls_under(x, y, share: float) -> float:
 
 
 def _ranks(v) -> np.ndarray:
-    return rankdata(v) - (len(v) + 1) / 2  # centred
+    """Ranks [n], centred; those that are equal share their mean rank."""
+    _, which, counts = np.unique(v, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[which] - (len(v) + 1) / 2
 
 
 def smallest_p(seeds: int, levels: int) -> float:
@@ -398,7 +403,7 @@ def _seeds_needed(
         return nan
     fewest = next((n for n in range(len(change) + 1, MOST_SEEDS) if enough(n)), MOST_SEEDS)
     n = np.arange(fewest, MOST_SEEDS + 1)
-    near = sum(t.ppf(chance, n - 1) for chance in chances) * spread / np.sqrt(n) < abs(distance)
+    near = sum(stdtrit(n - 1, chance) for chance in chances) * spread / np.sqrt(n) < abs(distance)
     return float(n[near.argmax()]) if near.any() else inf
 
 

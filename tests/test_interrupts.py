@@ -68,8 +68,8 @@ def left_over(folder):
 @pytest.mark.parametrize(
     ("number", "sent"),
     [
-        (signal.SIGTERM, "os.kill(os.getppid(), signal.SIGTERM)"),
-        (signal.SIGHUP, "os.killpg(os.getppid(), signal.SIGHUP)"),
+        (signal.SIGTERM, "os.kill(parent_process().pid, signal.SIGTERM)"),
+        (signal.SIGHUP, "os.killpg(parent_process().pid, signal.SIGHUP)"),
     ],
 )
 def test_a_signal_in_the_midst_of_a_run_is_one_line(number, sent, tmp_path):
@@ -87,7 +87,7 @@ def test_a_worker_that_is_told_twice_to_end_cleans_up_and_says_nothing(tmp_path)
             "remove = shutil.rmtree",
             f"shutil.rmtree = lambda *a, **k: ({again}, remove(*a, **k))",
             f"atexit.register(lambda: {again})",
-            "os.kill(os.getppid(), signal.SIGINT)",
+            "os.kill(parent_process().pid, signal.SIGINT)",
             "time.sleep(300)",
         ],
     )
@@ -96,7 +96,7 @@ def test_a_worker_that_is_told_twice_to_end_cleans_up_and_says_nothing(tmp_path)
 
 
 def test_a_worker_that_does_not_end_is_killed_at_the_second_signal(tmp_path):
-    ask = "os.kill(os.getppid(), signal.SIGTERM)"
+    ask = "os.kill(parent_process().pid, signal.SIGTERM)"
     code, _, error = run_with(
         tmp_path, ["signal.signal(signal.SIGTERM, signal.SIG_IGN)", ask, "time.sleep(0.5)", ask, "time.sleep(300)"]
     )

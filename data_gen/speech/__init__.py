@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from scipy.signal import firwin, resample_poly
 
 from data_gen.errors import InputError
 
@@ -23,12 +22,18 @@ def resampled(wave: np.ndarray, rate: int) -> np.ndarray:
     """A wave [n] of another rate at ours, float32, without what our rate cannot hold."""
     common = gcd(RATE, rate)
     up, down = RATE // common, rate // common
-    return (wave if up == down else resample_poly(wave, up, down, window=_low_pass(max(up, down)))).astype(np.float32)
+    if up == down:
+        return wave.astype(np.float32)
+    from scipy.signal import resample_poly  # a sixth of a second to load, which a run without sounds does not need
+
+    return resample_poly(wave, up, down, window=_low_pass(max(up, down))).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
 def _low_pass(factor: int) -> np.ndarray:
     """The filter that resample_poly would design at every call, which takes it longer than to filter a digit."""
+    from scipy.signal import firwin
+
     return firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0))
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pickle import dumps, loads
 from typing import Any
 
 from hydra import compose, initialize
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import II, MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from data_gen import InputError, user_file
@@ -19,23 +19,21 @@ from synthgap.options.identity import get
 from synthgap.options.overrides import check_key, parse, values, written
 from synthgap.options.schema import FREE, GROUPS, alias, register
 
+SEED = II("seed")
+
 
 def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> dict:
     """The config of one run as plain nested dicts, types and values checked. Raises InputError.
 
-    cell: values that go on top of the overrides. Hydra composes once a choice of groups (70 ms), then cells are cheap.
+    cell: values that go on top of the overrides. Hydra composes once a choice of groups, and each value is brought to its
+    option's type once (100 ms and 20 ms); what is left to do for a cell takes 1 ms.
     """
     cell = dict(cell or {})
     groups = {key: cell.pop(key) for key in list(cell) if key in GROUPS}
     try:
         all_overrides = (*overrides, *(written(key, value) for key, value in groups.items()))
         own = _own(all_overrides)
-        config = loads(_composed(all_overrides, own))
-        chosen = {group: get(config, group) for group in GROUPS} if cell else {}
-        for key, value in cell.items():
-            check_key(key, chosen)
-            OmegaConf.update(config, key, value, force_add=True)  # checked above; a probability is a new key
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        resolved = _put_in(all_overrides, own, cell) or _resolved(_updated(all_overrides, own, cell))
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(_explain(error)) from error
     if own:
@@ -43,6 +41,51 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
         resolved["own"] = {name: files[name] for _, _, name in chosen_in(resolved) if name in files}
     check(resolved)
     return resolved
+
+
+def _updated(overrides: tuple[str, ...], own: tuple[Method, ...], cell: Mapping[str, Any]) -> DictConfig:
+    """The composed config with a cell's values."""
+    config = loads(_composed(overrides, own))
+    chosen = {group: get(config, group) for group in GROUPS} if cell else {}
+    for key, value in cell.items():
+        check_key(key, chosen)
+        OmegaConf.update(config, key, value, force_add=True)  # checked above; a probability is a new key
+    return config
+
+
+def _resolved(config: DictConfig) -> dict:
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+def _put_in(overrides: tuple[str, ...], own: tuple[Method, ...], cell: Mapping[str, Any]) -> dict | None:
+    """The same as `_resolved(_updated(…))`, some 30 times quicker; None where values refer to others, but for seeds to the seed."""
+    if any(isinstance(value, Mapping) or _unsettled(value) for value in cell.values()):
+        return None
+    config = loads(_plain(overrides, own))
+    for key, value in cell.items():
+        *sections, name = key.split(".")
+        reduce(lambda part, section: part[section], sections, config)[name] = _typed(overrides, own, key, dumps(value))
+    config["seeds"] = {name: config["seed"] if value == SEED else value for name, value in config["seeds"].items()}
+    return None if _unsettled(config) else config
+
+
+@lru_cache
+def _plain(overrides: tuple[str, ...], own: tuple[Method, ...]) -> bytes:
+    return dumps(OmegaConf.to_container(loads(_composed(overrides, own))))
+
+
+@lru_cache(maxsize=4096)
+def _typed(overrides: tuple[str, ...], own: tuple[Method, ...], key: str, value: bytes) -> Any:
+    """A value as the option's type has it. Raises as `_updated` does."""
+    found = OmegaConf.select(_updated(overrides, own, {key: loads(value)}), key)
+    return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
+
+
+def _unsettled(part: Any) -> bool:
+    """Whether anything in it refers to another value, or is yet to be given."""
+    if isinstance(part, Mapping | list):
+        return any(_unsettled(inner) for inner in (part.values() if isinstance(part, Mapping) else part))
+    return isinstance(part, str) and (part == MISSING or "${" in part)
 
 
 def _own(overrides: Sequence[str]) -> tuple[Method, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -242,13 +242,18 @@ def notice(raw: Any) -> None:
 
 def register(own: Iterable[Method] = ()) -> None:
     """Tell Hydra the schemas, and those of a user's files; the config is called `run`."""
+    _register_ours()
+    for method in own:
+        ConfigStore.instance().store(group=method.kind, name=alias(method), node=schema_of(method))
+
+
+@cache
+def _register_ours() -> None:
     store = ConfigStore.instance()
     store.store(name="run", node=Run)
     for group, options in GROUPS.items():
         for name, choice in options.items():
             store.store(group=group, name=name, node=schema_of(choice))
-    for method in own:
-        store.store(group=method.kind, name=alias(method), node=schema_of(method))
 
 
 def alias(method: Method) -> str:

@@ -4,17 +4,18 @@ import os
 import signal
 import sys
 from ctypes import Array
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from time import sleep
 
-from data_gen import InputError
-from data_gen.processes import end_with, left_to_the_parent
+from data_gen import InputError, processes
 from synthgap import progress, runs
 from synthgap.runs import Plan, Task
 
 #: glibc hands a step's large blocks back to the system and faults them in again at the next: a third of a run's time.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+
+#: what workers need, in seconds of start-up: torch, and what evaluation reads of scikit-learn
+LOADED_ONCE = ("synthgap.runs.execution", "sklearn.cluster", "sklearn.linear_model")
 
 GRACE = 10.0  # seconds that a worker has to clean up
 
@@ -29,22 +30,21 @@ def sweep(plan: Plan, workers: int) -> int:
         return 0
     for name, value in KEEP_MEMORY.items():
         os.environ.setdefault(name, value)  # read once, when a process starts: inherited by the workers
-    spawn = get_context("spawn")  # forked workers would share torch's thread pools
+    context = processes.context(*LOADED_ONCE)
     started: dict[BaseProcess, Array] = {}  # with the id of the run that it is in
     try:
-        with left_to_the_parent():
+        with processes.left_to_the_parent():
             for _ in range(min(workers, len(left))):
-                at = spawn.Array("c", 64, lock=False)
-                process = spawn.Process(target=_work, args=(plan, os.getpid(), at), daemon=True)
+                at = context.Array("c", 64, lock=False)
+                process = context.Process(target=_work, args=(plan, at), daemon=True)
                 process.start()
                 started[process] = at
-        processes = list(started)
         datasets = runs.missing_datasets(plan)
         if datasets:
             with progress.bar("datasets", len(datasets)) as advance_to:
-                _watch(processes, lambda: sum(place.exists() for place in datasets), len(datasets), advance_to)
+                _watch(started, lambda: sum(place.exists() for place in datasets), len(datasets), advance_to)
         with progress.bar("runs", len(plan.tasks)) as advance_to:
-            _watch(processes, lambda: _finished(plan), len(plan.tasks), advance_to)
+            _watch(started, lambda: _finished(plan), len(plan.tasks), advance_to)
     finally:
         _end(list(started), at_once=_finished(plan) < len(plan.tasks))
     for process, at in started.items():
@@ -53,16 +53,16 @@ def sweep(plan: Plan, workers: int) -> int:
     return len(left)
 
 
-def _end(processes: list[BaseProcess], at_once: bool) -> None:
+def _end(workers: list[BaseProcess], at_once: bool) -> None:
     """Waits until all have ended; at_once: tells them to. Kills those that do not, and all if a signal comes meanwhile."""
     try:
-        for process in processes:
+        for process in workers:
             if at_once and process.is_alive():
                 process.terminate()
-        for process in processes:
+        for process in workers:
             process.join(GRACE if at_once else None)
     finally:
-        for process in processes:
+        for process in workers:
             if process.is_alive():
                 process.kill()
                 process.join()
@@ -82,20 +82,20 @@ def _finished(plan: Plan) -> int:
     return sum(plan.done(task) or plan.failure(task).exists() for task in plan.tasks)
 
 
-def _watch(processes, count, total: int, advance_to) -> None:
-    while (done := count()) < total and any(process.is_alive() for process in processes):
+def _watch(workers, count, total: int, advance_to) -> None:
+    while (done := count()) < total and any(process.is_alive() for process in workers):
         advance_to(done)
         sleep(0.2)
     advance_to(count())
 
 
-def _work(plan: Plan, parent: int, at: Array) -> None:
+def _work(plan: Plan, at: Array) -> None:
     def begins(task: Task) -> None:
         at.value = task.run_id.encode()
 
-    end_with(parent)
     signal.signal(signal.SIGTERM, _unwind)
     try:
+        processes.begin()
         runs.work(plan, begins)
     except KeyboardInterrupt:  # the parent's word
         sys.exit(1)
