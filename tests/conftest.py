@@ -14,6 +14,7 @@ from data_gen import Factor, FactorSpace, InputError
 from data_gen.seeds import generator
 from synthgap import catalogue, runs, studies, sweep
 from synthgap.losses import of_all
+from synthgap.runs import pool
 
 torch.set_num_threads(1)
 # A core a test process: a command that a test runs then starts one worker, not as many as there are cores for all tests.
@@ -93,6 +94,30 @@ def finished(tmp_path_factory):
     runs.work(plan)
     assert sweep.conclude(plan, did=4) == 0
     return plan
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory):
+    """`runs.work`, which takes what any test has trained before: a run's id says all that decides its numbers."""
+    folder = tmp_path_factory.mktemp("trained")
+
+    def work(plan):
+        tasks = [(task, folder / plan.study.name / task.run_id) for task in runs.with_starts(plan)]
+        for task, kept in tasks:
+            if kept.exists() and not plan.settled(task):
+                shutil.copytree(kept, plan.folder / task.run_id)
+        runs.work(plan)
+        for task, kept in tasks:
+            if plan.done(task) and not kept.exists():
+                shutil.copytree(plan.folder / task.run_id, kept)
+
+    return work
+
+
+@pytest.fixture
+def in_this_process(trained_once, monkeypatch):
+    """`synthgap run` without worker processes, which take seconds to start."""
+    monkeypatch.setattr(pool, "sweep", lambda plan, workers: trained_once(plan))
 
 
 @pytest.fixture

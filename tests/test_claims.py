@@ -7,9 +7,8 @@ import pytest
 from conftest import TINY
 
 from data_gen import InputError
-from synthgap import cli, runs, studies
+from synthgap import cli, studies
 from synthgap.judging import claims
-from synthgap.runs import pool
 from synthgap.studies import claim_hash
 
 STUDY = studies.load("isoclip")
@@ -63,16 +62,11 @@ figure:
 """
 
 
-def test_a_claim_that_is_edited_after_its_runs_shows_in_every_table(tmp_path, monkeypatch, capsys):
-    def sweep(plan, workers):
-        runs.work(plan)
-        return len(plan.tasks)
-
+def test_a_claim_that_is_edited_after_its_runs_shows_in_every_table(tmp_path, in_this_process, capsys):
     def told(*command):
         assert cli.main([*command, f"out={tmp_path}"]) == 0
         return " ".join(capsys.readouterr().out.split())
 
-    monkeypatch.setattr(pool, "sweep", sweep)
     path = tmp_path / "own.yaml"
     path.write_text(OWN)
     assert "stated after" not in told("run", str(path), *TINY) + told("verdicts")

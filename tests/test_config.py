@@ -11,6 +11,7 @@ from data_gen import InputError
 from synthgap import cli, options, runs, studies, sweep
 from synthgap.encoders import SHARED
 from synthgap.observations import world_of
+from synthgap.options import compose
 
 FIGURES = Path(__file__).parents[1] / "figures"
 MAD = {"world": "mad"}
@@ -414,3 +415,27 @@ def test_what_hydra_s_grammar_has_and_a_run_cannot_use_is_one_short_line(wrong, 
         with pytest.raises(InputError, match=told) as error:
             read([wrong])
         assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {},
+        {"seed": 3, "captions.attributes": 2},
+        {"seeds.init": 5, "seed": 2},
+        {"training.lr": "1e-3", "training.steps": None, "encoder.apart": 1},
+        {"loss": "modgap", "loss.align": [[0, 0], [0.5, 1]], "posthoc": "dimensions", "posthoc.dimensions": 2},
+        {"captions": "independent", "captions.probability.digit": 0.5, "mad.style": ["slant"]},
+    ],
+)
+def test_a_cell_is_put_into_the_config_as_omegaconf_does(cell):
+    groups = [f"{key}={cell[key]}" for key in cell if key in options.GROUPS]
+    left = {key: value for key, value in cell.items() if key not in options.GROUPS}
+    asked = (tuple(groups), (), left)
+    assert repr(compose._put_in(*asked)) == repr(compose._resolved(compose._updated(*asked)))
+
+
+def test_values_that_refer_to_others_are_left_to_omegaconf():
+    assert compose._put_in((), (), {"training.batch": "${mad.images}"}) is None
+    assert compose._put_in(("training.batch=${mad.images}",), (), {"mad.images": 64}) is None
+    assert options.resolve(["training.batch=${mad.images}"], {"mad.images": 2048})["training"]["batch"] == 2048

@@ -27,7 +27,7 @@ ASKED = ("run", "wider.yaml", "metrics=[my_metric.py]", "workers=1", *TINY, "tra
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
+def own(tmp_path, monkeypatch, in_this_process):
     """A study and a file of metrics in an otherwise empty folder, with one thing in the latter replaced."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "wider.yaml").write_text(STUDY)

@@ -10,7 +10,7 @@ from conftest import ROOT
 from synthgap import cli, runs, studies, sweep
 from synthgap.judging import claims, overview
 from synthgap.panels import drawing
-from synthgap.runs import pool, variations
+from synthgap.runs import variations
 
 #: tiny, and of fixed size as it is written, so that overrides can leave it as it is
 OWN = """\
@@ -28,10 +28,9 @@ LOWER = "training.lr=0.002"
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch, capsys):
-    """The command on a study `own` in an empty folder → what it tells, on one line; workers do not cost their second."""
+def own(tmp_path, monkeypatch, capsys, in_this_process):
+    """The command on a study `own` in an empty folder → what it tells, on one line."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pool, "sweep", lambda plan, workers: runs.work(plan))
     (tmp_path / "own.yaml").write_text(OWN)
 
     def call(*overrides, command="run"):

@@ -58,7 +58,7 @@ def _resolved(config: DictConfig) -> dict:
 
 
 def _put_in(overrides: tuple[str, ...], own: tuple[Method, ...], cell: Mapping[str, Any]) -> dict | None:
-    """The same as `_resolved(_updated(…))`, some 30 times quicker; None where values refer to others, but for seeds to the seed."""
+    """The same as `_resolved(_updated(…))`, but quicker; None where values refer to others (seeds to the seed may)."""
     if any(isinstance(value, Mapping) or _unsettled(value) for value in cell.values()):
         return None
     config = loads(_plain(overrides, own))
