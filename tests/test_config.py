@@ -424,7 +424,7 @@ def test_what_hydra_s_grammar_has_and_a_run_cannot_use_is_one_short_line(wrong, 
         {"seed": 3, "captions.attributes": 2},
         {"seeds.init": 5, "seed": 2},
         {"training.lr": "1e-3", "training.steps": None, "encoder.apart": 1},
-        {"loss": "modgap", "loss.align": [[0, 0], [0.5, 1]], "posthoc": "dimensions", "posthoc.dimensions": 2},
+        {"loss": "modgap", "loss.align": [[0, 0], [0.5, 1]], "posthoc": "ablation", "posthoc.dimensions": 2},
         {"captions": "independent", "captions.probability.digit": 0.5, "mad.style": ["slant"]},
     ],
 )
