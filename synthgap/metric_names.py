@@ -18,6 +18,7 @@ from data_gen.errors import unknown
 
 TEXT = "text"
 SHARE = "share"
+NOISE = ("query", "candidates", "both")
 
 #: what a metric is of → how that is written
 KINDS = {
@@ -25,6 +26,7 @@ KINDS = {
     "modality": "image, audio, text",
     "pair": "two modalities, in the order image, audio, text: image-text",
     "direction": "who asks whom: image-text, text-image",
+    "direction and noise": "image-text query, image-text candidates, image-text both: where the noise is",
     "image-text": "that pair alone",
     "pair with text": "image-text, audio-text",
     "direction, not text's": "image-text, image-audio, audio-image, audio-text",
@@ -146,6 +148,7 @@ def places(world: World, object: str) -> dict[str, dict[str, tuple[str, ...]]]:
         "modality": each(everything),
         "pair": both(pairs),
         "direction": both(directions),
+        "direction and noise": {f"{a}-{b} {noise}": (a, b, noise) for a, b in directions for noise in NOISE},
         "image-text": {f"image-{TEXT}": ()},
         "pair with text": both((modality, TEXT) for modality in world.modalities),
         "direction, not text's": both(two for two in directions if two[0] != TEXT),

@@ -23,9 +23,9 @@ from synthgap.metrics.embedded import Embedded
 from synthgap.metrics.floors import floors
 from synthgap.training import embed
 
-OF_PAIR = {"rmg", "l2m", "l2i", "alignment"}
+OF_PAIR = {"rmg", "l2m", "l2i", "alignment", "spread", "effective_scale", "centroid_share", "frechet", "modality_auc"}
 OF_DIRECTION = {"entropy", "recall@1", "recall@1_instance", "recall@1_class"}
-OF_MODALITY = {"uniformity", "moad", "moad_pooled"}
+OF_MODALITY = {"uniformity", "mean_within_cosine", "moad", "moad_pooled"}
 OF_OBJECT = {"v_measure_centred", "nmi", "single_modality_clusters", "knn"}
 
 
@@ -56,7 +56,7 @@ def test_two_modalities_have_the_rows_they_always_had_and_then_their_groups():
             row
             for name in z
             for row in (
-                *((metric, name) for metric in ("uniformity", "moad", "moad_pooled")),
+                *((metric, name) for metric in ("uniformity", "mean_within_cosine", "moad", "moad_pooled")),
                 *(("moad_towards", f"{name} {factor}") for factor in TRIO.names),
             )
         ),
@@ -74,7 +74,15 @@ def test_two_modalities_have_the_rows_they_always_had_and_then_their_groups():
         *(("effective_rank", name) for name in z),
         *((f"gap_share@{k}", "image-text") for k in (1, 4)),
         *((f"separability_{which}", "image-text") for which in ("means", "differences")),
+        *((metric, "image-text") for metric in ("spread", "mean_cosine", "effective_scale", "centroid_share")),
+        *((f"distribution_gap{how}", "image-text") for how in ("", "_normalised")),
         *((metric, f"{of}{f}") for of in ("", "text ") for metric in ("map", "ncm") for f in TRIO.names),
+        *((metric, "image-text") for metric in ("modality_auc", "frechet", "principal_angle")),
+        *(
+            ("robustness", f"{of} {on}")
+            for of in ("image-text", "text-image")
+            for on in ("query", "candidates", "both")
+        ),
     ]
     assert all(isinstance(value, int | float) for *_, value in rows)
 
@@ -92,6 +100,7 @@ def test_three_modalities_have_rows_for_every_pair_and_direction():
     for a, b in combinations(z, 2):
         assert table["rmg", f"{a}-{b}"] == metrics.rmg(z[a], z[b])
         assert table["l2m", f"{a}-{b}"] == metrics.l2m(z[a], z[b])
+        assert table["effective_scale", f"{a}-{b}"] == 5 * table["spread", f"{a}-{b}"] == 5 * metrics.spread(z[a], z[b])
     assert of["probe"] == of["zero_shot"] == {"digit", "look", "audio digit", "audio voice"}, "what each shows"
     assert of["v_measure"] == set(TRIO.names)
     about = FactorSpace(TRIO.factors[:2])
@@ -266,7 +275,14 @@ def undefined(world, codes, z):
                 found.add(("map", of[f]))
         if (x == x[0]).all():
             found.add(("effective_rank", name))
+    means = {name: x.double().mean(0) for name, x in z.items()}
     for a, b in combinations(z, 2):
+        if min(means[a].norm(), means[b].norm()) < 1e-6:
+            found.add(("mean_cosine", f"{a}-{b}"))
+        if torch.equal(z[a], z[b]):
+            found.add(("centroid_share", f"{a}-{b}"))
+        if min((z[name] - means[name]).norm(dim=1).min() for name in (a, b)) < 1e-6:
+            found.add(("distribution_gap_normalised", f"{a}-{b}"))
         if torch.equal(z[a].mean(0), z[b].mean(0)):
             found |= {("gap_share@1", f"{a}-{b}"), ("gap_share@4", f"{a}-{b}")}
         if z[a].shape[1] < 4:

@@ -6,13 +6,13 @@ from conftest import ROOT, TINY
 
 from synthgap import cli, metric_names, runs, studies
 
-SPREAD = (ROOT / "experiments" / "own" / "my_metric.py").read_text()
+RADIUS = (ROOT / "experiments" / "own" / "my_metric.py").read_text()
 STUDY = """\
 question: Do richer captions spread the texts?
 grid: {captions.attributes: [0, 5], seed: [0, 1, 2, 3, 4]}
 claims:
   - claim: texts are spread wider where captions name more
-    metric: spread
+    metric: radius
     of: text
     over: captions.attributes
     levels: [0, 5]
@@ -21,7 +21,7 @@ claims:
 figure:
   x: {over: captions.attributes}
   panels:
-    - {title: spread, curves: [{metric: spread, of: text}]}
+    - {title: radius, curves: [{metric: radius, of: text}]}
 """
 ASKED = ("run", "wider.yaml", "metrics=[my_metric.py]", "workers=1", *TINY, "training.batch=512")
 
@@ -33,8 +33,8 @@ def own(tmp_path, monkeypatch, in_this_process):
     (tmp_path / "wider.yaml").write_text(STUDY)
 
     def write(old="", new="", name="my_metric.py"):
-        assert old in SPREAD
-        (tmp_path / name).write_text(SPREAD.replace(old, new) if old else SPREAD)
+        assert old in RADIUS
+        (tmp_path / name).write_text(RADIUS.replace(old, new) if old else RADIUS)
 
     write()
     return write
@@ -52,16 +52,16 @@ def test_a_metric_of_ones_own_gets_its_verdict_and_editing_it_computes_anew(own,
     assert verdict in ("supported", "contradicted", "undecided")
     path = tmp_path / "runs" / "wider" / "results.parquet"
     table = pd.read_parquet(path)
-    spread = table[table.metric == "spread"]
-    assert set(spread.of) == {"image", "text"} and len(spread) == 20 and spread.value.between(0, 2).all()
+    radius = table[table.metric == "radius"]
+    assert set(radius.of) == {"image", "text"} and len(radius) == 20 and radius.value.between(0, 2).all()
     assert path.with_name("wider.png").exists()
     own("x.mean(0)).norm(dim=1).mean()", "x.mean(0)).norm(dim=1).mean() / 2")
     assert cli.main([*ASKED, "seed=0"]) == 0
     (part,) = (tmp_path / "runs").glob("wider+*/results.parquet")
     again = pd.read_parquet(part)
     assert set(again.run_id).isdisjoint(table.run_id) and again.run_id.nunique() == 2
-    before = spread[spread.seed == 0].value.to_numpy()
-    assert again[again.metric == "spread"].value.to_numpy() == pytest.approx(before / 2)
+    before = radius[radius.seed == 0].value.to_numpy()
+    assert again[again.metric == "radius"].value.to_numpy() == pytest.approx(before / 2)
 
 
 def test_what_a_file_of_metrics_says_counts_and_not_where_it_lies(own):
@@ -85,14 +85,14 @@ def test_a_study_may_set_its_own_files_of_metrics(own, tmp_path):
         (
             '"modality",',
             '"modalty",',
-            "my_metric.py, line 11: unknown 'of' of spread 'modalty'; did you mean 'modality'?",
+            "my_metric.py, line 11: unknown 'of' of radius 'modalty'; did you mean 'modality'?",
         ),
-        ("def spread(", "def spread(:", "my_metric.py, line 6: invalid syntax"),
+        ("def radius(", "def radius(:", "my_metric.py, line 6: invalid syntax"),
         ("METRICS = [", "OTHERS = [", "my_metric.py declares nothing; it needs METRICS = [Metric(…), …]"),
-        ('"spread", "', '"rmg", "', "my_metric.py: there is a metric 'rmg' already"),
-        ("low=0, high=2", "low=3, high=2", "my_metric.py, line 11: spread: low=3 must not be above high=2"),
+        ('"radius", "', '"rmg", "', "my_metric.py: there is a metric 'rmg' already"),
+        ("low=0, high=2", "low=3, high=2", "my_metric.py, line 11: radius: low=3 must not be above high=2"),
         ("low=0", "low=lowest()", "my_metric.py, line 11: name 'lowest' is not defined"),
-        ('"spread", "', '"width", "', "unknown metric 'spread' in a claim of wider.yaml"),
+        ('"radius", "', '"width", "', "unknown metric 'radius' in a claim of wider.yaml"),
     ],
 )
 def test_a_wrong_declaration_is_told_before_anything_is_written(own, old, new, told, capsys, tmp_path):
@@ -107,9 +107,9 @@ def test_a_wrong_declaration_is_told_before_anything_is_written(own, old, new, t
     ("old", "new", "told"),
     [
         ("x.mean(0)", "x.men(0)", "metrics=my_metric.py, line 8: AttributeError"),
-        (".norm(dim=1).mean()", "", "metrics=my_metric.py, spread: "),
-        (", by=spread", "", "spread has no function; give it by="),
-        (".norm(dim=1).mean()", ".norm(dim=1).mean() / 0", "spread image is inf, though it is defined"),
+        (".norm(dim=1).mean()", "", "metrics=my_metric.py, radius: "),
+        (", by=radius", "", "radius has no function; give it by="),
+        (".norm(dim=1).mean()", ".norm(dim=1).mean() / 0", "radius image is inf, though it is defined"),
     ],
 )
 def test_an_error_in_the_function_is_the_reason_of_the_run_that_failed(own, old, new, told):

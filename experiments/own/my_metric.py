@@ -3,11 +3,11 @@
 from synthgap.metric_names import Metric
 
 
-def spread(seen, modality):
+def radius(seen, modality):
     x = seen.z[modality]
     return (x - x.mean(0)).norm(dim=1).mean()
 
 
 METRICS = [
-    Metric("spread", "modality", "mean distance from the modality's mean, 0 to 2", low=0, high=2, by=spread),
+    Metric("radius", "modality", "mean distance from the modality's mean, 0 to 2", low=0, high=2, by=radius),
 ]

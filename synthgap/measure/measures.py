@@ -28,6 +28,7 @@ from synthgap.measure import figure, matrices
 from synthgap.measure import labels as tables_of
 from synthgap.measure.legend import MEANINGS
 from synthgap.metrics import dimensions
+from synthgap.metrics.robustness import ASKED
 from synthgap.posthoc.ablation import ORDERS, ablation
 from synthgap.posthoc.translation import centring, translation
 
@@ -127,7 +128,7 @@ def measure(pair: Pair, scale: float, seed: int = 0) -> dict[str, pd.DataFrame]:
     z, spectra = pair.z, {}
     k = [0, *_doubling(next(iter(z.values())).shape[1] - 1)]
     steps: list[Callable[[], list]] = [
-        lambda: _gaps(pair),
+        lambda: _gaps(pair, scale),
         *(lambda name=name: _spread(name, z[name], spectra) for name in z),
         lambda: _on_sample(pair, scale),
         *(lambda name=name, maps=maps: _after(name, maps, pair) for name, maps in _closing(z).items()),
@@ -310,7 +311,7 @@ def _writable(folder: Path) -> Path:
 # --- measures ----------------------------------------------------------------------------------------------------
 
 
-def _gaps(pair: Pair) -> list[Row]:
+def _gaps(pair: Pair, scale: float) -> list[Row]:
     (a, x), (b, y) = pair.z.items()
     of, n = f"{a}-{b}", pair.used[0]
     rows = [
@@ -318,6 +319,14 @@ def _gaps(pair: Pair) -> list[Row]:
         ("l2m", of, metrics.l2m(x, y)),
         ("l2i", of, metrics.l2i(x, y, pair.pairs)),
         ("alignment", of, metrics.alignment(x, y, pair.pairs)),
+        ("spread", of, metrics.spread(x, y)),
+        ("mean_cosine", of, metrics.mean_cosine(x, y)),
+        ("effective_scale", of, metrics.effective_scale(x, y, scale)),
+        ("centroid_share", of, metrics.centroid_share(x, y, pair.pairs)),
+        ("distribution_gap", of, metrics.distribution_gap(x, y, pair.pairs)),
+        ("distribution_gap_normalised", of, metrics.distribution_gap_normalised(x, y, pair.pairs)),
+        ("frechet", of, metrics.frechet(x, y)),
+        ("principal_angle", of, float(metrics.principal_angles(x, y)[0])),
     ]
     rows += [(f"gap_share@{k}", of, dimensions.gap_share(x, y, k)) for k in _doubling(x.shape[1])]
     told = [(*row, n) for row in rows]
@@ -337,14 +346,22 @@ def _as_many(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def _spread(name: str, x: Tensor, spectra: dict[str, np.ndarray]) -> list[Row]:
     values = dimensions.spectrum(x)
     spectra[name] = values.numpy()
-    return [("effective_rank", name, dimensions.rank_of(values), len(x))]
+    return [
+        ("effective_rank", name, dimensions.rank_of(values), len(x)),
+        ("mean_within_cosine", name, metrics.mean_within_cosine(x), len(x)),
+    ]
 
 
 def _on_sample(pair: Pair, scale: float) -> list[Row]:
     z = pair.sampled
     rows = [("uniformity", name, metrics.uniformity(x), len(x)) for name, x in z.items()]
+    few = _as_many(*z.values())
+    rows.append(("modality_auc", "-".join(z), metrics.modality_auc(*few), len(few[0])))
     for a, b in _directions(z):
         rows.append(("entropy", f"{a}-{b}", metrics.logit_entropy(z[a], z[b], scale), len(z[a])))
+        asked = z[a][:ASKED]
+        kept = metrics.robustness(asked, z[b])
+        rows += [("robustness", f"{a}-{b} {noise}", value, len(asked)) for noise, value in kept.items()]
     found = [(f"{a}-{b}", metrics.ranks(z[a], z[b], pairs=pairs)) for a, b, pairs in _asked(z, pair.sampled_pairs)]
     for k in KS:
         rows += [(f"recall@{k}_instance", of, metrics.recall(ranks, k), len(ranks.nearer)) for of, ranks in found]

@@ -30,14 +30,21 @@ def zero_shot(x: Tensor, prompts: Tensor, codes: np.ndarray | Tensor) -> float:
 def linear_probe(x: Tensor, codes: np.ndarray, fitted: int) -> float:
     """Accuracy in [0, 1], on the rows from `fitted` on, of a logistic regression fitted on the rows before.
 
-    x: [N, D]; codes: value index a row, [N]. Features are scaled by √D, so that a unit-norm row has unit-variance entries
-    and the default penalty (C = 1) is mild. nan where the rows before hold fewer than two values, or none follow.
+    x: [N, D]; codes: value index a row, [N]. nan where the rows before hold fewer than two values, or none follow.
     """
     if len(np.unique(codes[:fitted])) < 2 or not len(codes[fitted:]):
         return float("nan")
-    features = x.cpu().numpy() * np.sqrt(x.shape[1])
-    model = LogisticRegression(max_iter=100, tol=1e-3)
+    features = scaled(x)
+    return float(logistic(features[:fitted], codes[:fitted]).score(features[fitted:], codes[fitted:]))
+
+
+def scaled(x: Tensor) -> np.ndarray:
+    """Unit-norm rows [N, D] as features whose entries have unit variance, so that a penalty of C = 1 is mild."""
+    return x.cpu().numpy() * np.sqrt(x.shape[1])
+
+
+def logistic(features: np.ndarray, codes: np.ndarray) -> LogisticRegression:
+    """A logistic regression (C = 1) that is fitted."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 100 steps are within 0.1 % of converged here
-        model.fit(features[:fitted], codes[:fitted])
-    return float(model.score(features[fitted:], codes[fitted:]))
+        return LogisticRegression(max_iter=100, tol=1e-3).fit(features, codes)

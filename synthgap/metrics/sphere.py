@@ -24,6 +24,10 @@ METRICS = (
         by=lambda seen, modality: uniformity(seen.z[modality]),
     ),
     Metric(
+        "mean_within_cosine", "modality", "mean cosine of a modality's embeddings: how narrow a cone they fill, -1 to 1",
+        low=-1, high=1, paper="Liang et al. 2022", by=lambda seen, modality: mean_within_cosine(seen.z[modality]),
+    ),
+    Metric(
         "moad", "biased modality", "object bias: how much further apart the object's values are kept than attributes'",
         BIAS, paper="Schrodi et al. 2025", by=lambda seen, modality: seen.once(_towards, modality)[seen.object],
     ),
@@ -49,6 +53,12 @@ def uniformity(x: Tensor) -> float:
     # ‖a − b‖² = 2 − 2·cos; row blocks keep the memory at 512·N
     total = sum(float((4 * (rows @ x.T) - 4).exp().double().sum()) for rows in x.split(512))
     return float(torch.tensor((total - n) / (n * (n - 1))).log())
+
+
+def mean_within_cosine(x: Tensor) -> float:
+    """Mean cosine of distinct pairs of rows, in [−1/(N − 1), 1]; 1: all in one point. N ≥ 2; O(N·D). (Liang et al. 2022.)"""
+    _, _, every, pairs = _sums(x, torch.zeros(len(x), dtype=torch.int64))
+    return every / pairs
 
 
 def separation(x: Tensor, codes: np.ndarray | Tensor) -> float:

@@ -1,0 +1,54 @@
+"""Does a query keep its nearest candidate under noise? (Chowers et al. 2026)
+
+Noise is Gaussian and independent for each row. On candidates it changes a margin the more the farther these are from the
+query, so that a gap makes it worse. On the query it is the same for all candidates, as would be one noise added to all of
+them: then only distances among candidates count, and closing a gap is of no use.
+"""
+
+import torch
+from torch import Tensor
+
+from data_gen.seeds import generator
+from synthgap.metric_names import NOISE, Metric
+from synthgap.metrics.embedded import Embedded
+
+LENGTH = 0.2  # of the noise, where rows have length 1: much is lost by then, and not all
+ASKED = 500  # queries, the first ones, among all candidates
+
+METRICS = (
+    Metric(
+        "robustness", "direction and noise", "share of queries whose nearest candidate stays under noise", low=0, high=1,
+        paper="Chowers et al. 2026", by=lambda seen, query, there, noise: seen.once(_found, query, there)[noise],
+    ),
+)  # fmt: skip
+
+
+def robustness(queries: Tensor, candidates: Tensor, length: float = LENGTH, seed: int = 0) -> dict[str, float]:
+    """Share of queries [M, D] that keep their nearest of the candidates [N, D] (Euclidean): with noise on the query, on the
+    candidates, and on both, each in [0, 1]. Both unit-norm; noisy rows are left as long as they are.
+
+    Noise has length² · D⁻¹ of variance in each of D dimensions, so that it is about `length` long. Where several candidates are
+    nearest, equal ones say, each of them will do. Row blocks keep the memory at 512·N.
+    """
+    noise = generator(seed, "robustness")
+    on = [_moved(rows, length, noise) for rows in (queries, candidates)]
+    asked = {"query": (on[0], candidates), "candidates": (queries, on[1]), "both": tuple(on)}
+    halves = {name: there.square().sum(1) / 2 for name, (_, there) in asked.items()}
+    kept = dict.fromkeys(NOISE, 0)
+    for start in range(0, len(queries), 512):
+        block = slice(start, start + 512)
+        similarity = queries[block] @ candidates.T
+        nearest = similarity.amax(1, keepdim=True) - 1e-6  # what rounding alone parts is equally near
+        for name, (query, there) in asked.items():
+            found = torch.addmm(halves[name], query[block], there.T, beta=-1).argmax(1, keepdim=True)
+            kept[name] += int((similarity.gather(1, found) >= nearest).sum())
+    return {name: n / len(queries) for name, n in kept.items()}
+
+
+def _moved(rows: Tensor, length: float, noise) -> Tensor:
+    drawn = torch.from_numpy(noise.standard_normal(tuple(rows.shape))).to(rows)
+    return rows + length / rows.shape[1] ** 0.5 * drawn
+
+
+def _found(seen: Embedded, query: str, there: str) -> dict[str, float]:
+    return robustness(seen.z[query][:ASKED], seen.z[there])
