@@ -15,17 +15,16 @@ def by_level(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
 
     A partial sweep has fewer levels; arms with fewer than two are left out.
     """
-    found = {}
-    for arm, part in table.groupby(arms(table, study, claim.over), sort=False):
-        if claim.over in (METRIC, OF):
-            there = dict.fromkeys(claim.levels, part)
-        else:
-            there = {level: rows for level, rows in part.groupby(claim.over) if level in claim.levels}
-        values = [
-            of_runs(there[level], variable).groupby(runs_of(there[level]).seed).mean()
-            for level, variable in zip(claim.levels, claim.variables(), strict=True)
-            if level in there
-        ]
+    runs, known, found = runs_of(table), {}, {}
+    for arm, part in runs.groupby(arms(runs, study, claim.over), sort=False):
+        values = []
+        for level, variable in zip(claim.levels, claim.variables(), strict=True):
+            if (name := repr(variable)) not in known:
+                known[name] = of_runs(table, variable)
+            there = part if claim.over in (METRIC, OF) else part[part[claim.over] == level]
+            there = there[there.index.isin(known[name].index)]
+            if len(there):
+                values.append(known[name][there.index].groupby(there.seed).mean())
         if len(values) > 1:
             found[arm] = pd.concat(values, axis=1).dropna().to_numpy()
     return found
