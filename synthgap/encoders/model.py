@@ -1,12 +1,15 @@
 """A model: an encoder a modality, built, shared, drawn, and set apart."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
-from data_gen import InputError
+from data_gen import InputError, user_file
 from synthgap import catalogue
 
 
@@ -50,30 +53,35 @@ def build(
         most = max(longest, some.shape[1]) if kind == "tokens" else longest
         known = {"kind": kind, "vocabulary": vocabulary, "longest": most, "width": options["width"]}
         given = {name: options[name] for name in method.options} | {name: known[name] for name in method.needs}
-        made = catalogue.load(method)(tuple(some.shape[1:]), **given)
-        adapter, trunk = made if isinstance(made, tuple) else (made, nn.Identity())
-        features = _features(adapter, trunk, some, f"{chosen}: {method.function}()")
+        tried = (some, some[:, :1]) if modality == "text" else (some,)  # a text of one word is a prompt
+        where = f"{method.function}() for inputs {list(some.shape)}"
+        with user_file.blamed(method.path, chosen, where) if method.own else nullcontext():
+            made = catalogue.load(method)(tuple(some.shape[1:]), **given)
+            adapter, trunk = made if isinstance(made, tuple) else (made, nn.Identity())
+            features = _features(adapter, trunk, tried, f"{chosen}: {method.function}()")
         encoders[modality] = Encoder(adapter, trunk, nn.Linear(features, options["embedding"]))
     return Encoders(shared(encoders, options["share"]))
 
 
-def _features(adapter: nn.Module, trunk: nn.Module, some: Tensor, what: str) -> int:
-    """How many features they give of each of some inputs. Raises InputError for what training cannot use."""
+def _features(adapter: nn.Module, trunk: nn.Module, tried: Iterable[Tensor], what: str) -> int:
+    """How many features they give of a sample. tried: inputs, a batch each. Raises InputError for what training cannot use."""
     if not isinstance(adapter, nn.Module) or not isinstance(trunk, nn.Module):
         raise InputError(f"{what} must give a torch.nn.Module, or an adapter and a trunk that are, not {adapter!r:.80}")
     for module in (*adapter.modules(), *trunk.modules()):
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) or getattr(module, "p", 0) and "Dropout" in str(module):
-            raise InputError(
-                f"{what} has a {type(module).__name__}, which gives other numbers in training than in the test; leave it out"
-            )
-    with torch.no_grad():
-        features = trunk(adapter(some))
-    if not isinstance(features, Tensor) or features.ndim != 2 or len(features) != len(some):
-        shape = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise InputError(
-            f"{what} must give features [B, F]; of inputs {list(some.shape)} it gives {shape}: flatten, or take a mean"
-        )
-    return features.shape[1]
+        if isinstance(module, _BatchNorm) or (isinstance(module, _DropoutNd) and module.p > 0):
+            name = type(module).__name__
+            raise InputError(f"{what} has a {name}, which gives other numbers in training than afterwards; leave it out")
+    sizes = []
+    for inputs in tried:
+        with torch.no_grad():
+            found = trunk(adapter(inputs))
+        shape = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(inputs):
+            raise InputError(f"{what} must give features [B, F]; of inputs {list(inputs.shape)} it gives {shape}")
+        sizes.append(found.shape[1])
+    if len({*sizes}) > 1:
+        raise InputError(f"{what} must give as many features of texts of any length, not {' or '.join(map(str, sizes))}")
+    return sizes[0]
 
 
 def shared(encoders: dict[str, Encoder], degree: str) -> dict[str, Encoder]:

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from data_gen import InputError, user_file
-from synthgap.catalogue import KINDS, Method, chosen_in, find
+from synthgap.catalogue import KINDS, Method, choices, chosen_in, find, kind_of
 from synthgap.options.checks import check
 from synthgap.options.identity import get
 from synthgap.options.overrides import check_key, parse, values, written
@@ -26,12 +26,12 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
     cell: values that go on top of the overrides. Hydra composes once a choice of groups (70 ms), then cells are cheap.
     """
     cell = dict(cell or {})
-    groups = {key: cell.pop(key) for key in list(cell) if key in GROUPS}
+    groups = {key: cell.pop(key) for key in list(cell) if key in GROUPS or kind_of(key)}
     try:
         all_overrides = (*overrides, *(written(key, value) for key, value in groups.items()))
         own = _own(all_overrides)
         config = loads(_composed(all_overrides, own))
-        chosen = {group: get(config, group) for group in GROUPS} if cell else {}
+        chosen = {group: get(config, group) for group in GROUPS} | {key: name for _, key, name in chosen_in(config)}
         for key, value in cell.items():
             check_key(key, chosen)
             OmegaConf.update(config, key, value, force_add=True)  # checked above; a probability is a new key
@@ -47,8 +47,9 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
 
 def _own(overrides: Sequence[str]) -> tuple[Method, ...]:
     """The methods of the user's files that overrides choose."""
-    groups = [o for o in overrides if o.partition("=")[0] in KINDS and ".py" in o]
-    return tuple(find(o.key_or_group, value) for o in parse(groups) for value in values(o) if value.endswith(".py"))
+    asked = [o for o in overrides if kind_of(o.partition("=")[0]) and ".py" in o]
+    named = [choice for o in parse(asked) for value in values(o) for choice in choices(o.key_or_group, value)]
+    return tuple(find(kind, name, key) for kind, key, name in named if name.endswith(".py"))
 
 
 @lru_cache
