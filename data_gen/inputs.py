@@ -32,7 +32,7 @@ def check(kinds: Mapping[str, str], modalities: tuple[str, ...]) -> None:
 
 
 def told(modality: str, values: np.ndarray) -> str:
-    """The kind of a modality of which its world says nothing, from n samples of it. Raises InputError where it could be several."""
+    """The kind of a modality of which its world says nothing, from n samples. Raises InputError where it could be several."""
     shape = values.shape[1:]
     if values.dtype == np.uint8 and len(shape) == 3 and shape[2] == 3:
         return "pixels"

@@ -21,7 +21,19 @@ from data_gen.errors import unknown
 
 REQUIRED = "???"  # Hydra's mark of an option that has no default and must be given
 COURSE = Any  # type of a weight, or its course through training [[share done, weight], …]
-TYPES = (int, float, bool, str, int | None, float | None, str | None, list[str], dict[str, float], dict[str, str], COURSE)
+TYPES = (
+    int,
+    float,
+    bool,
+    str,
+    int | None,
+    float | None,
+    str | None,
+    list[str],
+    dict[str, float],
+    dict[str, str],
+    COURSE,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +120,8 @@ class Method:
 
     form: what a function of its kind is given, where there are several forms (see `KINDS`). needs: what it is given by name
     beside its options. learnt: options that are only where a number starts that is trained with the weights → how many times
-    faster than the temperature. reads: the kinds of input (`data_gen.inputs.KINDS`) that an encoder can read. key: how it is told
-    to the user: loss=clip.
+    faster than the temperature. reads: the kinds of input (`data_gen.inputs.KINDS`) that an encoder can read. key: how it is
+    told to the user: loss=clip.
     """
 
     options: Mapping[str, Option] = field(default_factory=dict)
@@ -193,7 +205,10 @@ KINDS = {
             ),
             "width": Option(64, "of word and patch vectors; the transformer has one head each 32", low=1),
             "apart": Option(
-                0.0, "how far modalities are set apart at the start, in their embeddings' usual lengths", low=0, high=100
+                0.0,
+                "how far modalities are set apart at the start, in their embeddings' usual lengths",
+                low=0,
+                high=100,
             ),
         },
         forms=("", "mlp", "transformer"),
@@ -274,9 +289,7 @@ def declared(kind: str, path: Path, source: bytes, what: str) -> list[Method]:
             except Exception as error:
                 line = user_file.line_in(path, error) or f", line {node.lineno}"
                 raise InputError(f"{what}{line}: {error}") from error
-            found = [
-                replace(m, function=m.function or m.name.replace("-", "_"), key=f"{kind}={m.name}") for m in found
-            ]
+            found = [replace(m, function=m.function or m.name.replace("-", "_"), key=f"{kind}={m.name}") for m in found]
             for method in found:
                 _check(method, tree, f"{what}, line {node.lineno}")
             return found
@@ -398,8 +411,8 @@ def encoder_options(own: Iterable[Method] = ()) -> dict[str, Option]:
             there = found.setdefault(name, option)
             if (there.type, there.default) != (option.type, option.default):
                 raise InputError(
-                    f"{method.key}: its option {name!r} is {option.default!r} unless it is given, and that of other encoders is "
-                    f"{there.default!r}; give it another name"
+                    f"{method.key}: the default of its option {name!r} is {option.default!r}, and other encoders have one of that "
+                    f"name with {there.default!r}; give it another name"
                 )
     return found
 
@@ -407,9 +420,9 @@ def encoder_options(own: Iterable[Method] = ()) -> dict[str, Option]:
 def encoders_of(config: Mapping, kinds: Mapping[str, str]) -> dict[str, tuple[str, Method]]:
     """The encoder of each modality, and how the user would choose it. kinds: what each modality is, {modality: kind}.
 
-    A text has that of encoder.text, another modality that of encoder.others.NAME, or else that of encoder.image. Where this last
-    one cannot read it, it gets the one that is `USUAL` for its kind. Raises InputError for an encoder that was chosen for a
-    modality and cannot read it.
+    A text has that of encoder.text, another modality that of encoder.others.NAME, or else that of encoder.image. Where this
+    last one cannot read it, it gets the one that is `USUAL` for its kind. Raises InputError for an encoder that was chosen for
+    a modality and cannot read it.
     """
     found = {}
     for modality, kind in kinds.items():

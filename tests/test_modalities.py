@@ -69,9 +69,9 @@ def without_audio(codes, generator):
     return render(codes, generator)["image"]
 
 
-def of_floats(codes, generator):
+def of_fractions(codes, generator):
     observed = render(codes, generator)
-    return observed | {"audio": observed["audio"].astype(float)}
+    return observed | {"audio": observed["audio"][..., None] / 255}
 
 
 def of_another_length(codes, generator):
@@ -88,8 +88,8 @@ def of_changing_length(codes, generator):
     ("wrong", "told"),
     [
         (without_audio, "render must give image and audio, got image"),
-        (of_floats, r"render must give uint8 audios \[2, …\], got float64 \[2, 7\]"),
-        (of_another_length, r"render must give uint8 audios \[2, …\], got uint8 \[1, 7\]"),
+        (of_fractions, r"render gives audio as float64 \[2, 7, 1\], which could be several things; say which"),
+        (of_another_length, r"render must give audio \[2, …\], got uint8 \[1, 7\]"),
         (of_changing_length, r"render gave images of \[4, 5, 3\], audios of \[[67]\], then"),
     ],
 )

@@ -32,7 +32,7 @@ def conv(shape: tuple[int, ...], *, kind: str, channels: int) -> nn.Module:
 
 
 def conv_mlp(shape: tuple[int, ...], *, kind: str, channels: int, width: int) -> tuple[nn.Module, nn.Module]:
-    """The same by way of a bag's MLP, which it can share with texts: a linear map of all positions to so many features, then that."""
+    """The same conv net by way of a bag's MLP, which it can share with texts; its positions go there by one linear map."""
     adapter, features = _positions(shape, kind, channels)
     return adapter.append(nn.Linear(features, width)), mlp_trunk(width)
 
@@ -40,10 +40,10 @@ def conv_mlp(shape: tuple[int, ...], *, kind: str, channels: int, width: int) ->
 def _positions(shape: tuple[int, ...], kind: str, channels: int) -> tuple[Pixels, int]:
     """uint8 [B, *shape] → all positions of a conv net, [B, features], and how many they are.
 
-    Of images, three stride-2 convolutions. GroupNorm with one group is the cheapest norm that does without running statistics.
-    Of spectrograms, patches of 8 × 8 and one stride-2 convolution: 112 × 112 is sixteen times an image's pixels with little more
-    to say. Patches cost half of what a stride-4 convolution does, and read digits and accents as well. Raises InputError for a
-    spectrogram of fewer than 8 bands or frames.
+    Of images, three stride-2 convolutions. GroupNorm with one group is the cheapest norm that does without running
+    statistics. Of spectrograms, patches of 8 × 8 and one stride-2 convolution: 112 × 112 is sixteen times an image's pixels
+    with little more to say. Patches cost half of what a stride-4 convolution does, and read digits and accents as well. Raises
+    InputError for a spectrogram of fewer than 8 bands or frames.
     """
     height, width = shape[:2]
     if kind == "pixels":

@@ -70,7 +70,9 @@ def _features(adapter: nn.Module, trunk: nn.Module, tried: Iterable[Tensor], wha
     for module in (*adapter.modules(), *trunk.modules()):
         if isinstance(module, _BatchNorm) or (isinstance(module, _DropoutNd) and module.p > 0):
             name = type(module).__name__
-            raise InputError(f"{what} has a {name}, which gives other numbers in training than afterwards; leave it out")
+            raise InputError(
+                f"{what} has a {name}, which gives other numbers in training than afterwards; leave it out"
+            )
     sizes = []
     for inputs in tried:
         with torch.no_grad():
@@ -80,7 +82,9 @@ def _features(adapter: nn.Module, trunk: nn.Module, tried: Iterable[Tensor], wha
             raise InputError(f"{what} must give features [B, F]; of inputs {list(inputs.shape)} it gives {shape}")
         sizes.append(found.shape[1])
     if len({*sizes}) > 1:
-        raise InputError(f"{what} must give as many features of texts of any length, not {' or '.join(map(str, sizes))}")
+        raise InputError(
+            f"{what} must give as many features of texts of any length, not {' or '.join(map(str, sizes))}"
+        )
     return sizes[0]
 
 
@@ -117,7 +121,7 @@ def set_apart(model: Encoders, inputs: dict[str, Tensor], lengths: float, genera
 
 def initialise(model: nn.Module, generator: torch.Generator) -> nn.Module:
     """Draw every weight anew from the generator alone: matrices N(0, 1/fan-in), word vectors and positions N(0, 1), scales of
-    norms 1, other vectors 0. A module with a method `initialise(generator)` draws its own weights, but not those of modules in it.
+    norms 1, other vectors 0. A module with a method `initialise(generator)` draws its own, but not those of modules in it.
     """
     with torch.no_grad():
         for module in model.modules():

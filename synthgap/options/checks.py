@@ -62,13 +62,15 @@ def check(config: dict) -> None:
 
 
 def check_encoders(config: dict, kinds: Mapping[str, str]) -> None:
-    """Raises InputError for encoders that cannot read these modalities, {modality: kind of its input}, or do not go together."""
+    """Raises InputError for encoders that cannot read these modalities, {modality: kind}, or do not go together."""
     encoder, methods = config["encoder"], {name: m for name, (_, m) in encoders_of(config, kinds).items()}
     for modality in encoder["others"]:
         if modality in ("image", "text"):
             raise InputError(f"encoder.others.{modality}: choose the encoder of the {modality} by encoder.{modality}")
     forms = {method.form for method in methods.values()}
-    if any(method.name == "transformer" for method in methods.values()) and encoder["width"] % max(1, encoder["width"] // 32):
+    if any(method.name == "transformer" for method in methods.values()) and encoder["width"] % max(
+        1, encoder["width"] // 32
+    ):
         raise InputError(f"encoder.width={encoder['width']}: a transformer needs a multiple of 32")
     if encoder["apart"] and encoder["share"] != "none":
         raise InputError(f"encoder.apart={encoder['apart']} needs projections of their own: leave encoder.share=none")

@@ -39,7 +39,9 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     A text (a place, a factor's name) is all that follows `=`, as it is written, or what is in quotes. Commas outside quotes
     separate the values of a sweep; in `out`, which is one folder, they are part of its name.
     """
-    first = [override for override in overrides if is_choice(override.partition("=")[0])]  # they decide what others can be
+    first = [
+        override for override in overrides if is_choice(override.partition("=")[0])
+    ]  # they decide what others can be
     for override in map(reading, first):
         for name in values(override):
             chosen_by(override.key_or_group, name)

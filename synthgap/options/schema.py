@@ -13,7 +13,6 @@ from data_gen import InputError
 from data_gen.errors import unknown
 from data_gen.mad import STRENGTHS, STYLE, VARIANTS
 from synthgap.catalogue import (
-    KINDS,
     Method,
     Option,
     choices,

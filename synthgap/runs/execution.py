@@ -79,7 +79,8 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     else:
         found = before[before.metric == "map"].set_index("of").value
         rows += [("map_gain", of, value - found[of]) for metric, of, value in rows if metric == "map"]
-    known = metric_names.METRICS | metric_names.own(c["metrics"])
+    learnt = metric_names.learnt_by([catalogue.of_config(c, "loss")])
+    known = learnt | metric_names.METRICS | metric_names.own(c["metrics"])
     rows = check([*rows, *_floors(c, codes, shown["text"])], known)
     clock.append(perf_counter())
     parts = np.diff(clock)

@@ -33,7 +33,9 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
         if grid.pop(dropped, None) is None:
             raise unknown("swept parameter to drop", dropped, grid)
     plain = [o for o in overrides if not o.startswith(("preset=", "~"))]
-    choosing = [o.partition("=")[0] for o in plain if options.is_choice(o.partition("=")[0])]  # what other keys there are
+    choosing = [
+        o.partition("=")[0] for o in plain if options.is_choice(o.partition("=")[0])
+    ]  # what other keys there are
     of_some = {key: value for o in plain for key, value in _of_some_cells(o, choosing, [grid, *cases]).items()}
     plain = [o for o in plain if o.partition("=")[0] not in of_some]
     for override in options.parse(plain) if plain else ():
@@ -75,7 +77,8 @@ def _of_some_cells(override: str, choosing: Sequence[str], cells: Sequence[Mappi
     """{key: value} of an override that needs an option of its section which the study has in some cells only."""
     key = override.partition("=")[0]
     section = _section(key)
-    if options.is_choice(key) or any(key in cell for cell in cells) or key in options.keys():
+    default = options.keys()
+    if options.is_choice(key) or any(key in cell for cell in cells) or key in default:
         return {}
     chosen = [some for cell in cells for some in _chosen(cell, section) if not some.keys() & {*choosing}]
     having = next((some for some in chosen if key in options.keys(some)), None)
