@@ -411,8 +411,8 @@ def encoder_options(own: Iterable[Method] = ()) -> dict[str, Option]:
             there = found.setdefault(name, option)
             if (there.type, there.default) != (option.type, option.default):
                 raise InputError(
-                    f"{method.key}: the default of its option {name!r} is {option.default!r}, and other encoders have one of that "
-                    f"name with {there.default!r}; give it another name"
+                    f"{method.key}: its option {name!r} is {option.default!r} unless given, and other encoders have one of "
+                    f"that name that is {there.default!r}; give it another name"
                 )
     return found
 

@@ -201,9 +201,13 @@ def check_key(key: str, chosen: dict[str, str]) -> None:
     free = any(key.startswith(f"{name}.") for name in names if name in FREE)
     if key in names or key in GROUPS or free:
         return
-    for group, name in [*((group, name) for group, some in GROUPS.items() for name in some), *OWN]:
-        if key in keys({**chosen, group: name}):
-            raise InputError(f"{key} belongs to {group}={name}; add {group}={name} to use it")
+    for group, options in GROUPS.items():
+        for name in options:
+            if key in keys({**chosen, group: name}):
+                raise InputError(f"{key} belongs to {group}={name}; add {group}={name} to use it")
+    for method in OWN.values():
+        if key.removeprefix(f"{method.kind}.") in method.options:
+            raise InputError(f"{key} belongs to {method.key}; add {method.key} to use it")
     raise _unknown_option(key, names)
 
 

@@ -269,10 +269,11 @@ def _run(encoders: tuple[Method, ...]) -> type:
     """The schema of a run that has these encoders of the user's: its section `encoder` has their options too."""
     if not encoders:
         return Run
-    name = f"{id(encoders[0])}_{len(encoders)}"
+    name = "_".join(str(id(method)) for method in encoders)
     section = _dataclass(f"Encoder_{name}", encoder_options(encoders))
     made = [("encoder", section, field(default_factory=section))]
-    return globals().setdefault(f"Run_{name}", make_dataclass(f"Run_{name}", made, bases=(Run,)))
+    made = make_dataclass(f"Run_{name}", made, bases=(Run,), namespace={"__module__": __name__})
+    return globals().setdefault(made.__name__, made)
 
 
 @lru_cache
