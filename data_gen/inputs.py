@@ -21,12 +21,15 @@ KINDS = {
 
 
 def check(kinds: Mapping[str, str], modalities: tuple[str, ...]) -> None:
-    """Raises InputError for kinds {modality: kind} that are none, or of no modality, and for images that are no pixels."""
+    """Raises InputError for a world's kinds {modality: kind} that are none, or of no modality; for images that are no pixels;
+    and for a modality that is called as captions are."""
     for modality, kind in kinds.items():
         if modality not in modalities:
             raise unknown("modality in World.kinds", modality, modalities)
         if kind not in KINDS:
             raise unknown(f"kind of {modality} in World.kinds", kind, KINDS)
+    if "text" in modalities:
+        raise InputError("World.shows names 'text', as captions are called; give the modality another name")
     if kinds.get("image", "pixels") != "pixels":
         raise InputError(f"World.kinds: image must be pixels, not {kinds['image']}; call the modality something else")
 

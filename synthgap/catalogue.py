@@ -192,18 +192,21 @@ KINDS = {
             "embedding": Option(64, "dimensions of the shared space: far above the 10.7 bits there are to say", low=1),
             "image": Option(
                 "conv",
-                "conv (straight into the space), conv-mlp (by way of a bag's MLP), transformer, or my_encoder.py; it also "
-                "reads other modalities than texts, where it can: without encoder.others, those that it cannot read get conv, "
-                "bag or mlp",
+                "conv (straight into the space), conv-mlp (by way of a bag's MLP), transformer, or my_encoder.py; sounds' and "
+                "other modalities' too, where it can read them (else conv, bag or mlp does)",
             ),
             "text": Option("bag", "bag (blind to word order, as MAD's captions are), transformer, or my_encoder.py"),
-            "others": Option({}, "of other modalities, e.g. encoder.others.audio=transformer", type=dict[str, str]),
+            "others": Option(
+                {}, "of another modality by its name, e.g. encoder.others.audio=transformer", type=dict[str, str]
+            ),
             "share": Option(
                 "none",
                 "what modalities have in common: none, projection, or trunk (and projection: SharedCLIP)",
                 choices=("none", "projection", "trunk"),
             ),
-            "width": Option(64, "of word and patch vectors; the transformer has one head each 32", low=1),
+            "width": Option(
+                64, "of word and patch vectors, and of what MLPs read; the transformer has one head each 32", low=1
+            ),
             "apart": Option(
                 0.0,
                 "how far modalities are set apart at the start, in their embeddings' usual lengths",

@@ -180,6 +180,11 @@ def test_a_wrong_modality_is_told_and_nothing_is_left(tmp_path, wrong, told):
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+def test_captions_are_no_modality_of_a_world_s_own():
+    with pytest.raises(InputError, match="names 'text', as captions are called"):
+        World(SPACE, render, shows=SHOWS | {"text": ("tone",)})
+
+
 def test_images_are_never_missing():
     with pytest.raises(InputError, match="must name what `image` does too"):
         World(SPACE, render, shows={"audio": ("tone",)})

@@ -1,4 +1,4 @@
-"""Conv nets that read images, and spectrograms."""
+"""A conv net whose positions all go straight into the space, or by way of a bag's MLP."""
 
 from torch import nn
 
@@ -32,7 +32,7 @@ def conv(shape: tuple[int, ...], *, kind: str, channels: int) -> nn.Module:
 
 
 def conv_mlp(shape: tuple[int, ...], *, kind: str, channels: int, width: int) -> tuple[nn.Module, nn.Module]:
-    """The same conv net by way of a bag's MLP, which it can share with texts; its positions go there by one linear map."""
+    """A conv net whose positions go through a bag's MLP, which it can share with texts; a linear map leads there."""
     adapter, features = _positions(shape, kind, channels)
     return adapter.append(nn.Linear(features, width)), mlp_trunk(width)
 
