@@ -33,9 +33,7 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
         if grid.pop(dropped, None) is None:
             raise unknown("swept parameter to drop", dropped, grid)
     plain = [o for o in overrides if not o.startswith(("preset=", "~"))]
-    choosing = [
-        o.partition("=")[0] for o in plain if options.is_choice(o.partition("=")[0])
-    ]  # what other keys there are
+    choosing = {key for key in (o.partition("=")[0] for o in plain) if options.is_choice(key)}
     of_some = {key: value for o in plain for key, value in _of_some_cells(o, choosing, [grid, *cases]).items()}
     plain = [o for o in plain if o.partition("=")[0] not in of_some]
     for override in options.parse(plain) if plain else ():
@@ -73,14 +71,17 @@ def _chosen(cell: Mapping, section: str) -> Iterator[dict]:
                 yield options.chosen_by(key, value)
 
 
-def _of_some_cells(override: str, choosing: Sequence[str], cells: Sequence[Mapping]) -> dict:
-    """{key: value} of an override that needs an option of its section which the study has in some cells only."""
+def _of_some_cells(override: str, choosing: set[str], cells: Sequence[Mapping]) -> dict:
+    """{key: value} of an override that needs an option of its section which the study has in some cells only.
+
+    choosing: what other overrides choose, which the cells' choices give way to.
+    """
     key = override.partition("=")[0]
     section = _section(key)
     default = options.keys()
     if options.is_choice(key) or any(key in cell for cell in cells) or key in default:
         return {}
-    chosen = [some for cell in cells for some in _chosen(cell, section) if not some.keys() & {*choosing}]
+    chosen = [some for cell in cells for some in _chosen(cell, section) if not some.keys() & choosing]
     having = next((some for some in chosen if key in options.keys(some)), None)
     if having is None:
         return {}
