@@ -20,6 +20,7 @@ from synthgap.panels.style import FORMATS
 from synthgap.runs import Plan, variations
 from synthgap.runs.variations import Made
 from synthgap.studies import Study
+from synthgap.variables import estimated
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,7 @@ def _footer(table: pd.DataFrame, study: Study, made: Made) -> str:
     kinds = [kind_of(panel) for panel in study.figure["panels"]]
     lines = ["lines: least squares through cells"] * any(panel.get("fits") for panel in study.figure["panels"])
     parts = "; ".join(filter(None, (kind.interval for kind in kinds))).split("; ")
+    lines += ["bits and floors of captions as written are estimates"] * bool(estimated(table))
     return "; ".join(filter(None, [f"{count_of(table)} (dots)", *_with(made), *dict.fromkeys(parts), *lines]))
 
 

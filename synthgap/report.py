@@ -46,12 +46,19 @@ def tell(found: Conclusion | None, plan: Plan | None = None, did: int = 0, redra
 def _tell_result(console: Console, found: Conclusion) -> None:
     """Levels, verdicts, thresholds, and which claims could not be judged."""
     study = found.study
-    for shown in _levels_tables(study, found.points, found.made, console.width):
+    estimated = variables.estimated(found.table)
+    for shown in _levels_tables(study, found.points, found.made, console.width, bool(estimated)):
         console.print(shown)
     if found.judged.size:
         overview.tell(console, found.judged)
     for row in found.fallen.itertuples():
         console.print(_threshold(row), highlight=False, markup=False)
+    if estimated:
+        error = found.table[found.table.metric == "bits_error"].value.max()
+        say(
+            f"bits and floors are estimates in {estimated} of {found.table.run_id.nunique()} runs, of captions as written: "
+            f"what a log-linear model reads of their words; standard error up to {error:.2f} bits"
+        )
     for claim in study.claims:
         if why := judging.unjudged(found.table, study, claim):
             console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
@@ -171,9 +178,9 @@ def _compared(claim: Claim) -> str:
     return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "") + where
 
 
-def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int) -> Iterator[Table]:
+def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int, estimated: bool) -> Iterator[Table]:
     """The panels that share their x with the first of them, of levels or of cases, in as many tables as a terminal's width asks
-    for; clouds and paths are for looking."""
+    for; clouds and paths are for looking. estimated: whether bits are, in some run."""
     panels = [p for p in study.figure.get("panels", ()) if p.get("kind", "levels") in ("levels", "cases")]
     panels = [p for p in panels if p["title"] in set(points.panel)]
     if not panels:
@@ -183,6 +190,7 @@ def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int) -
     points = points[points.panel.isin(metric)]
     name, title = x.get("metric", x.get("over")), escape(titled(study.question, made))
     name = "bits left out" if name == "imbalance_bits" else name
+    name += " (estimated)" if estimated and x.get("metric", "").endswith("_bits") else ""
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
     heads = {curve: fill(f"{metric[curve[0]]} {curve[1]}".strip(), 14, break_long_words=False) for curve in curves}
     first = max(len(text) for text in (name, *points.label, *points.arm))

@@ -88,6 +88,11 @@ def undefined(table: pd.DataFrame) -> dict[str, tuple[str, int]]:
     }
 
 
+def estimated(table: pd.DataFrame) -> int:
+    """In how many runs bits and floors are estimates, as captions are as written."""
+    return table[table.metric == "bits_error"].run_id.nunique()
+
+
 def where_holds(table: pd.DataFrame, where: Mapping) -> pd.DataFrame:
     """The rows of the runs that count for a claim or a panel."""
     for key, values in where.items():

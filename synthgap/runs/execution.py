@@ -26,7 +26,7 @@ from synthgap.losses import of_all
 from synthgap.metrics import own
 from synthgap.metrics.embedded import QUERIES
 from synthgap.metrics.floors import floors
-from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
+from synthgap.observations import captions_of, known_of, language_of, observe, policy_of, world_of
 from synthgap.posthoc import heads
 from synthgap.runs import Plan, Task, failure_in, verify
 from synthgap.training import Finetuning, Trained, settings_at, train
@@ -53,8 +53,8 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     clock.append(perf_counter())
 
     chance = torch.Generator().manual_seed(c["seeds"]["init"])
-    space, device = world_of(c).space, c["training"]["device"]
-    model = build(test, c["encoder"], vocabulary=len(space.words), longest=len(space))
+    device = c["training"]["device"]
+    model = build(test, c["encoder"], **language_of(c))
     model = initialise(model, chance).to(device, memory_format=torch.channels_last)
     if task.start is None:
         trained = _train(model, c, learning, test, chance)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data_gen import InputError, store
 from synthgap import metric_names, options, studies
-from synthgap.observations import SPLITS, dataset_of, object_of, policy_of, world_of
+from synthgap.observations import SPLITS, dataset_of, object_of, policy_of, world_of, written_in
 from synthgap.studies import CASE, Study
 
 SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # what a folder of a variation can be called after STUDY+, on every system
@@ -75,7 +75,7 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
             known.setdefault(metric)
             known[metric] = dict.fromkeys([*(known[metric] or ()), *of])
         hashes = metric_names.hashes(resolved["metrics"])
-        trained_on = world.identity | ({"metrics": hashes} if hashes else {})
+        trained_on = world.identity | ({"metrics": hashes} if hashes else {}) | written_in(resolved)
         identity = trained_on if resolved["shift"]["name"] == "none" else trained_on | {"test": tested.identity}
         run_id = options.run_id(resolved, identity)
         places = {key: cell[CASE] if key == CASE else swept_value(resolved, key) for key in swept}
