@@ -82,6 +82,8 @@ def of_plan(plan: Plan, redraw: bool = False, figures: Figures = ONE_PNG) -> Con
         found.places = {}
     else:
         found.places = {"table": kept} | found.places
+    passed_on = [name for task in plan.tasks[:1] for name in task.config["sinks"]]
+    found.places |= {name: plan.folder.parent / name for name in passed_on}
     return found
 
 

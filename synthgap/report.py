@@ -100,7 +100,7 @@ def say(line: str) -> None:
 def _tell_places(places: dict[str, Path]) -> None:
     for what, path in places.items():
         if path.exists():
-            terminal().print(f"{what:11}{path}", soft_wrap=True)
+            terminal().print(f"{what:10} {path}", soft_wrap=True)
 
 
 def forewarn(plan: Plan) -> None:

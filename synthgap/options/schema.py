@@ -152,6 +152,7 @@ class Run:
         "or a .csv or .parquet, with their files, captions and factors",
     )
     metrics: list[str] = option(list[str], "Python files of metrics of your own, each with METRICS = [Metric(…), …]")
+    sinks: list[str] = option(list[str], "also write finished runs for tensorboard, mlflow or wandb, each an extra")
     images: str = option("pixels", "pixels, or symbolic: the factors themselves as tokens")
     seed: int = option(0, "sets the three seeds below; runs that are compared share it")
     seeds: Seeds = field(default_factory=Seeds)

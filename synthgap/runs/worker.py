@@ -1,6 +1,7 @@
 """Does the runs of a plan that are neither done nor claimed, beside any other workers."""
 
 import shutil
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,6 +12,8 @@ from filelock import Timeout
 from threadpoolctl import threadpool_limits
 
 from data_gen import files, store
+from data_gen.errors import one_line
+from synthgap import sinks
 from synthgap.runs.plan import Plan, Task, missing_datasets, with_starts
 from synthgap.runs.results import record_failure
 
@@ -30,9 +33,12 @@ def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
                 if not wait and task.start and not p.settled(task.start):
                     continue  # somebody is training its model
                 with suppress(Timeout), files.locked(p.folder / ".locks" / task.run_id, wait):
-                    if not p.settled(task):
+                    new = not p.settled(task)
+                    if new:
                         begins(task)
                         _run_or_record(p, task)
+                    if new or not wait:  # once, also of what was finished before
+                        pass_on(p, task)
 
 
 @contextmanager
@@ -60,6 +66,18 @@ def workers_in(folder: Path) -> int:
 
 def _worker(folder: Path, number: int) -> Path:
     return folder / ".locks" / f"worker-{number}"
+
+
+def pass_on(p: Plan, task: Task) -> None:
+    """Write a finished run into the sinks that are asked for. What goes wrong there is told, and is no failure of the run."""
+    if task.config["sinks"] and p.done(task):
+        try:
+            sinks.write(p.folder.parent, task.config["sinks"], p.folder / task.run_id)
+        except Exception as error:  # whatever their libraries raise
+            line = one_line(
+                f"the run {task.run_id} is finished, but not written by sinks={task.config['sinks']}: {error}"
+            )
+            print(f"synthgap: {line}", file=sys.stderr, flush=True)
 
 
 def _run_or_record(p: Plan, task: Task) -> None:
