@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import fill
@@ -11,9 +11,10 @@ import pandas as pd
 
 from data_gen import InputError, files
 from data_gen.errors import unknown
-from synthgap import judging, panels, runs, tables
+from synthgap import judging, metric_names, options, panels, runs, tables
 from synthgap.judging import claims
 from synthgap.judging.overview import counted
+from synthgap.metric_names import METRICS, Metric
 from synthgap.panels import kind_of
 from synthgap.panels.diagram import draw as draw_diagram
 from synthgap.panels.style import FORMATS
@@ -180,7 +181,7 @@ def _conclude(found: Conclusion, redraw: bool, writes: bool, figures: Figures) -
         for what, path in where.items():
             if what.startswith(("figure", "panel")):
                 shown = spec | {"panels": alone} if what.startswith("panel") else spec
-                drawing.draw(points, dots, shown, path, _footer(table, study, made))
+                drawing.draw(points, dots, shown, path, _footer(table, study, made), _known(study, made))
     if "diagram" in where:
         paths, spec = panels.paths(table, study), study.figure["diagram"]
         tables.write(paths, where["paths"])
@@ -194,6 +195,14 @@ def _conclude(found: Conclusion, redraw: bool, writes: bool, figures: Figures) -
 
 def _with(made: Made) -> list[str]:
     return [f"with {made.text}"] if made.text else []
+
+
+def _known(study: Study, made: Made) -> dict[str, Metric]:
+    """The declarations of all metrics, also of the user's files, if these are there still."""
+    fixed = study.presets.get(made.preset, {}).get("set", {})
+    with suppress(InputError):
+        return METRICS | metric_names.own(options.files_of_metrics(made.roots) or fixed.get("metrics", []))
+    return METRICS
 
 
 def _footer(table: pd.DataFrame, study: Study, made: Made) -> str:

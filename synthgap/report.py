@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_gen import InputError
-from synthgap import judging, metric_names, options, runs, studies, variables
+from synthgap import catalogue, judging, metric_names, options, runs, studies, variables
 from synthgap.conclusion import Conclusion, count_of, titled
 from synthgap.judging import overview
 from synthgap.judging.overview import counted
@@ -79,7 +79,16 @@ def _tell_runs(console: Console, table: pd.DataFrame, plan: Plan, did: int, redr
     if done == len(plan.tasks):
         console.print(what)
     _tell_undefined(console, table)
+    searching = [task for task in plan.tasks if task.config["metrics"] and _only_searches(task)]
+    if searching:
+        names = ", ".join(dict.fromkeys(f"posthoc={task.config['posthoc']['name']}" for task in searching))
+        say(f"metrics of your own are not measured in {counted(len(searching), 'run')}: {names} only searches")
     return done < len(plan.tasks)
+
+
+def _only_searches(task: Task) -> bool:
+    """Whether a run has no embeddings of its own, but another way to search among those of the run whose model it takes."""
+    return catalogue.of_config(task.config, "posthoc").form == "search"
 
 
 def _tell_undefined(console: Console, table: pd.DataFrame) -> None:

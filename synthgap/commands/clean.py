@@ -22,7 +22,7 @@ def arguments(command) -> None:
 def do(asked) -> int:
     from filelock import Timeout
 
-    from synthgap import report, sweep
+    from synthgap import progress, report, sweep
     from synthgap.runs import leftovers
 
     names = [name for name in asked.studies if "=" not in name]
@@ -35,11 +35,16 @@ def do(asked) -> int:
     total = report.tell_leftovers(found, out)
     if not found or not (asked.yes or _agreed(len(found), total)):
         return 0
-    for left in found:
-        try:
-            leftovers.remove(left)
-        except (Timeout, FileNotFoundError):
-            report.say(f"left as it is, as another command is at it: {left.path}")
+    busy = []
+    with progress.bar("deleting", len(found), after=progress.SOON) as advance_to:
+        for i, left in enumerate(found):
+            try:
+                leftovers.remove(left)
+            except (Timeout, FileNotFoundError):
+                busy.append(left.path)
+            advance_to(i + 1)
+    for path in busy:
+        report.say(f"left as it is, as another command is at it: {path}")
     report.say(f"deleted from {out}")
     return 0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from data_gen import InputError, files, store
-from synthgap import tables
+from synthgap import progress, tables
 from synthgap.observations import SPLITS, dataset_of
 from synthgap.runs import running, variations
 
@@ -90,20 +90,24 @@ def _datasets(root: Path, kept: list[Path]) -> Iterator[Leftover]:
         return {store.place(root, store.recipe(*dataset_of(config, split))) for split in SPLITS}
 
     read = set()
-    for run in kept:
-        try:
-            config = yaml.safe_load((run / "config.yaml").read_text())
-            if config["images"] == "pixels":
-                read |= places(json.dumps({key: config[key] for key in config if key not in _UNREAD}))
-        except (OSError, InputError, KeyError, TypeError, yaml.YAMLError):
-            return
+    with progress.bar("looking for what runs read", len(kept), after=progress.SOON) as advance_to:
+        for i, run in enumerate(kept):
+            try:
+                config = yaml.safe_load((run / "config.yaml").read_text())
+                if config["images"] == "pixels":
+                    read |= places(json.dumps({key: config[key] for key in config if key not in _UNREAD}))
+            except (OSError, InputError, KeyError, TypeError, yaml.YAMLError):
+                return
+            advance_to(i + 1)
     for path in there:
         if path not in read:
             yield Leftover(path, "dataset that no table refers to", Path(f"{path}.lock"))
 
 
 #: sections of a config that do not decide which pixels a run reads
-_UNREAD = {"captions", "loss", "temperature", "encoder", "training", "posthoc", "finetune", "study", "out", "seed"}
+_UNREAD = {
+    *("captions", "loss", "temperature", "encoder", "training", "posthoc", "finetune", "study", "out", "seed", "sinks"),
+}
 
 
 def _lock_of(left: Path) -> Path:
