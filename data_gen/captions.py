@@ -17,7 +17,7 @@ from data_gen.errors import InputError, unknown
 from data_gen.factors import FactorSpace
 from data_gen.written import Texts, Written
 
-MOST_SETS = 2**20  # beyond this, "exact by enumeration" would be a promise that nobody waits for
+MOST_SETS = 2**20  # beyond this, "exact by enumeration" would take too long
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def critic_on(
         z = w @ copies
         entropy += repeats[rows] @ (np.log(z) - energy @ copies / z)
         loss += repeats[rows] @ np.log(z)
-        top = logits >= logits.max(axis=1, keepdims=True) - 1e-9  # ties, whatever their rounding
+        top = logits >= logits.max(axis=1, keepdims=True) - 1e-9  # ties, but for rounding
         pairs = slice(*np.searchsorted(image, [start, start + 256]))
         own = image[pairs] - start, caption[pairs]
         loss -= 2 * logits[own].sum()

@@ -1,8 +1,8 @@
 """A world from a user's own data: a table of images, captions and factors, as dataset hubs and contrastive training have it.
 
 Samples are drawn from the table: a combination of factors as often as it occurs in the split, then one of its images. So the
-factors' joint distribution is that of the table's rows, and bits that follow from it are an estimate of those of whatever the
-images were taken from; too high by chance where rows are few for so many combinations.
+factors' joint distribution is that of the table's rows, and bits that follow from it estimate those of the population that
+the images were taken from; too high by chance where rows are few for so many combinations.
 """
 
 import io
@@ -205,7 +205,7 @@ def _table(path: Path) -> pd.DataFrame:
             table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
     except OSError as error:
         raise contents.unreadable(path, error) from None
-    except Exception as error:  # whatever a parser raises
+    except Exception as error:  # a parser may raise anything
         raise InputError(f"{path} is no table that can be read: {one_line(str(error))}") from error
     if table.empty:
         raise InputError(f"{path} has no rows")
@@ -231,7 +231,7 @@ def _picture(content: bytes, size: int, gray: bool, where: str) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(content)) as opened:
             image = opened.convert("L").convert("RGB") if gray else opened.convert("RGB")
-    except Exception as error:  # whatever a decoder raises
+    except Exception as error:  # a decoder may raise anything
         raise InputError(f"{where} is no image that can be read ({type(error).__name__})") from error
     if image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""Worker processes that outlive nobody: for whoever spreads work over cores."""
+"""Worker processes that end with their parent: for work that is spread over cores."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def left_to_the_parent() -> Iterator[None]:
 
 
 def end_with(parent: int) -> None:
-    """From now on this process ends within a second of its parent (its process id): nobody would gather what it makes.
+    """From now on this process ends within a second of its parent (its process id): what it makes would be lost.
 
     The id is the parent's own word: asked here, one that died while this process started would be the system's.
     """

@@ -161,7 +161,7 @@ def _conclude(found: Conclusion, redraw: bool, writes: bool, figures: Figures) -
     judged["hash"] = [claims.hash_of(known, made.changed) for known in judged.hash]
     judged["changed"] = made.text
     if len(judged):
-        judged["stated_after"] = judged.hash.map(stated).astype(float)  # nan: nobody knows
+        judged["stated_after"] = judged.hash.map(stated).astype(float)  # nan: not recorded
     found.points, found.fallen = points, fallen = panels.levels(dots), panels.thresholds(table, study)
     same = _same(where["verdicts"], judged, found.notes)
     if same and not redraw and not _same(where["curves"], points, found.notes):

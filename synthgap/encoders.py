@@ -170,7 +170,7 @@ def _end(encoder: Encoder, features: int, trunk: int | None, embedding: int) -> 
 
 
 class Encoders(nn.Module):
-    """One encoder a modality: {modality: inputs} → {modality: unit-norm [B, D]}, in float32 whatever the autocast."""
+    """One encoder a modality: {modality: inputs} → {modality: unit-norm [B, D]}, in float32 under any autocast."""
 
     def __init__(self, encoders: dict[str, Encoder]):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the terminal is told of studies: what they ask, and what they came to."""
+"""What the terminal shows of studies: what they ask, and what they came to."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -278,7 +278,7 @@ def tell_plan(plan: Plan, workers: int) -> None:
     say(f"{counted(found.datasets, 'dataset')} to draw")
     say(_duration(found, workers))
     if found.left:
-        say(f"disk: about {_bytes(found.bytes)}")
+        say(f"disk: about {_bytes(found.bytes)} more")
     say(f"{'runs':11}{plan.folder}")
     say(f"{'result':11}{variations.place(plan)}")
 
@@ -304,7 +304,7 @@ def tell_status(plan: Plan, workers: int) -> None:
 def tell_leftovers(found: Sequence[Leftover], out: Path) -> str:
     """List what can go, with sizes; returns the size of all."""
     if not found:
-        say(f"nothing to delete in {out}: all that is there is in some table, or was asked for last")
+        say(f"nothing to delete in {out}: every run is in a table or belongs to the last sweep")
         return _bytes(0)
     sizes = [size([left.path]) for left in found]
     for left, number in zip(found, sizes, strict=True):

@@ -44,13 +44,13 @@ def do(asked) -> int:
                 busy.append(left.path)
             advance_to(i + 1)
     for path in busy:
-        report.say(f"left as it is, as another command is at it: {path}")
+        report.say(f"not deleted, as another command is using it: {path}")
     report.say(f"deleted from {out}")
     return 0
 
 
 def _agreed(number: int, total: str) -> bool:
-    """Asks on a terminal; elsewhere nobody can agree."""
+    """Asks on a terminal; elsewhere the answer is no."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print("nothing is deleted; add --yes to delete all of it")
         return False

@@ -69,7 +69,7 @@ def do(asked) -> int:
 
 
 def _fit_captions(c: dict, space) -> None:
-    """Where nobody says how many attributes captions name, at most as many as the world has."""
+    """Where captions.attributes is not given, at most as many as the world has."""
     if c["captions"]["policy"] == "attributes":
         c["captions"]["attributes"] = min(c["captions"]["attributes"], len(space) - 1)
 

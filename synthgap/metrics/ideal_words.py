@@ -67,7 +67,7 @@ def prototypes(centre: Tensor, words: Tensor, tokens: Tensor) -> Tensor:
 
 
 def published_prototypes(centre: Tensor, words: Tensor, tokens: Tensor, gap: Tensor) -> Tensor:
-    """The same moved by a gap, [D], and left at whatever length they have: [M, D], as the published code does.
+    """The same moved by a gap, [D], and not normalised: [M, D], as the published code does.
 
     ⟨z, p + gap⟩ − ⟨z, p⟩ is one number for all prototypes p, so that the one that suits z best stays best: "closing the
     gap leaves the accuracy unchanged" is then no finding but certain beforehand. Kept for comparison with published

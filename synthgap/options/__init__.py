@@ -1,4 +1,4 @@
-"""What a run can be told: schemas, overrides, and the resolved config of one run."""
+"""The options of a run: schemas, overrides, and the resolved config of one run."""
 
 from synthgap.options.compose import resolve
 from synthgap.options.identity import OF_AVMNIST, UNREAD, as_finetuned, as_trained, get, run_id, size_of

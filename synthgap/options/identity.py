@@ -77,7 +77,7 @@ def run_id(config: dict, identity: dict) -> str:
         if config[group]["name"] == "none":
             del kept[group]
     if config["images"] == "symbolic":
-        kept["digits"] = None  # nobody looks at them
+        kept["digits"] = None  # they are not drawn
     if config["world"] not in ("mad", "avmnist"):
         kept["world"] = None  # its identity says what is in the file, wherever that lies
     text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)

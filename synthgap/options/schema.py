@@ -122,7 +122,7 @@ class Encoder:
 @dataclass
 class Training:
     epochs: int = option(4, "passes over the training images")
-    steps: int | None = option(None, "of the optimiser, in place of epochs: the same number whatever the batch")
+    steps: int | None = option(None, "of the optimiser, in place of epochs: the same number for every batch size")
     batch: int = option(512, "pairs a step; a larger one holds more equal captions")
     lr: float = option(0.008, "AdamW's peak, after warmup and before the cosine; high, as the schedule is short")
     weight_decay: float = option(0.05, "AdamW's, on matrices only")

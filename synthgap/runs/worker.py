@@ -28,10 +28,13 @@ def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
         for wanted in missing_datasets(p).values():
             with suppress(Exception):  # the runs that need it fail with the same reason, and record it
                 store.make(p.datasets, *wanted, wait=False)
-        for wait in (False, True):  # first what nobody holds; then the rest, whose holders may have been killed
+        for wait in (
+            False,
+            True,
+        ):  # first what no other worker holds; then the rest, whose holders may have been killed
             for task in with_starts(p):
                 if not wait and task.start and not p.settled(task.start):
-                    continue  # somebody is training its model
+                    continue  # another worker trains its model
                 with suppress(Timeout), files.locked(p.folder / ".locks" / task.run_id, wait):
                     new = not p.settled(task)
                     if new:
@@ -43,7 +46,7 @@ def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
 
 @contextmanager
 def at_work(folder: Path) -> Iterator[None]:
-    """Holds the lock of a worker, one that nobody else has, so that others see that somebody is at work here."""
+    """Holds the lock of a worker, one that no other has, so that others see that a worker is running here."""
     with ExitStack() as held:
         for number in count():
             with suppress(Timeout):
@@ -69,11 +72,11 @@ def _worker(folder: Path, number: int) -> Path:
 
 
 def pass_on(p: Plan, task: Task) -> None:
-    """Write a finished run into the sinks that are asked for. What goes wrong there is told, and is no failure of the run."""
+    """Write a finished run into the sinks that are asked for. An error there is reported, and is no failure of the run."""
     if task.config["sinks"] and p.done(task):
         try:
             sinks.write(p.folder.parent, task.config["sinks"], p.folder / task.run_id)
-        except Exception as error:  # whatever their libraries raise
+        except Exception as error:  # their libraries may raise anything
             line = one_line(
                 f"the run {task.run_id} is finished, but not written by sinks={task.config['sinks']}: {error}"
             )
@@ -84,7 +87,7 @@ def _run_or_record(p: Plan, task: Task) -> None:
     from synthgap.runs.execution import execute  # brings torch, which planning does without
 
     for place in (p.folder / task.run_id, p.failure(task)):
-        files.sweep_up(p.folder, place.stem)  # a killed worker's; we hold the lock, so nobody writes it
+        files.sweep_up(p.folder, place.stem)  # a killed worker's; we hold the lock, so no other writes it
     try:
         shutil.rmtree(p.folder / task.run_id, ignore_errors=True)  # without its done mark, it is a deletion's rest
         with files.whole_folder(p.folder / task.run_id) as partial:
