@@ -62,7 +62,7 @@ def world(path: str, split: str, *, size: int = 28, gray: bool = False, factors:
     alike = written.alike(data.codes)
 
     def render(codes: np.ndarray, generator: np.random.Generator):
-        chosen = written.image_of(alike, codes, generator.random(len(codes)))
+        chosen = written.image_of(alike, codes, generator.random(len(codes)), f"world={path}, {split}: ")
         return data.images[chosen], {SOURCE: chosen.astype(np.int32)}
 
     identity = {"world": "data", "checksum": data.checksum, "size": size, "gray": gray}

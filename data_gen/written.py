@@ -116,11 +116,11 @@ def alike(codes: np.ndarray) -> dict[tuple, np.ndarray]:
     return {tuple(code): np.flatnonzero((codes == code).all(1)) for code in np.unique(codes, axis=0)}
 
 
-def image_of(alike: Mapping[tuple, np.ndarray], codes: np.ndarray, u: np.ndarray) -> np.ndarray:
+def image_of(alike: Mapping[tuple, np.ndarray], codes: np.ndarray, u: np.ndarray, where: str = "") -> np.ndarray:
     """An image for each row of codes [N, F], int64 [N], chosen by numbers u [N] in [0, 1). Raises InputError where there is
-    none."""
+    none. where: how its line begins."""
     try:
         some = [alike[tuple(code)] for code in codes]
     except KeyError as error:
-        raise InputError("no image of this split shows a combination that is asked for") from error
+        raise InputError(f"{where}no image of this split shows a combination that is asked for") from error
     return np.array([rows[int(x * len(rows))] for rows, x in zip(some, u, strict=True)], dtype=np.int64)
