@@ -127,14 +127,20 @@ class Floor:
 
 def ideal_critic(
     space: FactorSpace,
-    policy: Policy,
+    policy: Policy | Written,
     size: int,
     generator: np.random.Generator,
     draws: int = 20,
     visible: Visible = None,
 ) -> Floor:
-    """The mean over `draws` fresh batches of `size` pairs; its standard error falls as 1/√(draws · size). Of no captions as
-    written: the estimated critic has seen them (`critic_on` others)."""
+    """The mean over `draws` fresh batches of `size` pairs; its standard error falls as 1/√(draws · size).
+
+    Raises InputError for captions as written: the estimated critic has seen those that could be drawn (`critic_on` others).
+    """
+    if isinstance(policy, Written):
+        raise InputError(
+            "of captions as written there is no ideal critic; critic_on estimates it on captions of the test"
+        )
     rows = []
     for _ in range(draws):
         codes = space.sample(size, generator)

@@ -6,7 +6,7 @@ import pytest
 from test_own_data import SMALL, drawn, own  # noqa: F401  (fixtures)
 
 from data_gen import Factor, FactorSpace, InputError, captions, own_data, written
-from data_gen.information import critic_on, information
+from data_gen.information import critic_on, ideal_critic, information
 from data_gen.seeds import generator
 from synthgap import cli, observations, runs, studies
 
@@ -205,8 +205,10 @@ def test_other_worlds_have_no_captions_as_written(capsys):
     assert "captions=written reads the captions of images of your own" in capsys.readouterr().err
 
 
-def test_what_cannot_occur_is_refused():
-    _, texts = corpus(lambda v, i: v[0])
+def test_what_cannot_occur_and_a_critic_that_has_seen_the_captions_are_refused():
+    space, texts = corpus(lambda v, i: v[0])
+    with pytest.raises(InputError, match="critic_on estimates it on captions of the test"):
+        ideal_critic(space, written.Written(texts), 10, generator(0))
     impossible = FactorSpace(SPACE.factors, np.eye(2, 3) / 2)
     with pytest.raises(InputError, match="an image shows what cannot occur"):
         critic_on(impossible, np.array([[0, 2]]), texts.tokens[:1], policy=written.Written(texts))
