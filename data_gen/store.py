@@ -64,7 +64,7 @@ def place(root: str | Path, recipe: dict) -> Path:
 
 
 def digest(recipe: dict) -> str:
-    """A short name for whatever JSON can hold."""
+    """A short name for anything that JSON can hold."""
     return sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -231,7 +231,7 @@ def listen(world: World, codes: np.ndarray, generator: np.random.Generator) -> n
 
 
 def trial(world: World) -> int:
-    """Draw two samples, so that a render's mistake is told before any work → bytes of what is observed of one."""
+    """Draw two samples, so that a render's mistake shows before any work → bytes of what is observed of one."""
     return sum(values[0].nbytes for values in _two(world).values())
 
 

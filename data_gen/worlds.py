@@ -25,7 +25,7 @@ Look = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray,
 class World:
     """space: what varies. render: how it looks; None for a world that is only ever read as symbols.
 
-    identity: whatever beside (space, number, split, seed) decides the pixels, e.g. a fingerprint of the files read;
+    identity: all that beside (space, number, split, seed) decides the pixels, e.g. a fingerprint of the files read;
     it is hashed into the dataset's name.
     hidden: factors that images do not show, though captions may name them (reverse imbalance): they are rendered, or
     read as symbols, as if each had its first value, or were not there.

@@ -146,8 +146,8 @@ class Method:
 @dataclass(frozen=True)
 class Kind:
     """declared: the name that declarations are assigned to. where: the file or folder that holds ours. first: the default.
-    before, behind: options that all of the kind have, before and behind their own. forms, needs: what a declaration may say
-    there. own: whether a user's file may be chosen."""
+    before, behind: options that all of the kind have, around their own; one may set another default of those behind. forms,
+    needs: what a declaration may say there. own: whether a user's file may be chosen."""
 
     declared: str
     where: str
@@ -166,7 +166,7 @@ KINDS = {
         "attributes",
         before={"object": Option(None, "the factor whose bias is measured (first factor)", type=str | None)},
         behind={"shuffled": Option(True, "words in random order, or in the space's")},
-        needs=("object",),
+        needs=("object", "texts"),
     ),
     "loss": Kind(
         "LOSS",
@@ -318,7 +318,7 @@ def _check(method: Method, tree: ast.Module, where: str) -> None:
             raise InputError(
                 f"{where}: options must be a mapping of names to Option(default, why), not {name!r}: {option!r}"
             )
-        if name in {*kind.before, *kind.behind, "name", "policy"}:
+        if name in {*kind.before, "name", "policy"} or (name in kind.behind and option.type != kind.behind[name].type):
             raise InputError(f"{where}: every {method.kind} has {name!r} already; give the option another name")
     if method.kind == "finetune" or method.function == "none":
         return  # a policy of captions does it
@@ -343,7 +343,7 @@ def _check(method: Method, tree: ast.Module, where: str) -> None:
 def options_of(method: Method) -> dict[str, Option]:
     """All options of a method, those of its kind too, in the order that `--help` has them."""
     kind = KINDS[method.kind]
-    return {} if method.name == "none" else {**kind.before, **method.options, **kind.behind}
+    return {} if method.name == "none" else {**kind.before, **method.options, **kind.behind} | method.options
 
 
 def load(method: Method) -> Callable:

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def guarded(do: Callable[[], int], kept: str = interrupts.KEPT) -> int:
-    """The exit code of `do()`; what a user can mend is told in a line, and so is a signal that ended it, with what is kept."""
+    """The exit code of `do()`; a mistake of the user ends in one line, and so does a signal, with what is kept."""
     heard: list[int] = []
     try:
         with interrupts.raised(heard):

@@ -94,7 +94,7 @@ def declared(source: str | bytes, path: str | Path) -> dict[str, Metric]:
     try:
         some = eval(compile(ast.Expression(found.value), str(path), "eval"), known)
         return {_checked(metric).name: metric for metric in some}
-    except Exception as error:  # whatever an expression raises
+    except Exception as error:  # an expression may raise anything
         raise InputError(f"metrics={path}, line {found.lineno}: {error}") from error
 
 

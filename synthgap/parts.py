@@ -12,7 +12,7 @@ from synthgap.study import is_number
 def meant_value(said, key: str, what: str, swept: Mapping):
     """The value of a swept parameter that is meant, as a table of runs holds it. Raises InputError if there is none.
 
-    A table has a list, and whatever stands in one column with lists or texts, as text.
+    A table has a list, and anything that stands in one column with lists or texts, as text.
     """
     text = any(isinstance(value, str | list | dict) for value in swept[key])
     known = {str(value): str(value) if text else value for value in swept[key] if value is not None}
@@ -82,7 +82,7 @@ def a_list(raw: Mapping, key: str, where: str) -> list:
 def must_differ(names: Sequence[str], where: str) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"{where}: {twice!r} is there twice, and one could not tell them apart")
+        raise InputError(f"{where}: {twice!r} is there twice; names must differ")
 
 
 def a_mapping(raw, where: str, *, required: Sequence[str] = (), optional: Sequence[str] = ()) -> dict:

@@ -23,6 +23,7 @@ LAYERS = (
     ("synthgap.options", "synthgap.study"),
     ("synthgap.policies", "synthgap.shifts"),
     ("synthgap.losses", "synthgap.metrics", "synthgap.tables", "synthgap.torch_view"),
+    ("synthgap.sinks",),
     ("synthgap.metric_names",),
     ("synthgap.statistics", "synthgap.yaml_file", "synthgap.encoders", "synthgap.optimiser"),
     ("synthgap.progress", "synthgap.interrupts", "synthgap.catalogue"),

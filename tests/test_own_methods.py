@@ -160,6 +160,17 @@ def test_claims_can_be_about_what_an_own_loss_learns(tmp_path, capsys):
     assert "unknown metric 'logit_tlt' in a claim of own.yaml; did you mean 'logit_tilt'" in capsys.readouterr().err
 
 
+def test_a_file_that_is_edited_between_plan_and_run_is_not_run(tmp_path):
+    (tmp_path / "my_loss.py").write_text(LOSS)
+    plan = planned("loss=my_loss.py")
+    (tmp_path / "my_loss.py").write_text(LOSS + "\n# edited\n")
+    runs.work(plan)
+    (failure,) = runs.failures(plan).values()
+    assert failure["reason"] == (
+        "InputError: loss=my_loss.py was edited since this run was planned; run the study again"
+    )
+
+
 def test_what_it_raises_while_training_is_the_run_s_failure_with_the_line(tmp_path):
     (tmp_path / "my_loss.py").write_text(LOSS.replace("    return clip", "    1 / 0\n    return clip"))
     plan = planned("loss=my_loss.py")

@@ -139,7 +139,7 @@ def test_what_another_command_writes_now_is_left(copied):
     other = spoil(copied)[0]
     (found,) = [left for left in leftovers.find(copied.folder.parent, "imbalance") if left.path == other]
     with files.locked(found.lock):
-        assert f"left as it is, as another command is at it: {other}" in tell(
+        assert f"not deleted, as another command is using it: {other}" in tell(
             "clean", "--yes", f"out={copied.folder.parent}"
         )
     assert other.exists()

@@ -29,7 +29,7 @@ class Encoder(nn.Module):
 
 
 class Encoders(nn.Module):
-    """One encoder a modality: {modality: inputs} → {modality: unit-norm [B, D]}, in float32 whatever the autocast."""
+    """One encoder a modality: {modality: inputs} → {modality: unit-norm [B, D]}, in float32 under any autocast."""
 
     def __init__(self, encoders: dict[str, Encoder]):
         super().__init__()

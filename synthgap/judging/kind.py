@@ -30,7 +30,7 @@ def none(claim: Claim, seeds: int) -> float:
 class ClaimTest:
     """about: of what claims it is, in words. fits: whether it is of this claim.
 
-    compare: (table of the runs that count, study, claim) → in each arm, whatever is judged; no arm that tells nothing. judge:
+    compare: (table of the runs that count, study, claim) → in each arm, what is judged; no arm that tells nothing. judge:
     (that, claim) → `statistics.Verdict`. floor: (claim, seeds) → the smallest p that so many seeds can give; 0 where there is
     none, or it is not seeds that set it. lacks: what the runs lack where no arm tells anything.
     """

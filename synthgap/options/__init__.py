@@ -1,4 +1,4 @@
-"""What a run can be told: schemas, overrides, and the resolved config of one run."""
+"""The options of a run: schemas, overrides, and the resolved config of one run."""
 
 from synthgap.options.checks import check_encoders
 from synthgap.options.compose import resolve

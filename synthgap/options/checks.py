@@ -8,6 +8,7 @@ from data_gen.errors import unknown
 from synthgap.catalogue import Method, encoders_of, methods
 from synthgap.options.identity import get, size_of
 from synthgap.options.schema import CHOICES, declared_in
+from synthgap.sinks import PACKAGES
 
 NOTHING = Method()
 
@@ -17,6 +18,9 @@ def check(config: dict) -> None:
     for key, allowed in CHOICES.items():
         if get(config, key) not in allowed:
             raise unknown(f"value of {key}", get(config, key), allowed)
+    for name in config["sinks"]:
+        if name not in PACKAGES:
+            raise unknown("value of sinks", name, PACKAGES)
     for key, option, value in declared_in(config):
         option.check(key, value)
     for key in ("temperature.init", "training.lr", "temperature.lr"):

@@ -25,7 +25,7 @@ LATER = {
 }
 COMMON = KINDS["finetune"].before  # what finetuning is told beside its policy
 #: What no run reads, and what the identity of files tells, of metrics and of data: left out of a run's identity too.
-UNREAD = ("avmnist.validation_images", "metrics", "data")
+UNREAD = ("avmnist.validation_images", "sinks", "metrics", "data")
 #: Sections that only avmnist reads.
 OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 
@@ -79,7 +79,7 @@ def run_id(config: dict, identity: dict) -> str:
         if config[group]["name"] == "none":
             del kept[group]
     if config["images"] == "symbolic":
-        kept["digits"] = None  # nobody looks at them
+        kept["digits"] = None  # they are not drawn
     if config["world"] not in ("mad", "avmnist"):
         kept["world"] = None  # its identity says what is in the file, wherever that lies
     text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)

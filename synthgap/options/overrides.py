@@ -83,7 +83,7 @@ def reading(override: str) -> Override:
         found = values(parsed)
     except InputError:
         raise
-    except Exception as error:  # whatever the parser raises, it is the text that is at fault
+    except Exception as error:  # any error of the parser is a mistake in the text
         raise InputError(f"{_shown(override)} is not an override (name=value): {_of_grammar(error)}") from error
     if parsed.package is not None:
         raise InputError(f"{_shown(override)}: there are no packages here; write name=value")

@@ -128,7 +128,7 @@ Encoder = _dataclass("Encoder", encoder_options())
 @dataclass
 class Training:
     epochs: int = option(4, "passes over the training images")
-    steps: int | None = option(None, "of the optimiser, in place of epochs: the same number whatever the batch")
+    steps: int | None = option(None, "of the optimiser, in place of epochs: the same number for every batch size")
     batch: int = option(512, "pairs a step; a larger one holds more equal captions")
     lr: float = option(0.008, "AdamW's peak, after warmup and before the cosine; high, as the schedule is short")
     weight_decay: float = option(0.05, "AdamW's, on matrices only")
@@ -158,6 +158,7 @@ class Run:
         "or a .csv or .parquet, with their files, captions and factors",
     )
     metrics: list[str] = option(list[str], "Python files of metrics of your own, each with METRICS = [Metric(…), …]")
+    sinks: list[str] = option(list[str], "also write finished runs for tensorboard, mlflow or wandb, each an extra")
     images: str = option("pixels", "pixels, or symbolic: the factors themselves as tokens")
     seed: int = option(0, "sets the three seeds below; runs that are compared share it")
     seeds: Seeds = field(default_factory=Seeds)

@@ -73,7 +73,7 @@ def load(name: str) -> Panel:
         raise unknown("kind of panel", name, (*KINDS, "a Python file"))
     path, what = Path(name), f"kind: {Path(name).name}"
     panel = user_file.defined(path, what, "panel", Panel, "panel = synthgap.panels.Panel(rows, draw)")
-    if isgeneratorfunction(rows := panel.rows):  # else its errors would come when nobody blames the file
+    if isgeneratorfunction(rows := panel.rows):  # else its errors would come later, and not name the file
         panel = replace(panel, rows=lambda *given: list(rows(*given)))
     return user_file.all_named(panel, path, what, ("rows", "draw", "read", "x", "points", "whole"))
 

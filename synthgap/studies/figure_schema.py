@@ -78,6 +78,6 @@ def can_be_drawn(raw, path: Path) -> None:
         for line in filter(is_math_text, sorted(lines)):
             try:
                 MathTextParser("path").parse(line)
-            except Exception as error:  # whatever the parser raises, it is the text that is at fault
+            except Exception as error:  # any error of the parser is a mistake in the text
                 what = f"{path}: a figure cannot show {line!r} as a formula"
                 raise InputError(f"{what}; write \\$ for a dollar, and put formulas between two $") from error

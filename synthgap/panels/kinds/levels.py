@@ -25,7 +25,7 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
     marks.lines(axis, points[points.curve != IDEAL], look)
     ideal = points[points.curve == IDEAL]
     if len(ideal):
-        ideal = ideal[ideal.arm == ideal.arm.iloc[0]]  # it is of the world, whatever the arm
+        ideal = ideal[ideal.arm == ideal.arm.iloc[0]]  # it is of the world, so the same in all arms
         axis.plot(ideal.x, ideal["mean"], color="black", lw=1.1, ls=(0, (4, 2)), label=IDEAL)
 
 
