@@ -33,9 +33,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch.nn.functional import cross_entropy
 
-from data_gen import MAD, InputError, files, mad, store
+from data_gen import MAD, InputError, files, store
 from data_gen.morphometrics import measure
 from data_gen.seeds import generator
+from data_gen.worlds import mad
 from synthgap import progress
 from synthgap.panels import style
 

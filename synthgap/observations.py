@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_gen import FactorSpace, InputError, World, avmnist, captions, mad, own_data, store, user_file, worlds
+from data_gen import FactorSpace, InputError, World, captions, store, user_file, worlds
 from data_gen.captions import Policy
 from data_gen.errors import unknown
 from data_gen.seeds import generator
+from data_gen.worlds import avmnist, mad, own_data
 from data_gen.written import Texts, Written
 from synthgap import catalogue, options
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
-from data_gen import FactorSpace, captions, own_data, store
+from data_gen import FactorSpace, captions, store
 from data_gen.captions import Policy
 from data_gen.seeds import generator
+from data_gen.worlds import own_data
 from data_gen.written import Written
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from data_gen import Factor, FactorSpace, InputError, World, avmnist, store
+from data_gen import Factor, FactorSpace, InputError, World, store
+from data_gen.worlds import avmnist
 
 SPACE = FactorSpace(
     [Factor("shape", ["square", "disc"]), Factor("colour", ["red", "blue"]), Factor("tone", ["c", "g"])]

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from data_gen import InputError, captions, own_data, store
+from data_gen import InputError, captions, store
 from data_gen.information import information
 from data_gen.seeds import generator
+from data_gen.worlds import own_data
 from synthgap import cli, runs, studies
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}

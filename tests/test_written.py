@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from test_own_data import SMALL, drawn, own  # noqa: F401  (fixtures)
 
-from data_gen import Factor, FactorSpace, InputError, captions, own_data, written
+from data_gen import Factor, FactorSpace, InputError, captions, written
 from data_gen.information import critic_on, ideal_critic, information
 from data_gen.seeds import generator
+from data_gen.worlds import own_data
 from synthgap import cli, observations, runs, studies
 
 STUDY = """\

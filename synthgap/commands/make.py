@@ -22,7 +22,8 @@ def arguments(command) -> None:
 def do(asked) -> int:
     from functools import partial
 
-    from data_gen import captions, export, own_data, store
+    from data_gen import captions, export, store
+    from data_gen.worlds import own_data
     from synthgap import observations, options, progress
 
     overrides, workers = common.workers([f"world={asked.world}", *asked.overrides])
@@ -79,8 +80,9 @@ def _sheet(c: dict, world, root: Path) -> list[Path]:
     their sounds, where the world gives them."""
     from functools import partial
 
-    from data_gen import files, own_data, sheet, store
+    from data_gen import files, sheet, store
     from data_gen.seeds import generator
+    from data_gen.worlds import own_data
     from synthgap import observations
 
     n, seed = 30, c["seeds"]["data"]

@@ -11,7 +11,7 @@ from omegaconf import II, MISSING
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from data_gen.mad import STRENGTHS, STYLE, VARIANTS
+from data_gen.worlds.mad import STRENGTHS, STYLE, VARIANTS
 from synthgap.catalogue import (
     Method,
     Option,
