@@ -33,7 +33,7 @@ MOST_PAIRS = 2**24  # combinations × captions, of which all logits are computed
 LARGEST = 80.0  # a logit whose exponential a float32 holds, and that of its negative
 COLDEST = 100.0  # the scale that a learnable temperature is clamped at, as CLIP's
 TOLERANCE = 1e-7  # nats that a step has to gain
-EXPLORED = 0.2  # of the steps: after so many, all starts but the best are left
+EXPLORED = 0.1  # of the steps: after so many, all starts but the best are left
 PULLS = 3  # of a measure, each fitted to the price of the one before
 HELD = 10.0  # how hard the loss is held at the price
 
@@ -119,7 +119,7 @@ def ideal(
     """The space of the lowest loss that is found from several random starts, by L-BFGS.
 
     loss: clip or siglip, whose bias is learnt. temperature: τ, at least 0.01; None: it is learnt. batch: of siglip. steps: at
-    most; all starts take a fifth of them, then the best goes on. Raises InputError for what is out of range.
+    most; all starts take a tenth of them, then the best goes on. Raises InputError for what is out of range.
     """
     _check(loss=loss, temperature=temperature, dimensions=dimensions, starts=starts, steps=steps, batch=batch)
     floor, first = _FLOORS[loss](population, batch), ceil(EXPLORED * steps)

@@ -64,7 +64,7 @@ def do(asked) -> int:
         else f"shared {(found.regret - found.value) / log(2):.2f} bits"
     )
     starts = ", ".join(f"{regret:.4f}" for regret in found.starts)
-    print(f"{told}, regret {found.regret:.5f} nats (each start after a fifth of the steps: {starts})\n")
+    print(f"{told}, regret {found.regret:.5f} nats (each start after a tenth of the steps: {starts})\n")
     for row in (("measure", "ideal", "from", f"to, within {asked.within:g} nats"), *rows):
         print(f"{row[0]:12} {row[1]:>8} {row[2]:>8}   {row[3]}")
     return 0
