@@ -89,7 +89,8 @@ def world(
         _, *of_audio = generator.spawn(3)
         return heard(codes, *of_audio)[0]
 
-    return World(factors, render, identity, shows=shows(factors), listen=listen)
+    kinds = {"image": "pixels", "audio": "spectrogram"}
+    return World(factors, render, identity, shows=shows(factors), listen=listen, kinds=kinds)
 
 
 def _gray(render: Render):

@@ -70,7 +70,7 @@ def world(path: str, split: str, *, size: int = 28, gray: bool = False, factors:
             raise InputError(f"world={path}: no {split} image shows a combination that is asked for") from error
 
     identity = {"world": "data", "checksum": data.checksum, "size": size, "gray": gray}
-    return World(data.space, faithful, identity)
+    return World(data.space, faithful, identity, kinds={"image": "pixels"})
 
 
 def _tables(path: str) -> tuple[tuple[str, str, float], ...]:

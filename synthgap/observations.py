@@ -76,9 +76,21 @@ def _check_modalities(config: dict, modalities: tuple[str, ...]) -> None:
     for key, option, value in options.declared_in(config):
         if option.modality and value is not None and value not in modalities:
             raise unknown(f"value of {key}", value, ("null", *modalities))
-    apart, embedding = config["encoder"]["apart"], config["encoder"]["embedding"]
-    if apart and embedding < len(modalities):
-        raise InputError(f"encoder.apart={apart} needs encoder.embedding of {len(modalities)} or more")
+
+
+def check_encoders(config: dict, world: World) -> None:
+    """Raises InputError for encoders that cannot read what the world gives, or do not go together."""
+    for modality in config["encoder"]["others"]:
+        if modality not in (*world.modalities, TEXT):
+            raise unknown("modality in encoder.others", modality, world.modalities[1:])
+    options.check_encoders(config, kinds_of(config, world))
+
+
+def kinds_of(config: dict, world: World) -> dict[str, str]:
+    """What encoders are given of each modality, {modality: one of `data_gen.inputs.KINDS`}, the text's last. Raises InputError
+    where the world leaves that unclear."""
+    symbolic = config["images"] == "symbolic"
+    return (dict.fromkeys(world.modalities, "tokens") if symbolic else store.kinds(world)) | {TEXT: "tokens"}
 
 
 def _shifted(config: dict) -> dict:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from data_gen import InputError
 from synthgap import cli, options, runs, studies, sweep
-from synthgap.encoders import SHARED
 from synthgap.observations import world_of
 from synthgap.options import compose
 
@@ -69,6 +68,7 @@ OTHER = {
     "speech.held_out": "[theo]",
     "encoder.image": "transformer",
     "encoder.share": "trunk",
+    "encoder.others": "{audio: transformer}",
     "encoder.patches": "2",
     "encoder.apart": "1",
     "finetune.epochs": "2",
@@ -351,10 +351,6 @@ def test_a_modality_is_one_of_the_world_s(overrides, told):
 )
 def test_what_ends_alike_can_be_shared(overrides):
     assert options.resolve(overrides.split())["encoder"]["share"] != "none"
-
-
-def test_choices_of_sharing_are_those_that_encoders_know():
-    assert options.CHOICES["encoder.share"] == SHARED
 
 
 def test_weights_may_have_a_course():

@@ -1,12 +1,15 @@
 """What a run can be told: schemas, overrides, and the resolved config of one run."""
 
+from synthgap.options.checks import check_encoders
 from synthgap.options.compose import resolve
 from synthgap.options.identity import OF_AVMNIST, UNREAD, as_finetuned, as_trained, get, run_id, size_of
 from synthgap.options.overrides import (
     MOST_RUNS,
     check_option,
+    chosen_by,
     files_of_metrics,
     folder,
+    is_choice,
     parse,
     reading,
     typed,
@@ -26,11 +29,14 @@ __all__ = [
     "Run",
     "as_finetuned",
     "as_trained",
+    "check_encoders",
     "check_option",
+    "chosen_by",
     "declared_in",
     "files_of_metrics",
     "folder",
     "get",
+    "is_choice",
     "keys",
     "notice",
     "parse",

@@ -1,10 +1,11 @@
 """Whether the values of a resolved config make sense together."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap.catalogue import Method, methods
+from synthgap.catalogue import Method, encoders_of, methods
 from synthgap.options.identity import get, size_of
 from synthgap.options.schema import CHOICES, declared_in
 
@@ -25,10 +26,8 @@ def check(config: dict) -> None:
         raise InputError(f"temperature.init={config['temperature']['init']}: a learnable one is kept at 0.01 or above")
     if not 8 <= config["data"]["size"] <= 512:
         raise InputError(f"data.size={config['data']['size']}: it must lie in [8, 512] pixels")
-    sizes = (f"encoder.{name}" for name in ("embedding", "channels", "width", "depth", "patches"))
-    for key in (*sizes, "training.epochs"):
-        if get(config, key) < 1:
-            raise InputError(f"{key}={get(config, key)}: it must be at least 1")
+    if config["training"]["epochs"] < 1:
+        raise InputError(f"training.epochs={config['training']['epochs']}: it must be at least 1")
     for key in ("seeds.data", "seeds.init", "seeds.order"):
         if not 0 <= get(config, key) < 2**63:
             raise InputError(f"{key}={get(config, key)}: a seed must be at least 0, and below 2**63")
@@ -58,28 +57,38 @@ def check(config: dict) -> None:
     if not snr_db >= -100:
         raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels from -100 on, or inf for no noise")
     _check_loss(config["loss"])
+    check_encoders(config, {"image": "tokens" if config["images"] == "symbolic" else "pixels", "text": "tokens"})
     _check_afterwards(config)
-    _check_encoder(config["encoder"], config["images"])
 
 
-def _check_encoder(encoder: dict, images: str) -> None:
-    reading = {key: encoder[key] for key in ("image", "text")}
-    if "transformer" in reading.values() and encoder["width"] % max(1, encoder["width"] // 32):
+def check_encoders(config: dict, kinds: Mapping[str, str]) -> None:
+    """Raises InputError for encoders that cannot read these modalities, {modality: kind}, or do not go together."""
+    encoder, methods = config["encoder"], {name: m for name, (_, m) in encoders_of(config, kinds).items()}
+    for modality in encoder["others"]:
+        if modality in ("image", "text"):
+            raise InputError(f"encoder.others.{modality}: choose the encoder of the {modality} by encoder.{modality}")
+    forms = {method.form for method in methods.values()}
+    if any(method.name == "transformer" for method in methods.values()) and encoder["width"] % max(
+        1, encoder["width"] // 32
+    ):
         raise InputError(f"encoder.width={encoder['width']}: a transformer needs a multiple of 32")
-    if images == "symbolic" and reading["image"] != "transformer":
-        reading["image"] = "conv-mlp"  # a bag's
-    if not 0 <= encoder["apart"] <= 100:
-        raise InputError(f"encoder.apart={encoder['apart']}: it must lie in [0, 100]")
     if encoder["apart"] and encoder["share"] != "none":
         raise InputError(f"encoder.apart={encoder['apart']} needs projections of their own: leave encoder.share=none")
-    if encoder["share"] != "none" and reading not in (
-        {"image": "conv-mlp", "text": "bag"},
-        {"image": "transformer", "text": "transformer"},
-    ):
+    if encoder["share"] != "none" and (len(forms) > 1 or forms == {""}):
+        here = ", ".join(f"{modality} {method.name}" for modality, method in methods.items())
         raise InputError(
             f"encoder.share={encoder['share']} needs encoders that end alike: encoder.image=conv-mlp and "
-            "encoder.text=bag, or both transformer"
+            f"encoder.text=bag, or both transformer (here: {here})"
         )
+    if encoder["apart"] and encoder["embedding"] < len(kinds):
+        raise InputError(f"encoder.apart={encoder['apart']} needs encoder.embedding of {len(kinds)} or more")
+    done = config["posthoc"]["name"]
+    if done == "isoclip_mlp" and "transformer" in forms:
+        raise InputError(
+            "posthoc=isoclip_mlp is for trunks that read vectors: encoder.image and text without transformer"
+        )
+    if done == "inversion" and any(kinds[name] == "tokens" and method.own for name, method in methods.items()):
+        raise InputError("posthoc=inversion looks for a word of bag or transformer: an encoder of your own has none")
 
 
 def _check_afterwards(config: dict) -> None:
@@ -99,21 +108,18 @@ def _check_afterwards(config: dict) -> None:
         raise InputError("shift=pen is for the generated digits of world=mad: leave digits=strokes")
     if shift["name"] == "idx" and config["world"] not in ("mad", "avmnist"):
         raise InputError(f"shift={shift['name']} is for world=mad or avmnist, not for {config['world']}")
-    if posthoc["name"] == "isoclip_mlp" and "transformer" in (config["encoder"]["image"], config["encoder"]["text"]):
-        raise InputError(
-            "posthoc=isoclip_mlp is for trunks that read vectors: encoder.image and text without transformer"
-        )
     if shift["name"] == "unseen" and not config["space"]["held_out"]:
         raise InputError("shift=unseen needs space.held_out above 0: nothing is unseen")
 
 
 def _directions(config: dict) -> int:
     """Of how many singular directions IsoCLIP drops some: as many as the space has dimensions; as published, as the text's
-    features have (with their 1 for the bias), if those are more."""
+    features have (with their 1 for the bias), if those are more. How many an own encoder of texts has is not known here."""
     encoder, done = config["encoder"], config["posthoc"]
-    if not done.get("published"):
+    form = encoders_of(config, {"text": "tokens"})["text"][1].form
+    if not done.get("published") or not form:
         return encoder["embedding"]
-    read = 2 * encoder["width"] if encoder["text"] == "bag" and done["name"] == "isoclip" else encoder["width"]
+    read = 2 * encoder["width"] if form == "mlp" and done["name"] == "isoclip" else encoder["width"]
     return max(encoder["embedding"], read + 1)
 
 

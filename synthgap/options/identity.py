@@ -17,6 +17,7 @@ VERSION = 2  # of what a config means: raise it when the same config gives other
 LATER = {
     "finetune": {"name": "none"},
     "encoder.apart": 0.0,
+    "encoder.others": {},
     "training.steps": None,
     "loss.contrast": 1.0,
     "posthoc.published": False,
@@ -65,7 +66,8 @@ def run_id(config: dict, identity: dict) -> str:
     for kind, key, name in chosen_in(config):  # a user's file: what is in it counts, not its name nor where it lies
         if name in kept.get("own", {}):
             own[key] = kept["own"][name]["source"]
-            kept[key]["policy" if kind == "captions" else "name"] = None
+            *sections, last = key.split(".") if kind == "encoder" else (key, "policy" if kind == "captions" else "name")
+            reduce(dict.get, sections, kept)[last] = None
     kept |= {"own": own} if own else {}
     idle = [key for key, value in LATER.items() if _value(kept, key) == value]
     for key in (*PLACES, *UNREAD, *idle):

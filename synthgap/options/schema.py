@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
 from functools import cache, lru_cache, partial
-from typing import Any
+from typing import Any, get_args
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import II, MISSING
@@ -12,7 +12,17 @@ from omegaconf import II, MISSING
 from data_gen import InputError
 from data_gen.errors import unknown
 from data_gen.mad import STRENGTHS, STYLE, VARIANTS
-from synthgap.catalogue import KINDS, Method, Option, chosen_in, find, methods, options_of
+from synthgap.catalogue import (
+    Method,
+    Option,
+    choices,
+    chosen_in,
+    encoder_options,
+    find,
+    kind_of,
+    methods,
+    options_of,
+)
 
 
 def option(default: Any, why: str) -> Any:
@@ -102,21 +112,17 @@ class Temperature:
     lr: float = option(0.01, "of the log scale: far above the weights', else it hardly moves in a short run")
 
 
-@dataclass
-class Encoder:
-    embedding: int = option(64, "dimensions of the shared space: far above the 10.7 bits there are to say")
-    channels: int = option(16, "of the first convolution; then twice and four times as many")
-    image: str = option(
-        "conv", "conv (straight into the space), conv-mlp (by way of a bag's MLP), transformer; sounds' too"
-    )
-    text: str = option("bag", "bag (blind to word order, as MAD's captions are) or transformer")
-    share: str = option(
-        "none", "what modalities have in common: none, projection, or trunk (and projection: SharedCLIP)"
-    )
-    width: int = option(64, "of word and patch vectors; the transformer has one head each 32")
-    depth: int = option(2, "transformer blocks")
-    patches: int = option(4, "along each side of an image or a spectrogram that a transformer reads")
-    apart: float = option(0.0, "how far modalities are set apart at the start, in their embeddings' usual lengths")
+def _dataclass(name: str, options: Mapping[str, Option], first: Iterable = ()) -> type:
+    """The options as Hydra composes them. first: more of its fields."""
+    made = list(first)
+    for key, one in options.items():
+        default = partial(copy, one.default) if isinstance(one.default, list | dict) else one.default
+        made.append((key, one.type, option(default, one.why)))
+    made = make_dataclass(name, made, namespace={"__module__": __name__})
+    return globals().setdefault(name, made)  # pickles are of classes that a module has
+
+
+Encoder = _dataclass("Encoder", encoder_options())
 
 
 @dataclass
@@ -188,41 +194,42 @@ AFTERWARDS = ("posthoc", "shift")
 CHOICES = {
     "images": ("pixels", "symbolic"),
     "temperature.mode": ("learnable", "fixed"),
-    "encoder.image": ("conv", "conv-mlp", "transformer"),
-    "encoder.text": ("bag", "transformer"),
-    "encoder.share": ("none", "projection", "trunk"),
     "training.device": ("cpu", "cuda"),
     "mad.variant": VARIANTS,
     "mad.strength": tuple(STRENGTHS),
     "space.test": ("all", "seen", "unseen"),
 }
 #: Options that hold a mapping with free keys.
-FREE = ("captions.probability", "digits.style")
+FREE = ("captions.probability", "digits.style", "encoder.others")
 #: Where things are kept, not what they are: left out of a run's identity.
 PLACES = ("out", "digits.root", "speech.root", "shift.root")
 
 
-#: The user's files that were named so far in this process, by (kind, name): their options are known from then on.
+#: The user's files that were named so far in this process, by (option, name): their options are known from then on.
 OWN: dict[tuple[str, str], Method] = {}
 
 
-def chosen(group: str, name: Any) -> Method | type:
-    """The choice of that name: ours, or of a user's file, whose options are known from now on. Raises InputError."""
-    if group not in KINDS:
-        if not isinstance(name, str) or name not in GROUPS[group]:
-            raise unknown(group, name, GROUPS[group])
-        return GROUPS[group][name]
-    method = find(group, name)
-    if name not in GROUPS[group] and OWN.get((group, name)) is not method:
-        known = {key: kind for key, kind in types().items() if key.startswith(f"{group}.")}
+def chosen(key: str, name: Any) -> Method | type:
+    """The choice of that name by an option (`loss`, `encoder.image`): ours, or of a user's file, whose options are known from
+    now on. Raises InputError."""
+    kind = kind_of(key)
+    if not kind:
+        if not isinstance(name, str) or name not in GROUPS[key]:
+            raise unknown(key, name, GROUPS[key])
+        return GROUPS[key][name]
+    method = find(kind, name, key)
+    if method.own and OWN.get((key, name)) is not method:
+        known = {option: type_ for option, type_ in types().items() if option.startswith(f"{kind}.")}
         for option, declared in method.options.items():
-            kind = known.get(f"{group}.{option}", declared.type)
-            if kind != declared.type:
+            there = known.get(f"{kind}.{option}", declared.type)
+            if there != declared.type:
                 raise InputError(
                     f"{method.key}: its option {option!r} is {declared.type}, and other methods have one of that name that "
-                    f"is {kind}; give it another name"
+                    f"is {there}; give it another name"
                 )
-        OWN[group, name] = method
+        if kind == "encoder":
+            encoder_options([method])
+        OWN[key, name] = method
         types.cache_clear()
     return method
 
@@ -231,9 +238,10 @@ def notice(raw: Any) -> None:
     """Reads the user's files that are chosen anywhere in a study as YAML has it, so that their options are known."""
     if isinstance(raw, Mapping):
         for key, value in raw.items():
-            for name in value if isinstance(value, list) else [value]:
-                if key in KINDS and isinstance(name, str) and name.endswith(".py"):
-                    chosen(key, name)
+            for one in value if isinstance(value, list) else [value]:
+                for _, chooser, name in choices(str(key), one):
+                    if isinstance(name, str) and name.endswith(".py"):
+                        chosen(chooser, name)
             notice(value)
     elif isinstance(raw, list):
         for part in raw:
@@ -242,23 +250,35 @@ def notice(raw: Any) -> None:
 
 def register(own: Iterable[Method] = ()) -> None:
     """Tell Hydra the schemas, and those of a user's files; the config is called `run`."""
+    store, own = ConfigStore.instance(), tuple(own)
+    store.store(name="run", node=_run(tuple(method for method in own if method.kind == "encoder")))
     _register_ours()
-    for method in own:
-        ConfigStore.instance().store(group=method.kind, name=alias(method), node=schema_of(method))
+    for method in (method for method in own if method.kind != "encoder"):
+        store.store(group=method.kind, name=alias(method), node=schema_of(method))
 
 
 @cache
 def _register_ours() -> None:
-    store = ConfigStore.instance()
-    store.store(name="run", node=Run)
     for group, options in GROUPS.items():
         for name, choice in options.items():
-            store.store(group=group, name=name, node=schema_of(choice))
+            ConfigStore.instance().store(group=group, name=name, node=schema_of(choice))
 
 
 def alias(method: Method) -> str:
     """The name that Hydra has for a method: a path would be a folder of configs."""
-    return f"own_{method.path.stem}" if method.name.endswith(".py") else method.name
+    return f"own_{method.path.stem}" if method.own else method.name
+
+
+@lru_cache
+def _run(encoders: tuple[Method, ...]) -> type:
+    """The schema of a run that has these encoders of the user's: its section `encoder` has their options too."""
+    if not encoders:
+        return Run
+    name = "_".join(str(id(method)) for method in encoders)
+    section = _dataclass(f"Encoder_{name}", encoder_options(encoders))
+    made = [("encoder", section, field(default_factory=section))]
+    made = make_dataclass(f"Run_{name}", made, bases=(Run,), namespace={"__module__": __name__})
+    return globals().setdefault(made.__name__, made)
 
 
 @lru_cache
@@ -266,41 +286,51 @@ def schema_of(choice: Method | type) -> type:
     """A choice's schema, as Hydra composes it."""
     if isinstance(choice, type):
         return choice
-    made = [("policy" if choice.kind == "captions" else "name", str, field(default=choice.name))]
-    for name, one in options_of(choice).items():
-        default = partial(copy, one.default) if isinstance(one.default, list | dict) else one.default
-        made.append((name, one.type, option(default, one.why)))
-    made = make_dataclass(f"{choice.kind}_{id(choice)}", made, namespace={"__module__": __name__})
-    return globals().setdefault(made.__name__, made)  # pickles are of classes that a module has
+    name = ("policy" if choice.kind == "captions" else "name", str, field(default=choice.name))
+    return _dataclass(f"{choice.kind}_{id(choice)}", options_of(choice), [name])
 
 
 def declared_in(config: Mapping) -> Iterator[tuple[str, Option, Any]]:
     """(key, declaration, value) of every option of the methods that a config chooses."""
+    encoders = []
     for kind, key, name in chosen_in(config):
-        for option_name, one in options_of(find(kind, name)).items():
-            yield f"{key}.{option_name}", one, config[key][option_name]
+        method = find(kind, name, key)
+        if kind == "encoder":
+            encoders.append(method)
+        else:
+            for option_name, one in options_of(method).items():
+                yield f"{key}.{option_name}", one, config[key][option_name]
+    for option_name, one in encoder_options(method for method in encoders if method.own).items():
+        if option_name in config.get("encoder", {}):
+            yield f"encoder.{option_name}", one, config["encoder"][option_name]
 
 
 @lru_cache
 def types() -> dict[str, Any]:
     """Every option of any choice of groups → the type of its values."""
-    choices = [(group, choice) for group, some in GROUPS.items() for choice in some.values()]
-    choices += [(group, method) for (group, _), method in OWN.items()]
-    schemas = [(Run, ""), *((schema_of(choice), f"{group}.") for group, choice in choices)]
+    known = [(group, choice) for group, some in GROUPS.items() for choice in some.values()]
+    known += [(method.kind, method) for method in OWN.values()]
+    schemas = [(Run, ""), *((schema_of(choice), f"{section}.") for section, choice in known)]
     return {key: f.type for schema, prefix in reversed(schemas) for key, f in _fields(schema, prefix)}
 
 
+def type_of(key: str) -> Any:
+    """The type of an option's values, or of those of a free key of a mapping; None of an unknown option."""
+    of_free = (get_args(types()[name])[1] for name in FREE if key.startswith(f"{name}."))
+    return types().get(key) or next(of_free, None)
+
+
 def keys(asked: Mapping[str, str] | None = None) -> dict[str, tuple[Any, str]]:
-    """Every option under its override's name → (default, why), for the chosen group options."""
+    """Every option under its override's name → (default, why), for what is chosen of groups and of encoders."""
     first = {group: next(iter(options)) for group, options in GROUPS.items()}
-    return keys_of(tuple((group, chosen(group, name)) for group, name in {**first, **(asked or {})}.items()))
+    return keys_of(tuple((key, chosen(key, name)) for key, name in {**first, **(asked or {})}.items()))
 
 
 @lru_cache
 def keys_of(choices: tuple[tuple[str, Method | type], ...]) -> dict[str, tuple[Any, str]]:
     found = dict(_options(Run, ""))
-    for group, choice in choices:
-        found |= dict(_options(schema_of(choice), f"{group}."))
+    for key, choice in choices:
+        found |= dict(_options(schema_of(choice), f"{kind_of(key) or key}."))
     return found
 
 

@@ -26,7 +26,7 @@ from synthgap.losses import of_all
 from synthgap.metrics import own
 from synthgap.metrics.embedded import QUERIES
 from synthgap.metrics.floors import floors
-from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
+from synthgap.observations import captions_of, kinds_of, known_of, observe, policy_of, world_of
 from synthgap.posthoc import heads
 from synthgap.runs import Plan, Task, failure_in, verify
 from synthgap.training import Finetuning, Trained, settings_at, train
@@ -53,8 +53,9 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     clock.append(perf_counter())
 
     chance = torch.Generator().manual_seed(c["seeds"]["init"])
-    space, device = world_of(c).space, c["training"]["device"]
-    model = build(test, c["encoder"], vocabulary=len(space.words), longest=len(space))
+    world, device = world_of(c), c["training"]["device"]
+    space = world.space
+    model = build(c, test, kinds_of(c, world), vocabulary=len(space.words), longest=len(space))
     model = initialise(model, chance).to(device, memory_format=torch.channels_last)
     if task.start is None:
         trained = _train(model, c, learning, test, chance)
@@ -78,7 +79,8 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     else:
         found = before[before.metric == "map"].set_index("of").value
         rows += [("map_gain", of, value - found[of]) for metric, of, value in rows if metric == "map"]
-    known = metric_names.METRICS | metric_names.own(c["metrics"])
+    learnt = metric_names.learnt_by([catalogue.of_config(c, "loss")])
+    known = learnt | metric_names.METRICS | metric_names.own(c["metrics"])
     rows = check([*rows, *_floors(c, codes, shown["text"])], known)
     clock.append(perf_counter())
     parts = np.diff(clock)

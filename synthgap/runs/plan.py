@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_gen import InputError, store
-from synthgap import metric_names, options, studies
-from synthgap.observations import SPLITS, dataset_of, object_of, policy_of, world_of
+from synthgap import catalogue, metric_names, options, studies
+from synthgap.observations import SPLITS, check_encoders, dataset_of, object_of, policy_of, world_of
 from synthgap.studies import CASE, Study
 
 SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # what a folder of a variation can be called after STUDY+, on every system
@@ -64,13 +64,15 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
         resolved = resolved_cell(constant, cell)
         out = Path(resolved["out"])
         world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told
+        check_encoders(resolved, world)
         resolved["captions"]["object"] = object_of(resolved, world.space)
         if resolved["finetune"]["name"] != "none" and world.look:
             kept = f"finetune={resolved['finetune']['name']} keeps the images"
             raise InputError(f"{kept}, and this world (mad.variant=published, or your own) shows others in each epoch")
         for shown in (resolved, options.as_finetuned(resolved)):
             policy_of(shown, world.space)
-        measured = metric_names.METRICS | metric_names.own(resolved["metrics"])
+        learnt = metric_names.learnt_by([catalogue.of_config(resolved, "loss")])
+        measured = learnt | metric_names.METRICS | metric_names.own(resolved["metrics"])
         for metric, of in metric_names.possible(world, resolved["captions"]["object"], measured.values()).items():
             known.setdefault(metric)
             known[metric] = dict.fromkeys([*(known[metric] or ()), *of])

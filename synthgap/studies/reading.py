@@ -7,6 +7,7 @@ from pathlib import Path
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import metric_names, options, tables, yaml_file
+from synthgap.catalogue import find
 from synthgap.judging.kind import seeds_needed, test_of
 from synthgap.parts import a_list, a_mapping, a_text
 from synthgap.studies.claim_schema import read_claim
@@ -52,8 +53,11 @@ def load(name: str, out: Path = Path("runs"), metrics: Sequence[str] = ()) -> St
         listed = f"{table} has {', '.join(known)}"
     else:
         grid, cases, presets = _sweep(raw, path)
-        own = _files_of_metrics(metrics, grid, cases, presets)
-        known = dict.fromkeys([*metric_names.METRICS, *metric_names.own(own)])
+        learnt = metric_names.learnt_by(find("loss", name) for name in _anywhere("loss", grid, cases, presets))
+        own = dict.fromkeys(
+            [*metrics, *(path for paths in _anywhere("metrics", grid, cases, presets) for path in paths)]
+        )
+        known = dict.fromkeys([*metric_names.METRICS, *metric_names.own(list(own)), *learnt])
     swept = _swept(grid, cases, presets)
     source = a_text(raw, "source", f"study {path}", "own question")
     study = Study(
@@ -74,11 +78,10 @@ def load(name: str, out: Path = Path("runs"), metrics: Sequence[str] = ()) -> St
     return study
 
 
-def _files_of_metrics(given: Sequence[str], grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> list[str]:
-    """The files of metrics that are given, and those that the study sets anywhere."""
+def _anywhere(key: str, grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> list:
+    """The values of an option that the study has anywhere."""
     sets = [preset.get("set", {}) for preset in presets.values()]
-    some = [given, *_swept(grid, [*cases, *sets], presets).get("metrics", ())]
-    return list(dict.fromkeys(path for paths in some for path in paths))
+    return _swept(grid, [*cases, *sets], presets).get(key, [])
 
 
 def _check_name(path: Path) -> None:
