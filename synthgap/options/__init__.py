@@ -13,15 +13,26 @@ from synthgap.options.overrides import (
     values,
     written,
 )
-from synthgap.options.schema import AFTERWARDS, CHOICES, GROUPS, PLACES, Run, declared_in, keys, notice, register, types
+from synthgap.options.schema import (
+    AFTERWARDS,
+    GROUPS,
+    PLACES,
+    SECTIONS,
+    Run,
+    declared_in,
+    keys,
+    notice,
+    register,
+    types,
+)
 
 __all__ = [
     "AFTERWARDS",
-    "CHOICES",
     "GROUPS",
     "MOST_RUNS",
     "OF_AVMNIST",
     "PLACES",
+    "SECTIONS",
     "UNREAD",
     "Run",
     "as_finetuned",
