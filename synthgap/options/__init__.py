@@ -4,7 +4,6 @@ from synthgap.options.compose import resolve
 from synthgap.options.identity import OF_AVMNIST, UNREAD, as_finetuned, as_trained, get, run_id, size_of
 from synthgap.options.overrides import (
     MOST_RUNS,
-    check_option,
     files_of_metrics,
     folder,
     parse,
@@ -37,7 +36,6 @@ __all__ = [
     "Run",
     "as_finetuned",
     "as_trained",
-    "check_option",
     "declared_in",
     "files_of_metrics",
     "folder",
