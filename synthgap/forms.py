@@ -20,9 +20,9 @@ MUST_BE = {
 }
 
 
-def form(needed: Mapping[str, Any], more: Mapping[str, Any] | None = None, *validators: Any) -> Any:
+def form(needed: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> Any:
     """The type of mappings that have the keys `needed`, may have `more`, and have no others: key → type, in the order in which
-    they are read. validators: pydantic's, of the whole mapping; they raise InputError."""
+    they are read. Validators of pydantic's in these types raise InputError."""
     keys = {**needed, **(more or {})}
 
     def check(raw: Any) -> Any:
@@ -34,7 +34,7 @@ def form(needed: Mapping[str, Any], more: Mapping[str, Any] | None = None, *vali
                 raise InputError(f"it has no {key!r} (it needs {', '.join(needed)})")
         return raw
 
-    return Annotated[TypedDict("Form", keys, total=False), BeforeValidator(check), *validators]
+    return Annotated[TypedDict("Form", keys, total=False), BeforeValidator(check)]
 
 
 def read(kind: TypeAdapter, raw: Any, path: Path, **context: Any) -> Any:

@@ -460,7 +460,7 @@ def test_what_a_figure_or_a_claim_may_be(own, change):
         (figure(fits=True), "panel 'p' of figure of .*: unknown key 'fits'"),
         (
             figure(kind="course", curves=[{"metric": "rmg"}]),
-            "a curve is of rmg, which has no course; .* end in _at",
+            "metric of a curve of panel 'p' .* rmg has no course; .* end in _at",
         ),
         (figure(kind="course", curves=[{"metric": "rmg_at", "of": "0.5"}]), "a curve of .*: unknown key 'of'"),
         (figure(kind="course", curves=[3]), "a curve of panel 'p' .* must be a mapping, not 3"),
@@ -816,6 +816,23 @@ def test_yaml_that_would_be_misread_is_refused_with_its_line(tmp_path, old, new,
     with pytest.raises(InputError, match=told) as error:
         written(tmp_path, old, new)
     assert "\n" not in str(error.value) and "own.yaml" in str(error.value) and len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("at", "change", "told"),
+    [
+        ("quick: {}", "quick: {gird: {}}", "preset 'quick' of .*own.yaml, line 7: unknown key 'gird'; did you mean 'grid'"),
+        ("[0, 1, 2]", "3", "captions.attributes of grid of .*own.yaml, line 2: it must be a list, not 3"),
+        ("init: 0.3}", "init: hot}", "a case of .*own.yaml, line 5: temperature.init must be a number, not 'hot'"),
+        ("question:", "figure:\n  panels:\n  - title: p\n    x: {over: seed}\n    curves:\n    - metric: 3\nquestion:",
+         "metric of a curve of panel 'p' of figure of .*own.yaml, line 6: it must be a text"),
+        ("question:", "claims:\n- claim: c\n  metric: rmg\n  explained_by: sed\n  direction: falls\nquestion:",
+         "explained_by of a claim of .*own.yaml, line 4: unknown swept parameter 'sed'; did you mean 'seed'"),
+    ],
+)  # fmt: skip
+def test_whatever_is_wrong_is_told_with_its_line(tmp_path, at, change, told):
+    with pytest.raises(InputError, match=told):
+        written(tmp_path, at, change)
 
 
 @pytest.mark.parametrize(

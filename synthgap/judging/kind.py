@@ -15,7 +15,7 @@ from synthgap.judging import kinds
 from synthgap.statistics import FEWEST_SEEDS, Verdict
 from synthgap.study import Claim, Study
 
-#: names of the tests that come with synthgap
+#: names of the tests that come with synthgap: a file each
 TESTS = tuple(sorted(name for _, name, _ in iter_modules(kinds.__path__)))
 
 

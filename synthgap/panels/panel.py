@@ -23,10 +23,14 @@ from synthgap.tables import CASE
 
 #: names of the kinds that come with synthgap, the usual one first
 KINDS = ("levels", *sorted(name for _, name, _ in iter_modules(kinds.__path__) if name != "levels"))
-
-
+#: keys of a curve, and of a panel that is drawn over a variable → their types
 OF = {"of": Names}
 X = variable(also=LABEL)
+
+
+def curve(keys: Mapping[str, Any] = OF) -> Any:
+    """The form of a curve that has these keys, too."""
+    return form({"metric": str}, {**LABEL, **keys})
 
 
 def x_of_figure(panel: Mapping, figure: Mapping) -> Mapping | None:
@@ -43,8 +47,8 @@ class Panel:
     (`panels.dots`), each series in its `style.Look`. It alone may need matplotlib, so what draws is imported within it.
 
     keys, required: keys of a panel beside title, kind, curves and where → their types, for pydantic; all may have a label, as
-    its x. curve: keys that a curve may have beside metric and label. checks: pydantic's validators of a whole panel.
-    x: (panel, figure) → what lies along x.
+    its x. curve: keys that a curve may have beside metric and label. check: (panel, swept parameters → values)
+    raises InputError for what their types cannot tell. x: (panel, figure) → what lies along x.
 
     points: all values of a curve of an arm → their means and intervals. whole: the same values → those that are compared.
     interval: what the intervals are, for the figure's footer.
@@ -57,7 +61,7 @@ class Panel:
     keys: Mapping[str, Any] = field(default_factory=lambda: {"x": X})
     required: Mapping[str, Any] = field(default_factory=dict)
     curve: Mapping[str, Any] = field(default_factory=lambda: OF)
-    checks: tuple = ()
+    check: Callable[[Mapping, Mapping], None] = lambda panel, swept: None
     x: Callable[[Mapping, Mapping], Mapping | None] = x_of_figure
     points: Callable[[pd.DataFrame], pd.DataFrame] = within_seeds
     whole: Callable[[pd.DataFrame], pd.DataFrame] = whole_seeds
@@ -70,10 +74,9 @@ class Panel:
     @cached_property
     def form(self) -> TypeAdapter:
         """What a study file may say of a panel of this kind."""
-        curves = list[form({"metric": str}, {"label": str, **self.curve})]
-        curves = Annotated[curves, differ(lambda curves: [curve.get("label", "") for curve in curves])]
+        curves = Annotated[list[curve(self.curve)], differ(lambda curves: [x.get("label", "") for x in curves])]
         needed = {"title": str, **self.required, "curves": curves}
-        return TypeAdapter(form(needed, {"kind": str, "x": form({}, LABEL), "where": Where, **self.keys}, *self.checks))
+        return TypeAdapter(form(needed, {"kind": str, "x": form({}, LABEL), "where": Where, **self.keys}))
 
 
 def kind_of(panel: Mapping) -> Panel:
@@ -91,7 +94,10 @@ def load(name: str) -> Panel:
     panel = user_file.defined(path, what, "panel", Panel, "panel = synthgap.panels.Panel(rows, draw)")
     if isgeneratorfunction(rows := panel.rows):  # else its errors would come when nobody blames the file
         panel = replace(panel, rows=lambda *given: list(rows(*given)))
-    return user_file.all_named(panel, path, what, ("rows", "draw", "x", "points", "whole"))
+    panel = user_file.all_named(panel, path, what, ("rows", "draw", "check", "x", "points", "whole"))
+    with user_file.blamed(path, what, "its keys"):
+        _ = panel.form  # pydantic may not know their types
+    return panel
 
 
 def x_of(panel: Mapping, figure: Mapping) -> Mapping:

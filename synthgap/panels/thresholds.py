@@ -4,7 +4,7 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from synthgap.forms import form
 from synthgap.panels.panel import x_of
@@ -16,8 +16,8 @@ from synthgap.variables import arms, missing, of_runs, runs_of
 
 THRESHOLD_COLUMNS = ["metric", "of", "share", "along", "arm", "x", "low", "high", "seeds_falling", "seeds"]
 #: what a study file may ask: where a metric falls under this share of its best
-THRESHOLD = form(
-    {"metric": str, "share": Annotated[float, Field(gt=0, lt=1)], "x": variable(also=LABEL)}, {"of": Names}
+THRESHOLD = TypeAdapter(
+    form({"metric": str, "share": Annotated[float, Field(gt=0, lt=1)], "x": variable(also=LABEL)}, {"of": Names})
 )
 
 

@@ -1,7 +1,6 @@
 """The figure of a study file: its panels, thresholds and diagram."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from textwrap import fill
 from typing import Annotated
@@ -23,17 +22,23 @@ def _panel(raw: dict, info: ValidationInfo) -> dict:
     """A panel, in the form of its kind."""
     raw = raw | {"kind": own_file(raw["kind"], info)} if "kind" in raw else raw
     kind = load(raw.get("kind", "levels"))
-    return _read(kind.form, raw, info, "x" in kind.keys)
+    found = _read(kind.form, raw, info, "x" in kind.keys)
+    kind.check(found, info.context["swept"])
+    return {key: found[key] for key in raw}
+
+
+def _threshold(raw: dict, info: ValidationInfo) -> dict:
+    _read(THRESHOLD, raw, info)
+    return raw
 
 
 def _read(form: TypeAdapter, raw: dict, info: ValidationInfo, over_x: bool = True) -> dict:
-    """What is said in a form; over_x: it needs an x, which may be that of the figure."""
-    x = x_of(raw, info.data) if over_x else None
-    if over_x and x is None:
-        raise InputError("it has no x, nor has its figure")
-    filled = raw | {"x": x} if over_x else raw
-    found = form.validate_python(filled, strict=True, context=info.context)
-    return {key: found[key] for key in raw}
+    """What is said in a form. over_x: it has an x, which may be that of the figure."""
+    if over_x:
+        raw = raw | {"x": x_of(raw, info.data)}
+        if raw["x"] is None:
+            raise InputError("it has no x, nor has its figure")
+    return form.validate_python(raw, strict=True, context=info.context)
 
 
 FIGURE = form(
@@ -46,7 +51,7 @@ FIGURE = form(
         "panels": Annotated[
             list[Annotated[dict, AfterValidator(_panel)]], differ(lambda some: [p["title"] for p in some])
         ],
-        "thresholds": list[Annotated[dict, AfterValidator(partial(_read, TypeAdapter(THRESHOLD)))]],
+        "thresholds": list[Annotated[dict, AfterValidator(_threshold)]],
         "diagram": DIAGRAM,
     },
 )

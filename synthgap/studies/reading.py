@@ -10,13 +10,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import metric_names, options, tables, yaml_file
-from synthgap.forms import form, read
+from synthgap.forms import form, place, read
 from synthgap.judging.kind import seeds_needed, test_of
 from synthgap.parts import BY_NAME, listed
 from synthgap.studies.claim_schema import CLAIM
 from synthgap.studies.figure_schema import FIGURE, can_be_drawn
 from synthgap.studies.grid import expand
-from synthgap.study import Study, available, seeds
+from synthgap.study import Claim, Study, available, seeds
 from synthgap.tables import CASE
 
 #: what lies beside the folders of studies, so that none may have it as a name
@@ -104,7 +104,10 @@ def load(name: str, out: Path = Path("runs"), metrics: Sequence[str] = ()) -> St
     can_be_drawn([study.question, study.figure, swept], path)
     check_names(study, known, path, where_listed)
     cells = [expand(study, [f"preset={preset}"])[1] for preset in presets]
-    _enough_seeds(study, [rows.drop_duplicates("run_id").to_dict("records")] if table else cells, path)
+    sweeps = [rows.drop_duplicates("run_id").to_dict("records")] if table else cells
+    for i, claim in enumerate(study.claims):
+        if few := _too_few_seeds(claim, sweeps, table):
+            raise InputError(f"{place(('claims', i), raw, path)} {few}")
     return study
 
 
@@ -161,19 +164,19 @@ def _variables(raw) -> Iterator[Mapping]:
         yield from _variables(part)
 
 
-def _enough_seeds(study: Study, sweeps: Sequence[Sequence[Mapping]], path: Path) -> None:
-    for claim in study.claims:
-        most, needed = max(seeds(claim, runs) for runs in sweeps), seeds_needed(claim)
-        if most >= needed:
-            continue
-        levels = len(claim.levels)
-        what = "is an explanation" if not levels else f"compares {'two' if levels == 2 else levels} levels"
-        over = f"{most} seed{'s' * (most != 1)}"
-        floor = f"its p cannot fall under {test_of(claim).floor(claim, most):g}"
-        why = floor if most >= claim.seeds else f"nothing is decided by fewer than {claim.seeds}"
-        mend = f"{study.table} would need" if study.table else "sweep"
-        wanted = list(range(needed)) if needed <= 20 else f"[0, 1, …, {needed - 1}]"
-        raise InputError(f"a claim of {path} {what} over {over}: {why}; {mend} seed: {wanted} or more")
+def _too_few_seeds(claim: Claim, sweeps: Sequence[Sequence[Mapping]], table: Path | None) -> str:
+    """Why no sweep could support the claim; empty if one could."""
+    most, needed = max(seeds(claim, runs) for runs in sweeps), seeds_needed(claim)
+    if most >= needed:
+        return ""
+    levels = len(claim.levels)
+    what = "is an explanation" if not levels else f"compares {'two' if levels == 2 else levels} levels"
+    over = f"{most} seed{'s' * (most != 1)}"
+    floor = f"its p cannot fall under {test_of(claim).floor(claim, most):g}"
+    why = floor if most >= claim.seeds else f"nothing is decided by fewer than {claim.seeds}"
+    mend = f"{table} would need" if table else "sweep"
+    wanted = list(range(needed)) if needed <= 20 else f"[0, 1, …, {needed - 1}]"
+    return f"{what} over {over}: {why}; {mend} seed: {wanted} or more"
 
 
 def _swept(grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> dict[str, list]:

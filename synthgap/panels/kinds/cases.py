@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import pandas as pd
-from pydantic import AfterValidator, ValidationInfo
-from pydantic.types import FiniteFloat
+from pydantic import FiniteFloat
 
 from data_gen.errors import unknown
 from synthgap.panels.panel import OF, Panel, x_of_figure
@@ -20,13 +19,12 @@ def x(panel: Mapping, figure: Mapping) -> Mapping:
     return x_of_figure(panel, figure) or {"over": CASE, "label": ""}
 
 
-def check(panel: dict, info: ValidationInfo) -> dict:
+def check(panel: Mapping, swept: Mapping) -> None:
     """What was published is of cases."""
-    cases = dict.fromkeys(map(str, info.context["swept"].get(panel["x"].get("over"), ())))
+    cases = dict.fromkeys(map(str, swept.get(panel["x"].get("over"), ())))
     for name in (name for curve in panel["curves"] for name in curve.get("published", ())):
         if name not in cases:
             raise unknown("case of published", name, cases)
-    return panel
 
 
 def rows(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
@@ -62,7 +60,7 @@ panel = Panel(
     draw,
     keys={"x": variable(also=LABEL, text=True)},
     curve=OF | {"published": Annotated[dict[str, FiniteFloat], BY_NAME]},
-    checks=(AfterValidator(check),),
+    check=check,
     x=x,
     whole=whole,
     interval="bars: 95 % within-seed t intervals",

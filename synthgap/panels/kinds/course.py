@@ -24,11 +24,10 @@ def x(panel: Mapping, figure: Mapping) -> Mapping:
     return {"label": "share of training"} | panel.get("x", {})
 
 
-def check(panel: dict) -> dict:
-    for metric in (curve["metric"] for curve in panel["curves"]):
-        if not metric.endswith("_at"):
-            raise InputError(f"a curve is of {metric}, which has no course; those that have end in _at")
-    return panel
+def followed(metric: str) -> str:
+    if not metric.endswith("_at"):
+        raise InputError(f"{metric} has no course; metrics that have one end in _at")
+    return metric
 
 
 def rows(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
@@ -70,8 +69,7 @@ panel = Panel(
     rows,
     draw,
     keys={"colour": variable(text=True), "marks": dict[Annotated[float, Field(ge=0, le=1)], str]},
-    curve={},
-    checks=(AfterValidator(check),),
+    curve={"metric": Annotated[str, AfterValidator(followed)]},
     x=x,
     points=points,
     whole=partial(whole_seeds, one=("seed", "label")),

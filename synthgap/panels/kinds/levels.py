@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from synthgap.forms import form
-from synthgap.panels.panel import OF, Panel, X
+from synthgap.panels.panel import Panel, X, curve
 from synthgap.panels.rows import IDEAL, over_x
 from synthgap.study import Study
 
@@ -30,5 +29,4 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
         axis.plot(ideal.x, ideal["mean"], color="black", lw=1.1, ls=(0, (4, 2)), label=IDEAL)
 
 
-IDEALS = form({"metric": str}, {"label": str, **OF})
-panel = Panel(rows, draw, keys={"x": X, "ideal": IDEALS}, interval="bands: 95 % within-seed t intervals", joined=True)
+panel = Panel(rows, draw, keys={"x": X, "ideal": curve()}, interval="bands: 95 % within-seed t intervals", joined=True)
