@@ -22,7 +22,7 @@ LAYERS = (
     ("synthgap.training", "synthgap.variables", "synthgap.parts"),
     ("synthgap.options", "synthgap.study"),
     ("synthgap.policies", "synthgap.shifts"),
-    ("synthgap.losses", "synthgap.metrics", "synthgap.tables", "synthgap.torch_view"),
+    ("synthgap.losses", "synthgap.metrics", "synthgap.tables", "synthgap.torch_view", "synthgap.forms"),
     ("synthgap.metric_names",),
     ("synthgap.statistics", "synthgap.yaml_file", "synthgap.encoders", "synthgap.optimiser"),
     ("synthgap.progress", "synthgap.interrupts", "synthgap.catalogue"),
