@@ -5,7 +5,6 @@ from synthgap.options.compose import resolve
 from synthgap.options.identity import OF_AVMNIST, UNREAD, as_finetuned, as_trained, get, run_id, size_of
 from synthgap.options.overrides import (
     MOST_RUNS,
-    check_option,
     chosen_by,
     files_of_metrics,
     folder,
@@ -16,21 +15,31 @@ from synthgap.options.overrides import (
     values,
     written,
 )
-from synthgap.options.schema import AFTERWARDS, CHOICES, GROUPS, PLACES, Run, declared_in, keys, notice, register, types
+from synthgap.options.schema import (
+    AFTERWARDS,
+    GROUPS,
+    PLACES,
+    SECTIONS,
+    Run,
+    declared_in,
+    keys,
+    notice,
+    register,
+    types,
+)
 
 __all__ = [
     "AFTERWARDS",
-    "CHOICES",
     "GROUPS",
     "MOST_RUNS",
     "OF_AVMNIST",
     "PLACES",
+    "SECTIONS",
     "UNREAD",
     "Run",
     "as_finetuned",
     "as_trained",
     "check_encoders",
-    "check_option",
     "chosen_by",
     "declared_in",
     "files_of_metrics",

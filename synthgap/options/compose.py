@@ -46,7 +46,9 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
 def _updated(overrides: tuple[str, ...], own: tuple[Method, ...], cell: Mapping[str, Any]) -> DictConfig:
     """The composed config with a cell's values."""
     config = loads(_composed(overrides, own))
-    chosen = {group: get(config, group) for group in GROUPS} | {key: name for _, key, name in chosen_in(config)}
+    chosen = {}
+    if cell:
+        chosen = {group: get(config, group) for group in GROUPS} | {key: name for _, key, name in chosen_in(config)}
     for key, value in cell.items():
         check_key(key, chosen)
         OmegaConf.update(config, key, value, force_add=True)  # checked above; a probability is a new key

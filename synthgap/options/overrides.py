@@ -211,33 +211,27 @@ def check_key(key: str, chosen: dict[str, str]) -> None:
     raise _unknown_option(key, names)
 
 
-def check_option(key: str, where: str) -> None:
-    """Raises InputError for an option that no choice of groups has."""
-    if key not in types() and key not in GROUPS and not key.startswith(tuple(f"{name}." for name in FREE)):
-        raise _unknown_option(key, types(), where)
-
-
-def typed(key: str, value: Any, where: str = "") -> Any:
+def typed(key: str, value: Any) -> Any:
     """`value` of an option, or of the choice of a group, as its type has it: the text 1e-3 and the number .001 are one.
 
-    Raises InputError that names the option, its type and the value. where: what is told of its place, as " in x.yaml".
+    Raises InputError for an option that no choice of groups has, and for a value that is not of its type.
     """
     if key == "out":
-        raise InputError(f"out is no part of a study{where}: give it to the command, as out=DIR")
+        raise InputError("out is no part of a study: give it to the command, as out=DIR")
+    if key not in types() and key not in GROUPS and not key.startswith(tuple(f"{name}." for name in FREE)):
+        raise _unknown_option(key, types())
+    if is_choice(key):
+        chosen_by(key, value)
+    if key in GROUPS:
+        return value
+    kind = type_of(key)
     try:
-        if is_choice(key):
-            chosen_by(key, value)
-        if key in GROUPS:
-            return value
-        kind = type_of(key)
         found = _converted(kind, value)
-        if key in (*PLACES, "world"):
-            _check_place(key, found)
-        return found
-    except InputError as error:
-        raise InputError(f"{error}{where}") from error
     except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{key}{where} must be {_kind(kind)}, not {_shown(value)}") from error
+        raise InputError(f"{key} must be {_kind(kind)}, not {_shown(value)}") from error
+    if key in (*PLACES, "world"):
+        _check_place(key, found)
+    return found
 
 
 def _converted(kind: Any, value: Any) -> Any:
@@ -305,7 +299,7 @@ def _written(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _unknown_option(key: str, names: Iterable[str], where: str = "") -> InputError:
+def _unknown_option(key: str, names: Iterable[str]) -> InputError:
     near = get_close_matches(key, [*names, *GROUPS], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return InputError(f"unknown option {key!r}{where}{hint} (`synthgap run --help` lists all)")
+    return InputError(f"unknown option {key!r}{hint} (`synthgap run --help` lists all)")
