@@ -201,11 +201,11 @@ def typed(key: str, value: Any) -> Any:
     """
     if key == "out":
         raise InputError("out is no part of a study: give it to the command, as out=DIR")
-    if key not in types() and key not in GROUPS and not key.startswith(tuple(f"{name}." for name in FREE)):
-        raise _unknown_option(key, types())
     if key in GROUPS:
         choose(key, value)
         return value
+    if key not in types() and not key.startswith(tuple(f"{name}." for name in FREE)):
+        raise _unknown_option(key, types())
     kind = types().get(key, float)  # else the free key of a mapping of numbers
     try:
         found = _converted(kind, value)

@@ -39,6 +39,7 @@ def _held(held: list, info: ValidationInfo) -> list:
     return held
 
 
+#: keys of all claims → their types: those that are needed, and more
 STATED = {"claim": str, "metric": Names, "direction": Any}
 MORE = {
     "source": str,
