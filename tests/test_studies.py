@@ -508,7 +508,7 @@ def test_what_a_figure_or_a_claim_may_be(own, change):
         (staying(metric=["v", "w"], of=0.5), "has 1 of 'of' for 2 levels"),
         (
             {"figure": {"thresholds": [GAP | {"share": 0.9, "kind": 3}]}},
-            "a threshold of .*: has no x",
+            "a threshold of .* it has no x",
         ),
     ],
 )
