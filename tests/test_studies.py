@@ -505,6 +505,11 @@ def test_what_a_figure_or_a_claim_may_be(own, change):
         (staying(levels=["cold"]), "list of 2 or more values, not"),
         (staying(metric=["v", "w", "x"]), "has 3 of 'metric' for 2 levels; give one, or one a level"),
         (staying(metric=["v", "w"], of=["digit"] * 3), "has 3 of 'of' for 2 levels"),
+        (staying(metric=["v", "w"], of=0.5), "has 1 of 'of' for 2 levels"),
+        (
+            {"figure": {"thresholds": [GAP | {"share": 0.9, "kind": 3}]}},
+            "a threshold of .* it has no x",
+        ),
     ],
 )
 def test_a_mistake_in_a_figure_or_a_variable_is_told_in_one_line(own, change, told):

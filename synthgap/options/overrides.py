@@ -218,12 +218,12 @@ def typed(key: str, value: Any) -> Any:
     """
     if key == "out":
         raise InputError("out is no part of a study: give it to the command, as out=DIR")
-    if key not in types() and key not in GROUPS and not key.startswith(tuple(f"{name}." for name in FREE)):
-        raise _unknown_option(key, types())
     if is_choice(key):
         chosen_by(key, value)
     if key in GROUPS:
         return value
+    if key not in types() and not key.startswith(tuple(f"{name}." for name in FREE)):
+        raise _unknown_option(key, types())
     kind = type_of(key)
     try:
         found = _converted(kind, value)

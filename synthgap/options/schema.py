@@ -194,6 +194,11 @@ def _dataclass(name: str, options: Mapping[str, Option], before: Iterable = (), 
     return globals().setdefault(name, made)  # pickles are of classes that a module has
 
 
+def _called(method: Method) -> str:
+    """The end of its schema's name, the same in any process: pickles know classes by their names."""
+    return f"_of_{method.name.encode().hex()}_{user_file.fingerprint(method.source)}"
+
+
 @lru_cache
 def _run(encoders: tuple[Method, ...] = ()) -> type:
     """One run, complete. Each group has its first option unless another is chosen. encoders: of the user's, whose options the
@@ -275,11 +280,6 @@ def schema_of(method: Method) -> type:
     """A method's options, as Hydra composes them."""
     name = ("policy" if method.kind == "captions" else "name", str, field(default=method.name))
     return _dataclass(method.kind + _called(method), _options_of(method), [name])
-
-
-def _called(method: Method) -> str:
-    """The end of its schema's name, the same in any process: pickles know classes by their names."""
-    return f"_of_{method.name.encode().hex()}_{user_file.fingerprint(method.source)}"
 
 
 def __getattr__(name: str) -> type:

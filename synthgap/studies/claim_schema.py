@@ -10,7 +10,7 @@ from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap.forms import form
 from synthgap.judging.kind import fitting, load
-from synthgap.parts import Amount, Levels, Names, Where, own_file, swept, variable
+from synthgap.parts import Amount, Levels, Names, Where, listed, own_file, swept, variable
 from synthgap.statistics import DIRECTIONS, FEWEST_SEEDS, TRENDS
 from synthgap.study import METRIC, OF, Claim, as_text, spelt_out
 
@@ -39,6 +39,7 @@ def _held(held: list, info: ValidationInfo) -> list:
     return held
 
 
+#: keys of all claims → their types: those that are needed, and more
 STATED = {"claim": str, "metric": Names, "direction": Any}
 MORE = {
     "source": str,
@@ -86,8 +87,9 @@ def _claim(raw: dict, info: ValidationInfo) -> Claim:
         what = f"it says that {as_text(said[METRIC])} stays"
         raise InputError(f"{what}: give matters, the largest change that does not matter")
     for key in (METRIC, OF) if isinstance(said[METRIC], list) and said.get("over") != METRIC else ():
-        if isinstance(said[key], list) and len(said[key]) != (number := len(said["levels"])):
-            raise InputError(f"it has {len(said[key])} of {key!r} for {number} levels; give one, or one a level")
+        given, number = len(listed(said[key])), len(said["levels"])
+        if not isinstance(said[key], str) and given != number:
+            raise InputError(f"it has {given} of {key!r} for {number} levels; give one, or one a level")
     found = Claim(**said)
     for one in found.variables():
         VARIABLE.validate_python(one, context=info.context)

@@ -1,6 +1,6 @@
 """The figure of a study file: its panels, thresholds and diagram."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import fill
 from typing import Annotated
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationInfo
 from data_gen import InputError
 from synthgap.forms import form
 from synthgap.panels.diagram import DIAGRAM
-from synthgap.panels.panel import load, x_of
+from synthgap.panels.panel import load, x_of_figure
 from synthgap.panels.thresholds import THRESHOLD
 from synthgap.parts import BY_NAME, LABEL, differ, own_file, swept, variable
 
@@ -22,20 +22,20 @@ def _panel(raw: dict, info: ValidationInfo) -> dict:
     """A panel, in the form of its kind."""
     raw = raw | {"kind": own_file(raw["kind"], info)} if "kind" in raw else raw
     kind = load(raw.get("kind", "levels"))
-    found = _read(kind.form, raw, info, "x" in kind.keys)
+    found = _read(kind.form, kind.x if "x" in kind.keys else None, raw, info)
     kind.check(found, info.context["swept"])
     return {key: found[key] for key in raw}
 
 
 def _threshold(raw: dict, info: ValidationInfo) -> dict:
-    _read(THRESHOLD, raw, info)
+    _read(THRESHOLD, x_of_figure, raw, info)
     return raw
 
 
-def _read(form: TypeAdapter, raw: dict, info: ValidationInfo, over_x: bool = True) -> dict:
-    """What is said in a form. over_x: it has an x, which may be that of the figure."""
-    if over_x:
-        raw = raw | {"x": x_of(raw, info.data)}
+def _read(form: TypeAdapter, x: Callable | None, raw: dict, info: ValidationInfo) -> dict:
+    """What is said in a form. x: (it, the figure) → what it has along x, where it needs that."""
+    if x:
+        raw = raw | {"x": x(raw, info.data)}
         if raw["x"] is None:
             raise InputError("it has no x, nor has its figure")
     return form.validate_python(raw, strict=True, context=info.context)
