@@ -18,8 +18,8 @@ from synthgap.runs import pool
 
 FIGURES = Path(__file__).parents[1] / "figures"
 LONG = "training.epochs=30"  # a run long enough to be killed in
-SWEEP = ("captions.attributes=0,1,3,5", "seed=0,1", LONG)
-RUNS = 8  # of SWEEP: more than a worker finishes while it is being killed
+SWEEP = ("captions.attributes=1,3,5", "seed=range(0,3)", LONG)
+RUNS = 9  # of SWEEP: more than a worker finishes while it is being killed
 SMALL = ("captions.attributes=1,5", "seed=0,1", LONG)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import TINY
 
-from data_gen import InputError
+from data_gen import InputError, processes
 from synthgap import cli, runs, studies
 from synthgap.runs import pool
 
@@ -88,7 +88,7 @@ def test_a_world_whose_sound_does_not_tell_the_object_is_measured(here):
 
 def test_a_worker_that_cannot_go_on_says_why_in_one_line(monkeypatch):
     """Not of a run, whose failure would be recorded: of the folder, its locks, or a dataset that is damaged meanwhile."""
-    monkeypatch.setattr(pool, "end_with", lambda parent: None)
+    monkeypatch.setattr(processes, "begin", lambda: None)
     for error in (InputError("the model is damaged"), OSError(28, "No space left on device")):
 
         def work(plan, begins, error=error):
@@ -96,7 +96,7 @@ def test_a_worker_that_cannot_go_on_says_why_in_one_line(monkeypatch):
 
         monkeypatch.setattr(pool.runs, "work", work)
         with pytest.raises(SystemExit) as ended:
-            pool._work(None, 0, None)
+            pool._work(None, None)
         assert ended.value.code == f"synthgap: a worker stopped: {error}"
 
 

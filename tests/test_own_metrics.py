@@ -83,12 +83,12 @@ def test_files_of_metrics_that_are_edited_between_plan_and_run_fail_the_run(own)
 def test_figures_know_the_range_and_the_meaning_of_a_metric_of_ones_own(own):
     study = studies.load("wider.yaml", metrics=["my_metric.py"])
     known = conclusion._known(study, Made(roots=("metrics=[my_metric.py]",)))
-    points = pd.DataFrame({"panel": "spread", "curve": "", "mean": [0.1], "low": [-0.3], "high": [2.4]})
+    points = pd.DataFrame({"panel": "radius", "curve": "", "mean": [0.1], "low": [-0.3], "high": [2.4]})
     cut = drawing._within_range(points, study.figure["panels"], known)
     assert (cut.low[0], cut.high[0]) == (0, 2)
-    assert plain(["spread"], known) == known["spread"].meaning
+    assert plain(["radius"], known) == known["radius"].meaning
     (Path("my_metric.py")).unlink()
-    assert "spread" not in conclusion._known(study, Made(roots=("metrics=[my_metric.py]",)))
+    assert "radius" not in conclusion._known(study, Made(roots=("metrics=[my_metric.py]",)))
 
 
 def test_that_a_posthoc_which_only_searches_has_no_metrics_of_ones_own_is_told(own, capsys):
@@ -100,7 +100,7 @@ def test_that_a_posthoc_which_only_searches_has_no_metrics_of_ones_own_is_told(o
     sweep.conclude(plan)
     assert "metrics of your own are not measured in 1 run: posthoc=inversion only searches" in capsys.readouterr().out
     table = runs.collect(plan)
-    assert set(table[table.metric == "spread"].posthoc) == {"none"}
+    assert set(table[table.metric == "radius"].posthoc) == {"none"}
 
 
 def test_what_a_file_of_metrics_says_counts_and_not_where_it_lies(own):

@@ -54,9 +54,9 @@ def test_a_variation_has_a_place_of_its_own_and_says_what_is_changed(own, monkey
     drawn = {}
     draw = drawing.draw
 
-    def spy(points, dots, spec, path, footer):
+    def spy(points, dots, spec, path, footer, *known):
         drawn[path.parent.name] = (spec["title"], footer)
-        draw(points, dots, spec, path, footer)
+        draw(points, dots, spec, path, footer, *known)
 
     monkeypatch.setattr(drawing, "draw", spy)
     own()
