@@ -1,7 +1,8 @@
 """Caption policies: which factors get a word, how often, and the captions that follow from (policy, factors, seed).
 
 Every policy is a distribution over *sets of named factors*, chosen without looking at the values. That one form is
-enough to draw captions, to enumerate them and to count in exact bits what they tell (`data_gen.information`).
+enough to draw captions, to enumerate them and to count in exact bits what they tell (`data_gen.information`). Captions as
+somebody wrote them are another matter (`data_gen.written`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,12 @@ from math import floor
 
 import numpy as np
 
+from data_gen import written as as_written
 from data_gen.errors import InputError, unknown
 from data_gen.factors import FactorSpace
+from data_gen.written import Texts, Written
 
-MOST_SETS = 2**20  # beyond this, "exact by enumeration" would be a promise that nobody waits for
+MOST_SETS = 2**20  # beyond this, "exact by enumeration" would take too long
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ def independent(space: FactorSpace, probability: Mapping[str, float], shuffled: 
     return Policy(sets[weights > 0], weights[weights > 0] / weights.sum(), shuffled)
 
 
+def written(space: FactorSpace, texts: Texts, shuffled: bool = False) -> Written:
+    """As they are written in a table of images of your own; of several captions of an image, one is drawn for each sample."""
+    return Written(texts, shuffled)
+
+
 def _uniform(space: FactorSpace, chosen, shuffled: bool) -> Policy:
     chosen = list(chosen)
     sets = np.zeros((len(chosen), len(space)), dtype=bool)
@@ -87,11 +95,20 @@ def _uniform(space: FactorSpace, chosen, shuffled: bool) -> Policy:
     return Policy(sets, np.full(len(sets), 1 / len(sets)), shuffled)
 
 
-def write(space: FactorSpace, policy: Policy, codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Captions as tokens, int64 [N, L]: 1 + index into `space.words`, 0 for padding at the end; L = the longest.
+def write(
+    space: FactorSpace,
+    policy: Policy | Written,
+    codes: np.ndarray,
+    generator: np.random.Generator,
+    images: np.ndarray | None = None,
+) -> np.ndarray:
+    """Captions as tokens, int64 [N, L]: 1 + index into the policy's words, 0 for padding at the end; L = the longest.
 
-    Row i depends on the generator's seed, i and codes[i] alone: the same at every access, in every process.
+    images: which image of its table each sample shows, [N], where captions are as written; without, any with its codes. Row i
+    depends on the generator's seed, i and codes[i] (and images[i]) alone: the same at every access, in every process.
     """
+    if isinstance(policy, Written):
+        return as_written.write(policy, codes, generator, images)
     u = generator.random((len(codes), 1 + len(space)))
     named = policy.sets[np.searchsorted(np.cumsum(policy.probabilities)[:-1], u[:, 0], side="right")]
     place = u[:, 1:] if policy.shuffled else np.tile(np.arange(len(space)), (len(codes), 1))
@@ -100,9 +117,11 @@ def write(space: FactorSpace, policy: Policy, codes: np.ndarray, generator: np.r
     return np.take_along_axis(tokens, order, axis=1)[:, : policy.sets.sum(axis=1).max()]
 
 
-def texts(space: FactorSpace, tokens: np.ndarray) -> list[str]:
-    """Tokens [N, L] as the captions that a person reads: `1-thickening-swelling-fracture-large-blue`."""
-    return ["-".join(space.words[token - 1] for token in row if token) for row in tokens.tolist()]
+def texts(space: FactorSpace, tokens: np.ndarray, policy: Policy | Written | None = None) -> list[str]:
+    """Tokens [N, L] as the captions that a person reads: `1-thickening-swelling-fracture-large-blue`, or, as written, `a red
+    square`."""
+    words, between = (policy.texts.words, " ") if isinstance(policy, Written) else (space.words, "-")
+    return [between.join(words[token - 1] for token in row if token) for row in tokens.tolist()]
 
 
 def equal(tokens: np.ndarray) -> np.ndarray:

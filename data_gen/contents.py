@@ -1,4 +1,4 @@
-"""What a file of the user's holds, told by its first bytes, where something else was expected."""
+"""What a file of the user's holds, by its first bytes, where something else was expected."""
 
 from pathlib import Path
 

@@ -9,7 +9,7 @@ class DrawingFailedError(RuntimeError):
 
 
 class InputError(ValueError):
-    """A mistake in what the user gave (an option, a file, a claim), told in one line."""
+    """A mistake in what the user gave (an option, a file, a claim), explained in one line."""
 
 
 def one_line(text: str) -> str:

@@ -85,7 +85,7 @@ def parquet(
 
 @contextmanager
 def _alone(to: Path) -> Iterator[None]:
-    """Nobody else exports to the place meanwhile, and what killed commands left beside it is gone."""
+    """No other command exports to the place at the same time, and what killed commands left beside it is deleted."""
     with files.locked(to.with_name(f".{to.name}.lock")):
         free(to)
         files.sweep_up(to.parent, to.stem if to.suffix == ".parquet" else to.name)

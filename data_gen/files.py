@@ -22,7 +22,11 @@ from data_gen.errors import InputError
 _LEFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.partial(\.[^.]+)?")  # what `_beside` names
 #: what a file system says that has no locks, or whose locks do not work
 _NO_LOCKS = {getattr(errno, name) for name in ("ENOLCK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS") if hasattr(errno, name)}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}  # what is said of a place that others own, or nobody may write
+_FORBIDDEN = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+}  # what is said of a place that others own, or that may not be written
 
 
 @contextmanager
@@ -117,7 +121,7 @@ def _delete(path: Path) -> None:
 
 
 def held(path: str | Path) -> bool:
-    """Whether another process holds the lock file at `path`; False where you may not lock it, as nobody can say then."""
+    """Whether another process holds the lock file at `path`; False where you may not lock it, as it is unknown then."""
     if not Path(path).exists():
         return False
     try:

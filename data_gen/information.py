@@ -7,6 +7,8 @@ factors are independent it is −log p(x_{S∩V} = v) elsewhere. That density ra
 den Oord et al. 2018; Poole et al. 2019), so its loss, entropy and recall are the marks that no trained model passes except
 by chance.
 
+Of captions as somebody wrote them, all of this is estimated instead (`data_gen.estimate`).
+
 `visible`, everywhere: names of factors or a mask (bool [F]); None: all of them.
 """
 
@@ -15,10 +17,11 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from data_gen import captions
+from data_gen import captions, estimate
 from data_gen.captions import Policy
 from data_gen.errors import InputError
 from data_gen.factors import FactorSpace, by_set
+from data_gen.written import Written
 
 Visible = Iterable[str] | np.ndarray | None
 
@@ -27,23 +30,28 @@ Visible = Iterable[str] | np.ndarray | None
 class Information:
     """In bits: `image` = H(visible factors), `shared` = I(visible factors; caption), `imbalance` = image − shared: what the
     captions leave out. `text_only` = Σ_S p(S) · H(x_S | x_V): what they say of factors that the image does not show; which
-    factors they name and in what order is text-only too, and not counted."""
+    factors they name and in what order is text-only too, and not counted.
+
+    error: the standard error of `shared` where it is an estimate; None where all is exact."""
 
     image: float
     shared: float
     text_only: float = 0.0
+    error: float | None = None
 
     @property
     def imbalance(self) -> float:
         return self.image - self.shared
 
 
-def information(space: FactorSpace, policy: Policy, visible: Visible = None) -> Information:
+def information(space: FactorSpace, policy: Policy | Written, visible: Visible = None) -> Information:
     """Exact, by enumerating the sets that the policy names. MAD, k = 0 … 5: 3.32, 4.80, 6.28, 7.76, 9.24, 10.71 shared.
 
-    Raises InputError if nothing is visible.
+    Of captions as written, an estimate, with its standard error. Raises InputError if nothing is visible.
     """
     seen = _seen(space, visible)
+    if isinstance(policy, Written):
+        return Information(*estimate.bits(space, policy, seen))
     image = space.entropy(seen)
     text_only = space.entropy(policy.sets | seen) - image  # H(x_S | x_V) of each set
     shared = space.entropy(policy.sets) - text_only
@@ -119,13 +127,20 @@ class Floor:
 
 def ideal_critic(
     space: FactorSpace,
-    policy: Policy,
+    policy: Policy | Written,
     size: int,
     generator: np.random.Generator,
     draws: int = 20,
     visible: Visible = None,
 ) -> Floor:
-    """The mean over `draws` fresh batches of `size` pairs; its standard error falls as 1/√(draws · size)."""
+    """The mean over `draws` fresh batches of `size` pairs; its standard error falls as 1/√(draws · size).
+
+    Raises InputError for captions as written: the estimated critic has seen those that could be drawn (`critic_on` others).
+    """
+    if isinstance(policy, Written):
+        raise InputError(
+            "of captions as written there is no ideal critic; critic_on estimates it on captions of the test"
+        )
     rows = []
     for _ in range(draws):
         codes = space.sample(size, generator)
@@ -134,21 +149,34 @@ def ideal_critic(
     return Floor(*np.mean(rows, axis=0).tolist())
 
 
-def critic_on(space: FactorSpace, codes: np.ndarray, tokens: np.ndarray, visible: Visible = None) -> Floor:
+def critic_on(
+    space: FactorSpace,
+    codes: np.ndarray,
+    tokens: np.ndarray,
+    visible: Visible = None,
+    policy: Policy | Written | None = None,
+) -> Floor:
     """The ideal critic on one given set of pairs: codes [N, F], tokens [N, L], row i of both a pair.
+
+    policy: needed where captions are as written: the critic is then the estimated one, fitted on the policy's captions, and
+    what it reaches is no bound.
 
     Images that show the same and captions that say the same have the same logits, so the softmax is taken over the
     U ≤ N different images and M ≤ N different captions, each weighed by how often it occurs: O(U·M·F).
     """
     seen = _seen(space, visible)
     images, image, repeats = _distinct(codes * seen)
-    said, caption, copies = _said(space, tokens)
+    as_written = isinstance(policy, Written)
+    said, caption, copies = _distinct(np.sort(tokens, axis=1)) if as_written else _said(space, tokens)
     by_image = np.argsort(image, kind="stable")
     image, caption, n = image[by_image], caption[by_image], len(codes)
     z_text, e_text, loss, entropy, hits = np.zeros(len(said)), np.zeros(len(said)), 0.0, 0.0, 0.0
     for start in range(0, len(images), 256):
         rows = slice(start, start + 256)
-        logits = _logits(space, seen, images[rows], said)
+        if as_written:
+            logits = estimate.logits(space, policy, seen, images[rows], said)
+        else:
+            logits = _logits(space, seen, images[rows], said)
         w = np.exp(logits)
         energy = w * np.where(w > 0, logits, 0)
         z_text += repeats[rows] @ w
@@ -156,7 +184,7 @@ def critic_on(space: FactorSpace, codes: np.ndarray, tokens: np.ndarray, visible
         z = w @ copies
         entropy += repeats[rows] @ (np.log(z) - energy @ copies / z)
         loss += repeats[rows] @ np.log(z)
-        top = logits >= logits.max(axis=1, keepdims=True) - 1e-9  # ties, whatever their rounding
+        top = logits >= logits.max(axis=1, keepdims=True) - 1e-9  # ties, but for rounding
         pairs = slice(*np.searchsorted(image, [start, start + 256]))
         own = image[pairs] - start, caption[pairs]
         loss -= 2 * logits[own].sum()

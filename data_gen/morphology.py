@@ -310,7 +310,7 @@ def mean_thickness(bones: Skeleton) -> np.ndarray:
 def disk_radius(bones: Skeleton, amount: float | np.ndarray = 0.7) -> np.ndarray:
     """[N] whole px: the radius of the disk that thickens by `amount` of the mean thickness; negative where that thins.
 
-    Thinning stays under the half width of the stroke's widest place, so that ink is left there, whatever the amount.
+    Thinning stays under the half width of the stroke's widest place, so that ink is left there for any amount.
     """
     widest = np.maximum.reduceat(np.append(bones.d, 0), np.cumsum(bones.count) - bones.count) * (bones.count > 0)
     wanted = np.trunc(amount * SCALE * mean_thickness(bones) / 2)

@@ -1,4 +1,4 @@
-"""Worker processes that outlive nobody: for whoever spreads work over cores."""
+"""Worker processes that end with their parent: for work that is spread over cores."""
 
 import os
 import signal

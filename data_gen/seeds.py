@@ -6,7 +6,7 @@ import numpy as np
 
 
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:
-    """The generator of (seed, purpose): the same stream in every process, whatever was drawn elsewhere.
+    """The generator of (seed, purpose): the same stream in every process, independent of what is drawn elsewhere.
 
     `generator(0, "captions", "test")` and `generator(0, "factors", "test")` are independent. Integers in the purpose
     number blocks, so that blocks can be drawn in any order by any number of workers.

@@ -14,12 +14,18 @@ from data_gen import captions, files, speech
 from data_gen.captions import Policy
 from data_gen.information import information
 from data_gen.worlds import World
+from data_gen.written import Written
 
 COLUMNS = 6  # pictures side by side
 
 
 def draw(
-    world: World, policy: Policy, observed: Mapping[str, np.ndarray], codes: np.ndarray, tokens: np.ndarray, path: Path
+    world: World,
+    policy: Policy | Written,
+    observed: Mapping[str, np.ndarray],
+    codes: np.ndarray,
+    tokens: np.ndarray,
+    path: Path,
 ) -> Path:
     """Write a PNG of samples side by side with their captions, tokens [n, L], and their factors, codes [n, F].
 
@@ -35,7 +41,7 @@ def draw(
     axes = figure.subplots(rows, across, squeeze=False).ravel()
     for ax in axes:
         ax.axis("off")
-    for i, (ax, row, caption) in enumerate(zip(axes, codes, captions.texts(space, tokens), strict=False)):
+    for i, (ax, row, caption) in enumerate(zip(axes, codes, captions.texts(space, tokens, policy), strict=False)):
         right = 0.0  # of the pictures so far, in heights of one
         for modality, values in observed.items():
             left, origin = 1.06 * right, "upper" if modality == "image" else "lower"
@@ -43,7 +49,7 @@ def draw(
             extent = (left, right, 0, 1)
             ax.imshow(values[i], "gray", vmin=0, vmax=255, interpolation="nearest", origin=origin, extent=extent)
         ax.set(xlim=(0, right), ylim=(0, 1))
-        ax.set_title(_wrapped(caption, "-", letters), fontsize=8)
+        ax.set_title(_wrapped(caption, " " if isinstance(policy, Written) else "-", letters), fontsize=8)
         values = [factor.values[code] for factor, code in zip(space.factors, row, strict=True)]
         shown = ", ".join(f"({v})" if name in world.hidden else v for name, v in zip(space.names, values, strict=True))
         shown = _wrapped(shown, ", ", letters)
@@ -54,7 +60,7 @@ def draw(
     return path
 
 
-def told(world: World, policy: Policy) -> str:
+def told(world: World, policy: Policy | Written) -> str:
     """A line on what images and captions tell of each other, or, where a world is not only seen, every two modalities."""
     if len(world.modalities) > 1:
         pairs = {f"{m} ↔ text": _shared(world, m, policy) for m in world.modalities}
@@ -63,6 +69,9 @@ def told(world: World, policy: Policy) -> str:
             pairs[f"{m} ↔ {other}"] = _shared(world, m, captions.fixed(world.space, names)) if names else 0.0
         return "shared: " + ", ".join(f"{pair} {bits:.2f} bits" for pair, bits in pairs.items())
     bits = information(world.space, policy, world.visible)
+    if bits.error is not None:
+        told = f"captions tell about {bits.shared:.2f} ± {bits.error:.2f} of them (an estimate)"
+        return f"images {bits.image:.2f} bits, {told} and leave out {bits.imbalance:.2f}"
     line = f"images {bits.image:.2f} bits, captions tell {bits.shared:.2f} of them and leave out {bits.imbalance:.2f}"
     return f"{line}; they say {bits.text_only:.2f} bits that images do not show" if bits.text_only else line
 

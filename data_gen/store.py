@@ -1,5 +1,5 @@
 """Datasets on disk: `images.npy` (uint8 [N, H, W, 3]), `factors.parquet`, `manifest.json`; whole or not there at all.
-A world that is also observed otherwise has a file more for each such modality, e.g. `audio.npy` (uint8 [N, …]).
+A world that is also observed otherwise has a file more for each such modality, e.g. `audio.npy` ([N, …], see `inputs.stored`).
 
 A dataset is written beside its place and renamed, under a lock, so that two processes that ask for it both get it; its
 folder is named by the hash of its recipe, so that it is reused exactly when it is the same. It is drawn block by block,
@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
-from data_gen import files, processes
+from data_gen import files, inputs, processes
 from data_gen.errors import DrawingFailedError, InputError
 from data_gen.files import checksum
 from data_gen.seeds import generator
@@ -41,7 +41,7 @@ ROWS = 64 * BLOCK  # of the factor table written at once
 class Dataset:
     """images uint8 [N, H, W, 3]; table: the factors' value names, then the style latents; manifest: where it is from.
 
-    others: what other modalities observe, by name, uint8 [N, …].
+    others: what other modalities observe, by name, [N, …]: uint8, tokens int64, vectors float32.
     """
 
     folder: Path
@@ -64,7 +64,7 @@ def place(root: str | Path, recipe: dict) -> Path:
 
 
 def digest(recipe: dict) -> str:
-    """A short name for whatever JSON can hold."""
+    """A short name for anything that JSON can hold."""
     return sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -169,7 +169,8 @@ def _write(folder: Path, world: World, codes: np.ndarray, drawn: Drawn, report: 
             for modality, values in observed.items():
                 if not shapes:
                     opened[modality] = stack.enter_context((folder / _file(modality)).open("wb"))
-                    header = {"descr": "|u1", "fortran_order": False, "shape": (n, *values.shape[1:])}
+                    descr = np.lib.format.dtype_to_descr(values.dtype)
+                    header = {"descr": descr, "fortran_order": False, "shape": (n, *values.shape[1:])}
                     np.lib.format.write_array_header_1_0(opened[modality], header)
                 opened[modality].write(values[:take].tobytes())
             shapes = given
@@ -194,8 +195,8 @@ def _told(shapes: dict[str, list[int]]) -> str:
 def draw(
     world: World, codes: np.ndarray, generator: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What is observed of codes [n, F], by modality: images uint8 [n, H, W, 3], others uint8 [n, …]; and style latents
-    {name: [n]}. Raises InputError if render gives others.
+    """What is observed of codes [n, F], by modality: images uint8 [n, H, W, 3], others [n, …] as `inputs.stored` has them; and
+    style latents {name: [n]}. Raises InputError if render gives others.
     """
     drawn = world.render(_shown(world, codes), generator)
     observed, style = drawn if isinstance(drawn, tuple) else (drawn, {})
@@ -204,12 +205,14 @@ def draw(
     if set(observed) != set(world.modalities):
         raise InputError(f"render must give {' and '.join(world.modalities)}, got {' and '.join(observed)}")
     for modality, values in observed.items():
-        fits = values.ndim == 4 and values.shape[3] == 3 if modality == "image" else values.ndim > 1
-        if values.dtype != np.uint8 or not fits or len(values) != len(codes):
-            shape = "H, W, 3" if modality == "image" else "…"
-            raise InputError(
-                f"render must give uint8 {modality}s [{len(codes)}, {shape}], got {values.dtype} {list(values.shape)}"
-            )
+        image = modality == "image"
+        fits = values.dtype == np.uint8 and values.ndim == 4 and values.shape[3] == 3 if image else values.ndim > 1
+        if not fits or len(values) != len(codes):
+            wanted = f"uint8 images [{len(codes)}, H, W, 3]" if image else f"{modality} [{len(codes)}, …]"
+            raise InputError(f"render must give {wanted}, got {values.dtype} {list(values.shape)}")
+        if modality in world.kinds or values.dtype != np.uint8:  # of bytes, encoders alone need to know what they are
+            kind = world.kinds.get(modality) or inputs.told(modality, values)
+            observed[modality] = inputs.stored(modality, values, kind, len(world.space.words))
     for name, latent in style.items():
         if name in world.space.names:
             raise InputError(f"render's style latent {name!r} is named like a factor; give it another name")
@@ -228,10 +231,23 @@ def listen(world: World, codes: np.ndarray, generator: np.random.Generator) -> n
 
 
 def trial(world: World) -> int:
-    """Draw two samples, so that a render's mistake is told before any work → bytes of what is observed of one."""
+    """Draw two samples, so that a render's mistake shows before any work → bytes of what is observed of one."""
+    return sum(values[0].nbytes for values in _two(world).values())
+
+
+def kinds(world: World) -> dict[str, str]:
+    """What the array of each modality is: as the world declares it, or else as `inputs.told` says of two samples. Raises
+    InputError where that is unclear."""
+    known = {"image": "pixels", **world.kinds}
+    unsaid = [modality for modality in world.modalities if modality not in known]
+    observed = _two(world) if unsaid else {}
+    known |= {modality: inputs.told(modality, observed[modality]) for modality in unsaid}
+    return {modality: known[modality] for modality in world.modalities}
+
+
+def _two(world: World) -> dict[str, np.ndarray]:
     g = generator(0, "trial")
-    observed, _ = draw(world, world.space.sample(2, g), g)
-    return sum(values[0].nbytes for values in observed.values())
+    return draw(world, world.space.sample(2, g), g)[0]
 
 
 def load(folder: str | Path, mapped: bool = False) -> Dataset:

@@ -1,4 +1,4 @@
-"""A Python file of a user's own: read once, run as a module, and its errors told with the file and the line."""
+"""A Python file of a user's own: read once, run as a module, and its errors reported with the file and the line."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,7 +66,7 @@ def located(files: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def blamed(path: Path, what: str, doing: str) -> Iterator[None]:
-    """Errors of a user's function are told as the user's: the file and the line, or what it was doing."""
+    """Errors of a user's function are reported as the user's: the file and the line, or what it was doing."""
     try:
         yield
     except InputError:

@@ -33,10 +33,11 @@ from matplotlib.figure import Figure
 from sklearn.neighbors import KNeighborsClassifier
 from torch.nn.functional import cross_entropy
 
-from data_gen import MAD, InputError, avmnist, components, mad
+from data_gen import MAD, InputError, components
 from data_gen.digits import idx
 from data_gen.seeds import generator
 from data_gen.speech.spectrograms import noisy, spectrograms
+from data_gen.worlds import avmnist, mad
 from synthgap import progress, tables
 from synthgap.panels import style
 

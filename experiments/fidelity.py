@@ -12,7 +12,7 @@ Three answers, for each digit source at the published and at the strong setting 
   to the information imbalance without being counted.
 * `cross-effects.csv`: what each factor does to each measure of the digit. The same 2,000 digits, with the same chance, are
   rendered with the factor at each value and all else at its default; mean change in per cent of the default's mean.
-* `why.csv`: how many pixels an operation changes at all, and how many parts a digit has that nobody cut.
+* `why.csv`: how many pixels an operation changes at all, and how many parts a digit has that was not cut.
 
 `accuracy.png` and `morphometrics.png` show the first and the distributions of the measures per value of each factor.
 """
@@ -33,9 +33,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch.nn.functional import cross_entropy
 
-from data_gen import MAD, InputError, files, mad, store
+from data_gen import MAD, InputError, files, store
 from data_gen.morphometrics import measure
 from data_gen.seeds import generator
+from data_gen.worlds import mad
 from synthgap import progress
 from synthgap.panels import style
 

@@ -38,8 +38,8 @@ def draw(spaces: list[tuple[str, dict[str, torch.Tensor], list[int], str]], path
     for column, (title, z, classes, name) in zip(figure.subplots(2, len(spaces), squeeze=False).T, spaces, strict=True):
         plane, shares = pca(z)
         for modality, xy in plane.items():
-            marker = dict(marker=MARKERS[modality], s=9, lw=0, alpha=0.6)
-            column[0].scatter(*xy.T, color=COLOURS[modality], label=modality, **marker)
+            marker = dict(marker=MARKERS.get(modality, "v"), s=9, lw=0, alpha=0.6)
+            column[0].scatter(*xy.T, color=COLOURS.get(modality, "0.4"), label=modality, **marker)
             column[1].scatter(*xy.T, c=classes, cmap="tab10", vmin=-0.5, vmax=9.5, **marker)
         gaps = [l2m(z[m], z["text"]) for m in z if m != "text"]
         column[0].set_title(f"{title}\ngap to the text {', '.join(f'{gap:.2f}' for gap in gaps)}", fontsize=10)

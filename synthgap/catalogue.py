@@ -6,7 +6,7 @@ has the same declaration and function as ours, and is chosen by its path.
 """
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib import import_module
@@ -16,14 +16,24 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
 
-from data_gen import InputError, user_file
+from data_gen import InputError, inputs, user_file
 from data_gen.errors import unknown
 
 REQUIRED = "???"  # Hydra's mark of an option that has no default and must be given
 COURSE = Any  # type of a weight, or its course through training [[share done, weight], …]
-TYPES = (int, float, bool, str, int | None, float | None, str | None, list[str], dict[str, float], COURSE)
-#: What the array of a modality is, by which encoders are told apart.
-INPUTS = ("pixels", "spectrogram", "tokens", "vector")
+TYPES = (
+    int,
+    float,
+    bool,
+    str,
+    int | None,
+    float | None,
+    str | None,
+    list[str],
+    dict[str, float],
+    dict[str, str],
+    COURSE,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +120,8 @@ class Method:
 
     form: what a function of its kind is given, where there are several forms (see `KINDS`). needs: what it is given by name
     beside its options. learnt: options that are only where a number starts that is trained with the weights → how many times
-    faster than the temperature. reads: the kinds of input (`INPUTS`) that an encoder can read.
+    faster than the temperature. reads: the kinds of input (`data_gen.inputs.KINDS`) that an encoder can read. key: how it is
+    told to the user: loss=clip.
     """
 
     options: Mapping[str, Option] = field(default_factory=dict)
@@ -124,18 +135,19 @@ class Method:
     kind: str = ""
     path: Path | None = None
     source: bytes = b""
+    key: str = ""
 
     @property
-    def key(self) -> str:
-        """How it is told to the user: loss=clip."""
-        return f"{self.kind}={self.name}"
+    def own(self) -> bool:
+        """Whether it is of a user's file."""
+        return self.name.endswith(".py")
 
 
 @dataclass(frozen=True)
 class Kind:
     """declared: the name that declarations are assigned to. where: the file or folder that holds ours. first: the default.
-    common: options that all of the kind have, before and behind their own. forms, needs: what a declaration may say there.
-    chosen: the options of the config that choose one. own: whether a user's file may be chosen."""
+    before, behind: options that all of the kind have, around their own; one may set another default of those behind. forms,
+    needs: what a declaration may say there. own: whether a user's file may be chosen."""
 
     declared: str
     where: str
@@ -154,7 +166,7 @@ KINDS = {
         "attributes",
         before={"object": Option(None, "the factor whose bias is measured (first factor)", type=str | None)},
         behind={"shuffled": Option(True, "words in random order, or in the space's")},
-        needs=("object",),
+        needs=("object", "texts"),
     ),
     "loss": Kind(
         "LOSS",
@@ -170,6 +182,40 @@ KINDS = {
         },
         forms=("", "pairs"),
         needs=("known",),
+    ),
+    # All encoders of a run share one section of options: its own are how they are chosen, and what concerns them all.
+    "encoder": Kind(
+        "ENCODER",
+        "encoders",
+        "conv",
+        before={
+            "embedding": Option(64, "dimensions of the shared space: far above the 10.7 bits there are to say", low=1),
+            "image": Option(
+                "conv",
+                "conv (straight into the space), conv-mlp (by way of a bag's MLP), transformer, or my_encoder.py; sounds' and "
+                "other modalities' too, where it can read them (else conv, bag or mlp does)",
+            ),
+            "text": Option("bag", "bag (blind to word order, as MAD's captions are), transformer, or my_encoder.py"),
+            "others": Option(
+                {}, "of another modality by its name, e.g. encoder.others.audio=transformer", type=dict[str, str]
+            ),
+            "share": Option(
+                "none",
+                "what modalities have in common: none, projection, or trunk (and projection: SharedCLIP)",
+                choices=("none", "projection", "trunk"),
+            ),
+            "width": Option(
+                64, "of word and patch vectors, and of what MLPs read; the transformer has one head each 32", low=1
+            ),
+            "apart": Option(
+                0.0,
+                "how far modalities are set apart at the start, in their embeddings' usual lengths",
+                low=0,
+                high=100,
+            ),
+        },
+        forms=("", "mlp", "transformer"),
+        needs=("kind", "vocabulary", "longest", "width"),
     ),
     "finetune": Kind(
         "FINETUNE",
@@ -188,6 +234,10 @@ KINDS = {
     "posthoc": Kind("POSTHOC", "posthoc", forms=("", "search"), needs=("heads",)),
     "shift": Kind("SHIFT", "shifts.py", forms=("", "images", "world"), own=False),
 }
+#: What an encoder has to read to be chosen for images, and for texts.
+READ = {"encoder.image": "pixels", "encoder.text": "tokens"}
+#: The encoder of what that of images cannot read, by its kind.
+USUAL = {"pixels": "conv", "spectrogram": "conv", "tokens": "bag", "vector": "mlp"}
 _SCOPE = {"Option": Option, "Method": Method, "REQUIRED": REQUIRED, "COURSE": COURSE, "inf": inf}
 _SCOPE |= {kind.__name__: kind for kind in (int, float, bool, str, list, dict)} | {"__builtins__": {}}
 
@@ -206,7 +256,7 @@ def find(kind: str, name: Any, key: str = "") -> Method:
     """The method of that name, or that a user's file of that path declares. Raises InputError. key: what chooses it (kind)."""
     key = key or kind
     if not isinstance(name, str) or not name.endswith(".py") or not KINDS[kind].own:
-        ours = methods(kind)
+        ours = {name: method for name, method in methods(kind).items() if READ.get(key) in (None, *method.reads)}
         if isinstance(name, str) and name in ours:
             return ours[name]
         raise unknown(key if key == kind else f"value of {key}", name, ours)
@@ -221,7 +271,7 @@ def _own(kind: str, name: str, path: Path, source: bytes, what: str) -> Method:
         word = KINDS[kind].declared
         how = f"several methods in {word}" if found else f"no method: write `{word} = Method(…)` at its top"
         raise InputError(f"{what} declares {how}")
-    return replace(found[0], name=name)
+    return replace(found[0], name=name, key=what)
 
 
 def declared(kind: str, path: Path, source: bytes, what: str) -> list[Method]:
@@ -242,7 +292,7 @@ def declared(kind: str, path: Path, source: bytes, what: str) -> list[Method]:
             except Exception as error:
                 line = user_file.line_in(path, error) or f", line {node.lineno}"
                 raise InputError(f"{what}{line}: {error}") from error
-            found = [replace(m, function=m.function or m.name.replace("-", "_")) for m in found]
+            found = [replace(m, function=m.function or m.name.replace("-", "_"), key=f"{kind}={m.name}") for m in found]
             for method in found:
                 _check(method, tree, f"{what}, line {node.lineno}")
             return found
@@ -256,17 +306,19 @@ def _check(method: Method, tree: ast.Module, where: str) -> None:
         ("form", [method.form], kind.forms),
         ("need", method.needs, kind.needs),
         ("learnt option", method.learnt, method.options),
-        ("kind of input", method.reads, INPUTS if method.kind == "encoder" else ()),
+        ("kind of input", method.reads, inputs.KINDS if method.kind == "encoder" else ()),
     ):
         for name in given:
             if name not in allowed:
                 raise unknown(f"{what} in {where}", name, allowed)
+    if method.kind == "encoder" and not method.reads:
+        raise InputError(f'{where}: say what it reads, as reads=("pixels",): {", ".join(inputs.KINDS)}')
     for name, option in method.options.items():
         if not isinstance(name, str) or not name.isidentifier() or not isinstance(option, Option):
             raise InputError(
                 f"{where}: options must be a mapping of names to Option(default, why), not {name!r}: {option!r}"
             )
-        if name in {*kind.before, *kind.behind, "name", "policy"}:
+        if name in {*kind.before, "name", "policy"} or (name in kind.behind and option.type != kind.behind[name].type):
             raise InputError(f"{where}: every {method.kind} has {name!r} already; give the option another name")
     if method.kind == "finetune" or method.function == "none":
         return  # a policy of captions does it
@@ -276,21 +328,22 @@ def _check(method: Method, tree: ast.Module, where: str) -> None:
     }
     if method.function not in functions and method.function not in imported:
         raise InputError(f"{where}: it needs a function {method.function!r} (found {', '.join(functions) or 'none'})")
-    arguments = getattr(functions.get(method.function), "args", None)
+    defined = functions.get(method.function)
+    if isinstance(defined, ast.ClassDef):  # what it is made of
+        defined = next((node for node in defined.body if getattr(node, "name", "") == "__init__"), None)
+    arguments = getattr(defined, "args", None)
     if arguments and not arguments.kwarg:
         taken = {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
         for name in (*method.options, *method.needs):
             if name not in taken:
-                line = functions[method.function].lineno
-                raise InputError(
-                    f"{where.partition(', line')[0]}, line {line}: {method.function}() does not take {name!r}"
-                )
+                where = f"{where.partition(', line')[0]}, line {defined.lineno}"
+                raise InputError(f"{where}: {method.function}() does not take {name!r}")
 
 
 def options_of(method: Method) -> dict[str, Option]:
     """All options of a method, those of its kind too, in the order that `--help` has them."""
     kind = KINDS[method.kind]
-    return {} if method.name == "none" else {**kind.before, **method.options, **kind.behind}
+    return {} if method.name == "none" else {**kind.before, **method.options, **kind.behind} | method.options
 
 
 def load(method: Method) -> Callable:
@@ -306,8 +359,28 @@ def load(method: Method) -> Callable:
 def chosen_in(config: Mapping) -> Iterator[tuple[str, str, str]]:
     """(kind, the option that chooses it, the name that is chosen) of all methods of a config."""
     for kind in KINDS:
-        if kind in config:
+        if kind == "encoder" and kind in config:
+            for name in ("image", "text", "others"):
+                yield from choices(f"encoder.{name}", config[kind].get(name, {}))
+        elif kind in config:
             yield kind, kind, config[kind].get("name", config[kind].get("policy"))
+
+
+def kind_of(key: str) -> str:
+    """The kind of method that an option chooses, as `loss` or `encoder.image` do; empty for others."""
+    section, _, name = key.partition(".")
+    if section == "encoder":
+        return section if name in ("image", "text", "others") or name.startswith("others.") else ""
+    return section if section in KINDS and not name else ""
+
+
+def choices(key: str, value: Any) -> Iterator[tuple[str, str, Any]]:
+    """(kind, the option, the name) of each method that an option of this value chooses: none, one, or one a modality."""
+    if key == "encoder.others":
+        for modality, name in value.items() if isinstance(value, Mapping) else ():
+            yield "encoder", f"{key}.{modality}", name
+    elif kind_of(key):
+        yield kind_of(key), key, value
 
 
 def of_config(config: Mapping, key: str) -> Method:
@@ -328,6 +401,44 @@ def files_of(config: Mapping) -> dict[str, str]:
     """The user's files that a config chooses → how the user named them: what `user_file.located` asks for."""
     own = config.get("own", {})
     return {own[name]["file"]: f"{key}={name}" for _, key, name in chosen_in(config) if name in own}
+
+
+def encoder_options(own: Iterable[Method] = ()) -> dict[str, Option]:
+    """All options of the section `encoder`: those of all encoders, then each one's. own: encoders of the user's.
+
+    Encoders that have an option in common share it. Raises InputError where they do not agree on its default.
+    """
+    found = dict(KINDS["encoder"].before)
+    for method in (*methods("encoder").values(), *own):
+        for name, option in method.options.items():
+            there = found.setdefault(name, option)
+            if (there.type, there.default) != (option.type, option.default):
+                raise InputError(
+                    f"{method.key}: its option {name!r} is {option.default!r} unless given, and other encoders have one of "
+                    f"that name that is {there.default!r}; give it another name"
+                )
+    return found
+
+
+def encoders_of(config: Mapping, kinds: Mapping[str, str]) -> dict[str, tuple[str, Method]]:
+    """The encoder of each modality, and how the user would choose it. kinds: what each modality is, {modality: kind}.
+
+    A text has that of encoder.text, another modality that of encoder.others.NAME, or else that of encoder.image. Where this
+    last one cannot read it, it gets the one that is `USUAL` for its kind. Raises InputError for an encoder that was chosen for
+    a modality and cannot read it.
+    """
+    found = {}
+    for modality, kind in kinds.items():
+        own = f"encoder.{modality}" if modality in ("image", "text") else f"encoder.others.{modality}"
+        key = own if modality in ("image", "text", *config["encoder"].get("others", {})) else "encoder.image"
+        method = of_config(config, key)
+        if kind not in method.reads:
+            if key == own and (method.own or modality != "image"):
+                reads = " and ".join(method.reads)
+                raise InputError(f"{key}={method.name} reads {reads}, and {modality} is {kind} here")
+            method = methods("encoder")[USUAL[kind]]
+        found[modality] = f"{own}={method.name}", method
+    return found
 
 
 def _is_course(value: Any) -> bool:

@@ -12,7 +12,7 @@ from data_gen.errors import DrawingFailedError, one_line
 from synthgap import interrupts
 
 #: each is a module of synthgap.commands: WHAT it does, its `arguments`, and `do`
-COMMANDS = ("studies", "plan", "run", "status", "show", "verdicts", "clean", "make", "embed", "measure")
+COMMANDS = ("studies", "plan", "run", "status", "show", "verdicts", "clean", "make", "embed", "measure", "ideal")
 
 CODES = """\
 exit codes: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted (Ctrl-C), 143 ended by SIGTERM,
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def guarded(do: Callable[[], int], kept: str = interrupts.KEPT) -> int:
-    """The exit code of `do()`; what a user can mend is told in a line, and so is a signal that ended it, with what is kept."""
+    """The exit code of `do()`; a mistake of the user ends in one line, and so does a signal, with what is kept."""
     heard: list[int] = []
     try:
         with interrupts.raised(heard):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import fill
@@ -11,15 +11,17 @@ import pandas as pd
 
 from data_gen import InputError, files
 from data_gen.errors import unknown
-from synthgap import judging, panels, runs, tables
+from synthgap import judging, metric_names, options, panels, runs, tables
 from synthgap.judging import claims
 from synthgap.judging.overview import counted
+from synthgap.metric_names import METRICS, Metric
 from synthgap.panels import kind_of
 from synthgap.panels.diagram import draw as draw_diagram
 from synthgap.panels.style import FORMATS
 from synthgap.runs import Plan, variations
 from synthgap.runs.variations import Made
 from synthgap.studies import Study
+from synthgap.variables import estimated
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def of_plan(plan: Plan, redraw: bool = False, figures: Figures = ONE_PNG) -> Con
         found.places = {}
     else:
         found.places = {"table": kept} | found.places
+    passed_on = [name for task in plan.tasks[:1] for name in task.config["sinks"]]
+    found.places |= {name: plan.folder.parent / name for name in passed_on}
     return found
 
 
@@ -157,7 +161,7 @@ def _conclude(found: Conclusion, redraw: bool, writes: bool, figures: Figures) -
     judged["hash"] = [claims.hash_of(known, made.changed) for known in judged.hash]
     judged["changed"] = made.text
     if len(judged):
-        judged["stated_after"] = judged.hash.map(stated).astype(float)  # nan: nobody knows
+        judged["stated_after"] = judged.hash.map(stated).astype(float)  # nan: not recorded
     found.points, found.fallen = points, fallen = panels.levels(dots), panels.thresholds(table, study)
     same = _same(where["verdicts"], judged, found.notes)
     if same and not redraw and not _same(where["curves"], points, found.notes):
@@ -177,7 +181,7 @@ def _conclude(found: Conclusion, redraw: bool, writes: bool, figures: Figures) -
         for what, path in where.items():
             if what.startswith(("figure", "panel")):
                 shown = spec | {"panels": alone} if what.startswith("panel") else spec
-                drawing.draw(points, dots, shown, path, _footer(table, study, made))
+                drawing.draw(points, dots, shown, path, _footer(table, study, made), _known(study, made))
     if "diagram" in where:
         paths, spec = panels.paths(table, study), study.figure["diagram"]
         tables.write(paths, where["paths"])
@@ -193,10 +197,19 @@ def _with(made: Made) -> list[str]:
     return [f"with {made.text}"] if made.text else []
 
 
+def _known(study: Study, made: Made) -> dict[str, Metric]:
+    """The declarations of all metrics, also of the user's files, if these are there still."""
+    fixed = study.presets.get(made.preset, {}).get("set", {})
+    with suppress(InputError):
+        return METRICS | metric_names.own(options.files_of_metrics(made.roots) or fixed.get("metrics", []))
+    return METRICS
+
+
 def _footer(table: pd.DataFrame, study: Study, made: Made) -> str:
     kinds = [kind_of(panel) for panel in study.figure["panels"]]
     lines = ["lines: least squares through cells"] * any(panel.get("fits") for panel in study.figure["panels"])
     parts = "; ".join(filter(None, (kind.interval for kind in kinds))).split("; ")
+    lines += ["bits and floors of captions as written are estimates"] * bool(estimated(table))
     return "; ".join(filter(None, [f"{count_of(table)} (dots)", *_with(made), *dict.fromkeys(parts), *lines]))
 
 

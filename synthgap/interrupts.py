@@ -29,7 +29,7 @@ def exit_code(number: int) -> int:
 
 
 def line(number: int, kept: str = KEPT) -> str:
-    """What is told of a command that a signal ended."""
+    """The line about a command that a signal ended."""
     return f"{TOLD[number]}; {kept}"
 
 

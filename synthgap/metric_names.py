@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from data_gen import InputError, World, files, user_file
 from data_gen.errors import unknown
+from synthgap.catalogue import Method
 
 TEXT = "text"
 SHARE = "share"
@@ -93,7 +94,7 @@ def declared(source: str | bytes, path: str | Path) -> dict[str, Metric]:
     try:
         some = eval(compile(ast.Expression(found.value), str(path), "eval"), known)
         return {_checked(metric).name: metric for metric in some}
-    except Exception as error:  # whatever an expression raises
+    except Exception as error:  # an expression may raise anything
         raise InputError(f"metrics={path}, line {found.lineno}: {error}") from error
 
 
@@ -182,6 +183,15 @@ def own(paths: Sequence[str]) -> dict[str, Metric]:
                 raise InputError(f"metrics={path}: {name} is of {metric.of!r}, of which none of your own can be")
             found[name] = metric
     return found
+
+
+def learnt_by(losses: Iterable[Method]) -> dict[str, Metric]:
+    """What the options that losses learn come to, by name: `logit_bias` of an option `bias`."""
+    return {
+        f"logit_{name}": Metric(f"logit_{name}", "", f"the learnt {name} at the end of training ({method.key})")
+        for method in losses
+        for name in method.learnt
+    }
 
 
 def hashes(paths: Sequence[str]) -> list[str]:

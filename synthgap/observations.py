@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data_gen import FactorSpace, InputError, World, avmnist, captions, mad, own_data, store, user_file, worlds
+from data_gen import FactorSpace, InputError, World, captions, store, user_file, worlds
 from data_gen.captions import Policy
 from data_gen.errors import unknown
 from data_gen.seeds import generator
+from data_gen.worlds import avmnist, mad, own_data
+from data_gen.written import Texts, Written
 from synthgap import catalogue, options
 
 TEXT = "text"
@@ -76,9 +78,21 @@ def _check_modalities(config: dict, modalities: tuple[str, ...]) -> None:
     for key, option, value in options.declared_in(config):
         if option.modality and value is not None and value not in modalities:
             raise unknown(f"value of {key}", value, ("null", *modalities))
-    apart, embedding = config["encoder"]["apart"], config["encoder"]["embedding"]
-    if apart and embedding < len(modalities):
-        raise InputError(f"encoder.apart={apart} needs encoder.embedding of {len(modalities)} or more")
+
+
+def check_encoders(config: dict, world: World) -> None:
+    """Raises InputError for encoders that cannot read what the world gives, or do not go together."""
+    for modality in config["encoder"]["others"]:
+        if modality not in (*world.modalities, TEXT):
+            raise unknown("modality in encoder.others", modality, world.modalities[1:])
+    options.check_encoders(config, kinds_of(config, world))
+
+
+def kinds_of(config: dict, world: World) -> dict[str, str]:
+    """What encoders are given of each modality, {modality: one of `data_gen.inputs.KINDS`}, the text's last. Raises InputError
+    where the world leaves that unclear."""
+    symbolic = config["images"] == "symbolic"
+    return (dict.fromkeys(world.modalities, "tokens") if symbolic else store.kinds(world)) | {TEXT: "tokens"}
 
 
 def _shifted(config: dict) -> dict:
@@ -173,17 +187,44 @@ def object_of(config: dict, space: FactorSpace) -> str:
     return name or space.names[0]
 
 
-def policy_of(config: dict, space: FactorSpace) -> Policy:
-    """The caption policy that a config describes. Raises InputError where it does not fit the space, or fails."""
+def policy_of(config: dict, space: FactorSpace, split: str = "train") -> Policy | Written:
+    """The caption policy that a config describes, for a split. Raises InputError where it does not fit the space, or fails."""
     method, settings = catalogue.of_config(config, "captions"), _settings(config["captions"])
     settings |= {"object": object_of(config, space)}
     if "object" not in method.needs:
         del settings["object"]
+    if "texts" in method.needs:
+        settings["texts"] = _texts(config, split)
     with user_file.located(catalogue.files_of(config)):
         policy = catalogue.load(method)(space, **settings)
-    if not isinstance(policy, Policy):
+    if not isinstance(policy, Policy | Written):
         raise InputError(f"{method.key}: {method.function}() must give a data_gen.captions.Policy, not {policy!r}")
     return policy
+
+
+def _texts(config: dict, split: str) -> Texts:
+    if not own_data.is_data(config["world"]):
+        raise InputError(
+            f"captions={config['captions']['policy']} reads the captions of images of your own (world=FOLDER, or a table); "
+            f"world={config['world']} has none"
+        )
+    return own_data.texts(config["world"], split, **config["data"])
+
+
+def written_in(config: dict) -> dict[str, str]:
+    """The checksum of the written captions that a config's policy reads, as a part of what identifies its run; empty where it
+    reads none."""
+    reads = "texts" in catalogue.of_config(config, "captions").needs
+    return {"captions": _texts(config, "train").checksum} if reads else {}
+
+
+def language_of(config: dict) -> dict[str, int]:
+    """How many words a config's captions may have, and how many the longest has."""
+    space = world_of(config).space
+    policy = policy_of(config, space)
+    if isinstance(policy, Written):
+        return {"vocabulary": len(policy.texts.words), "longest": max(len(space), policy.texts.tokens.shape[1])}
+    return {"vocabulary": len(space.words), "longest": len(space)}
 
 
 def dataset_of(config: dict, split: str) -> tuple[World, int, str, int]:
@@ -192,11 +233,16 @@ def dataset_of(config: dict, split: str) -> tuple[World, int, str, int]:
     return world_of(config, split), number, split, config["seeds"]["data"]
 
 
-def captions_of(config: dict, codes: np.ndarray, split: str, *epoch: int) -> np.ndarray:
-    """The tokens, int64 [N, L], that a config's policy writes for codes [N, F] of a split."""
+def captions_of(
+    config: dict, codes: np.ndarray, split: str, *epoch: int, images: np.ndarray | None = None
+) -> np.ndarray:
+    """The tokens, int64 [N, L], that a config's policy writes for codes [N, F] of a split.
+
+    images: which image of a table each sample is, [N], which matters where captions are as written.
+    """
     space = world_of(config, split).space
     chance = generator(config["seeds"]["data"], "captions", split, *epoch)
-    return captions.write(space, policy_of(config, space), codes, chance)
+    return captions.write(space, policy_of(config, space, split), codes, chance, images)
 
 
 def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[dict[str, np.ndarray], np.ndarray]]:
@@ -205,6 +251,7 @@ def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[d
     The same in every epoch, unless the world has a `look` of its own at each.
     """
     world, number, _, seed = dataset_of(config, split)
+    images = None
     if config["images"] == "symbolic":
         codes = world.space.sample(number, generator(seed, "factors", split))
         tokens = 1 + world.space.offsets + codes
@@ -212,12 +259,13 @@ def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[d
     else:
         dataset = store.load(store.make(datasets, world, number, split, seed))
         first, codes = {"image": dataset.images, **dataset.others}, world.space.codes(dataset.table)
+        images = dataset.table.get(own_data.SOURCE)
     if split == "test":
         shift = catalogue.of_config(config, "shift")
         if shift.form == "images":
             chance = generator(seed, "shift")
             first["image"] = catalogue.load(shift)(first["image"], chance, **_settings(config["shift"]))
-    first["text"] = captions_of(config, codes, split)
+    first["text"] = captions_of(config, codes, split, images=images)
 
     def at(epoch: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         if world.look is None or epoch == 0:

@@ -1,18 +1,105 @@
-"""What the parts of a study file are made of: mappings, lists, texts, numbers and variables."""
+"""What the forms of a study file are made of: names of what is swept, variables, levels, and runs that count.
 
-from collections.abc import Mapping, Sequence
+Validators find what the study sweeps, parameter → values, in their context as `swept`.
+"""
+
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationInfo
 
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import options
+from synthgap.forms import form
 from synthgap.study import is_number
+from synthgap.tables import CASE
 
 
-def meant_value(said, key: str, what: str, swept: Mapping):
+def swept(*also: str) -> Any:
+    """The type of names of swept parameters, and of what is `also` allowed."""
+
+    def check(name: Any, info: ValidationInfo) -> Any:
+        if name not in also and str(name) not in info.context["swept"]:
+            raise unknown("swept parameter", name, info.context["swept"])
+        return name
+
+    return Annotated[Any, AfterValidator(check)]
+
+
+def _names(of: Any) -> Any:
+    if not isinstance(of, str) and not (isinstance(of, list) and of and all(isinstance(name, str) for name in of)):
+        raise InputError("it must be a name or a list of names (put numbers in quotes)")
+    return of
+
+
+def _where(raw: dict, info: ValidationInfo) -> dict:
+    found, swept = {}, info.context["swept"]
+    for key, values in raw.items():
+        if key not in swept:
+            raise unknown("swept parameter", key, swept)
+        meant = [meant_value(value, key, f"value of {key}", swept) for value in listed(values)]
+        found[key] = meant if isinstance(values, list) else meant[0]
+    return found
+
+
+def _levels(levels: list, info: ValidationInfo) -> list:
+    over, swept = str(info.data.get("over")), info.context["swept"]
+    if over not in swept:
+        return levels
+    return [meant_value(level, over, over if over == CASE else f"level of {over}", swept) for level in levels]
+
+
+def differ(names_of: Callable[[list], list]) -> AfterValidator:
+    """Of a list whose names must differ."""
+
+    def check(items: list) -> list:
+        names = names_of(items)
+        twice = next((each for each in names if names.count(each) > 1), None)
+        if twice is not None:
+            raise InputError(f"{twice!r} is there twice; names must differ")
+        return items
+
+    return AfterValidator(check)
+
+
+def variable(*, needed: Mapping | None = None, also: Mapping | None = None, text: bool = False) -> Any:
+    """The type of what each run has one number of: a metric of something, or a swept parameter, {over} or its mere name.
+
+    needed, also: more keys. text: values of the parameter need not be numbers.
+    """
+    keys = TypeAdapter(form(needed or {}, {"metric": str, "of": Names, "over": swept(), **(also or {})}))
+
+    def check(raw: Any, info: ValidationInfo) -> Any:
+        said = {"over": raw} if isinstance(raw, str) else raw
+        keys.validate_python(said, strict=True, context=info.context)
+        if ("metric" in said) == ("over" in said):
+            raise InputError("it must name either a metric (and of) or a swept parameter (over)")
+        if "over" in said and not text and not all(map(is_number, info.context["swept"][str(said["over"])])):
+            raise InputError(f"{said['over']} has values that are no numbers")
+        return raw
+
+    return Annotated[Any, AfterValidator(check)]
+
+
+LABEL = {"label": str}
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+#: what a metric is of
+Names = Annotated[Any, AfterValidator(_names)]
+#: swept parameters and the value, or values, that runs must have to count, as a table of runs holds them
+Where = Annotated[dict, AfterValidator(_where)]
+#: two or more values of what the form has as `over`, as a table of runs holds them
+Levels = Annotated[list, Field(min_length=2), AfterValidator(_levels), differ(list)]
+#: makes the keys of a mapping texts
+BY_NAME = BeforeValidator(lambda raw: {str(key): x for key, x in raw.items()} if isinstance(raw, dict) else raw)
+
+
+def meant_value(said: Any, key: str, what: str, swept: Mapping) -> Any:
     """The value of a swept parameter that is meant, as a table of runs holds it. Raises InputError if there is none.
 
-    A table has a list, and whatever stands in one column with lists or texts, as text.
+    A table has a list, and anything that stands in one column with lists or texts, as text.
     """
     text = any(isinstance(value, str | list | dict) for value in swept[key])
     known = {str(value): str(value) if text else value for value in swept[key] if value is not None}
@@ -27,76 +114,11 @@ def meant_value(said, key: str, what: str, swept: Mapping):
     raise unknown(what, said, known)
 
 
-def read_where(raw: Mapping, where: str, swept: Mapping) -> dict:
-    """Swept parameters and the value, or values, that runs must have to count."""
-    found = {}
-    for key, values in a_mapping(raw.get("where", {}), f"where of {where}").items():
-        if key not in swept:
-            raise unknown(f"swept parameter in where of {where}", key, swept)
-        meant = [meant_value(value, key, f"value of {key} in where of {where}", swept) for value in listed(values)]
-        found[key] = meant if isinstance(values, list) else meant[0]
-    return found
+def own_file(name: Any, info: ValidationInfo) -> str:
+    """Where a Python file that is named lies: in the context's folder `beside`, or else the working directory."""
+    places = (info.context["beside"] / str(name), Path(str(name)))
+    return next((str(path) for path in places if path.suffix == ".py" and path.is_file()), str(name))
 
 
-def a_variable(raw, where: str, swept: Mapping, *, also: Sequence[str] = (), text: bool = False) -> None:
-    """What each run has one number of: a metric, {metric, of}, or a swept parameter, {over} or its mere name."""
-    raw = {"over": raw} if isinstance(raw, str) else raw
-    a_mapping(raw, where, optional=("metric", "of", "over", *also))
-    if ("metric" in raw) == ("over" in raw):
-        raise InputError(f"{where} must name either a metric (and of) or a swept parameter (over)")
-    of = raw.get("of", "")
-    named = isinstance(of, str) or (isinstance(of, list) and of and all(isinstance(name, str) for name in of))
-    if not isinstance(raw.get("metric", ""), str) or not named:
-        raise InputError(f"{where}: metric must be a name, and of a name or a list of names (put numbers in quotes)")
-    a_text(raw, "label", where, "")
-    if "over" not in raw:
-        return
-    if str(raw["over"]) not in swept:
-        raise unknown(f"swept parameter in {where}", raw["over"], swept)
-    if not text and not all(map(is_number, swept[raw["over"]])):
-        raise InputError(f"{where}: {raw['over']} has values that are no numbers")
-
-
-def a_number(raw: Mapping, key: str, where: str) -> None:
-    if not is_number(raw[key]) or not 0 <= raw[key] < float("inf"):
-        raise InputError(f"{key} of {where} must be a number of 0 or more, not {raw[key]!r}")
-
-
-def a_text(raw: Mapping, key: str, where: str, default: str | None = None) -> str:
-    text = raw[key] if default is None else raw.get(key, default)
-    if not isinstance(text, str):
-        raise InputError(f"{key} of {where} must be a text (put it in quotes), not {text!r}")
-    return text
-
-
-def by_name(raw: Mapping) -> dict:
-    return {str(name): value for name, value in raw.items()}
-
-
-def a_list(raw: Mapping, key: str, where: str) -> list:
-    if not isinstance(raw.get(key, []), list):
-        raise InputError(f"{key} of {where} must be a list")
-    return raw.get(key, [])
-
-
-def must_differ(names: Sequence[str], where: str) -> None:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"{where}: {twice!r} is there twice, and one could not tell them apart")
-
-
-def a_mapping(raw, where: str, *, required: Sequence[str] = (), optional: Sequence[str] = ()) -> dict:
-    """`raw`, if it is a mapping with what is required and nothing beyond what is named; with any keys if none is."""
-    if not isinstance(raw, dict):
-        raise InputError(f"{where} must be a mapping" + (f" with {', '.join(required)}" if required else ""))
-    for key in raw if required or optional else ():
-        if key not in (*required, *optional):
-            raise unknown(f"key in {where}", key, (*required, *optional))
-    for key in required:
-        if key not in raw:
-            raise InputError(f"{where} has no {key!r} (it needs {', '.join(required)})")
-    return raw
-
-
-def listed(values) -> list:
+def listed(values: Any) -> list:
     return values if isinstance(values, list) else [values]

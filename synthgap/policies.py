@@ -1,9 +1,9 @@
 """Caption policies that a run can have, in training and in finetuning; what they do stands in `data_gen.captions`."""
 
-from data_gen.captions import attributes, contiguous, fixed, independent
+from data_gen.captions import attributes, contiguous, fixed, independent, written
 from synthgap.catalogue import Method, Option
 
-__all__ = ["attributes", "contiguous", "fixed", "independent"]
+__all__ = ["attributes", "contiguous", "fixed", "independent", "written"]
 
 CAPTIONS = [
     Method(
@@ -26,6 +26,11 @@ CAPTIONS = [
                 {}, "each factor's chance of being named, e.g. {digit: 1, colour: 0.5}", type=dict[str, float]
             ),
         },
+    ),
+    Method(
+        name="written",
+        needs=("texts",),
+        options={"shuffled": Option(False, "words in random order, or as they are written")},
     ),
 ]
 FINETUNE = [

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from time import monotonic
 
 from rich.console import Console
@@ -19,14 +19,18 @@ from rich.progress import (
 from rich.text import Text
 
 LOG_EVERY = 15.0  # seconds between lines where there is no terminal
+SOON = 3.0  # seconds until what is usually quick is worth a bar
 
 
 @contextmanager
-def bar(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
-    """Shows how far `what` is, and how many a second where a unit is given; yields a function that takes the number done."""
+def bar(what: str, total: int, unit: str = "", after: float = 0.0) -> Iterator[Callable[[int], None]]:
+    """Shows how far `what` is, and how many a second where a unit is given; yields a function that takes the number done.
+
+    after: seconds before which nothing is shown, of what is usually quick.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _log(what, total, unit)
+        yield _log(what, total, unit, quick=after > 0)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -36,9 +40,17 @@ def bar(what: str, total: int, unit: str = "") -> Iterator[Callable[[int], None]
         TimeElapsedColumn(),
         TextColumn("left"),
     )
-    with Progress(*columns, TimeRemainingColumn(compact=True), console=console, transient=True) as shown:
-        task = shown.add_task(what, total=total)
-        yield lambda done: shown.update(task, completed=done)
+    shown = Progress(*columns, TimeRemainingColumn(compact=True), console=console, transient=True)
+    task, begun = shown.add_task(what, total=total), monotonic()
+    with ExitStack() as stack:
+
+        def tell(done: int) -> None:
+            if not shown.live.is_started and monotonic() - begun >= after:
+                stack.enter_context(shown)
+            shown.update(task, completed=done)
+
+        tell(0)
+        yield tell
 
 
 class _Rate(ProgressColumn):
@@ -50,7 +62,7 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed or 0:,.0f} {self.unit}/s")
 
 
-def _log(what: str, total: int, unit: str) -> Callable[[int], None]:
+def _log(what: str, total: int, unit: str, quick: bool) -> Callable[[int], None]:
     started = told = monotonic()
     first: int | None = None
 
@@ -58,7 +70,7 @@ def _log(what: str, total: int, unit: str) -> Callable[[int], None]:
         nonlocal told, first
         first = done if first is None else first
         now = monotonic()
-        if (now - told < LOG_EVERY and done < total) or done == first:
+        if (now - told < LOG_EVERY and (done < total or quick)) or done == first:
             return
         told = now
         left = (now - started) * (total - done) / (done - first)

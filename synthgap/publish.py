@@ -23,7 +23,7 @@ import pandas as pd
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import cli, options, studies, tables
+from synthgap import catalogue, cli, options, studies, tables
 from synthgap.judging import overview
 from synthgap.variables import of_runs
 
@@ -286,6 +286,18 @@ def options_of(folders: Sequence[Path], group: str) -> str:
     return _grid([heads[i] for i in told], [[row[i] for i in told] for row in rows])
 
 
+def encoders(folders: Sequence[Path]) -> str:
+    """The encoders: what each is, the kinds of input that it reads, what can be set, and the file."""
+    every, rows = catalogue.encoder_options(), []
+    for name, method in catalogue.methods("encoder").items():
+        names = [key for key in every if key in method.options or key in method.needs]
+        settings = [f"`encoder.{key}` ({every[key].default}): {every[key].why}" for key in names]
+        says = _says(method.path, method.function)
+        file = f"[{method.path.name}](../{method.path.relative_to(ROOT)})"
+        rows.append([f"`{name}`", says, ", ".join(method.reads), "<br>".join(settings), file])
+    return _grid(["encoder", "what it is", "reads", "settings (default)", "file"], rows)
+
+
 def _default(value) -> str:
     return "none" if value is None else "needed" if value == "???" else str(value)
 
@@ -296,12 +308,20 @@ def _written_in(group: str, name: str) -> tuple[Path | None, str]:
     if group not in HOMES:
         return None, ""
     for path in sorted(home.glob("*.py")) if home.is_dir() else [home]:
-        module = ast.parse(path.read_text(encoding="utf-8"))
-        own = next((x for x in module.body if isinstance(x, ast.FunctionDef) and x.name == name), None)
-        if path.stem == name or own:
-            text = ast.get_docstring(module if path.stem == name or own is None else own) or ""
-            return path, re.split(r"\.(?:\s+(?![\d(])|$)", " ".join(text.split()))[0]  # not after "et al. 2025"
+        if path.stem == name or _function(path, name):
+            return path, _says(path, "" if path.stem == name else name)
     return None, ""
+
+
+def _function(path: Path, name: str) -> ast.FunctionDef | None:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return next((x for x in body if isinstance(x, ast.FunctionDef) and x.name == name), None)
+
+
+def _says(path: Path, name: str) -> str:
+    """The first sentence of a function's docstring, or of the file's."""
+    text = ast.get_docstring(_function(path, name) or ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return re.split(r"\.(?:\s+(?![\d(])|$)", " ".join(text.split()))[0]  # not after "et al. 2025"
 
 
 #: what can be generated
@@ -317,6 +337,7 @@ KINDS = {
     "index": index,
     "every": every,
     "options": options_of,
+    "encoders": encoders,
 }
 
 

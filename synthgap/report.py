@@ -1,4 +1,4 @@
-"""What the terminal is told of studies: what they ask, and what they came to."""
+"""What the terminal shows of studies: what they ask, and what they came to."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_gen import InputError
-from synthgap import judging, metric_names, options, runs, studies, variables
+from synthgap import catalogue, judging, metric_names, options, runs, studies, variables
 from synthgap.conclusion import Conclusion, count_of, titled
 from synthgap.judging import overview
 from synthgap.judging.overview import counted
@@ -46,12 +46,19 @@ def tell(found: Conclusion | None, plan: Plan | None = None, did: int = 0, redra
 def _tell_result(console: Console, found: Conclusion) -> None:
     """Levels, verdicts, thresholds, and which claims could not be judged."""
     study = found.study
-    for shown in _levels_tables(study, found.points, found.made, console.width):
+    estimated = variables.estimated(found.table)
+    for shown in _levels_tables(study, found.points, found.made, console.width, bool(estimated)):
         console.print(shown)
     if found.judged.size:
         overview.tell(console, found.judged)
     for row in found.fallen.itertuples():
         console.print(_threshold(row), highlight=False, markup=False)
+    if estimated:
+        error = found.table[found.table.metric == "bits_error"].value.max()
+        say(
+            f"bits and floors are estimates in {estimated} of {found.table.run_id.nunique()} runs, of captions as written: "
+            f"what a log-linear model reads of their words; standard error up to {error:.2f} bits"
+        )
     for claim in study.claims:
         if why := judging.unjudged(found.table, study, claim):
             console.print(f"not judged, as {why}: {claim.claim}", highlight=False, markup=False)
@@ -72,7 +79,16 @@ def _tell_runs(console: Console, table: pd.DataFrame, plan: Plan, did: int, redr
     if done == len(plan.tasks):
         console.print(what)
     _tell_undefined(console, table)
+    searching = [task for task in plan.tasks if task.config["metrics"] and _only_searches(task)]
+    if searching:
+        names = ", ".join(dict.fromkeys(f"posthoc={task.config['posthoc']['name']}" for task in searching))
+        say(f"metrics of your own are not measured in {counted(len(searching), 'run')}: {names} only searches")
     return done < len(plan.tasks)
+
+
+def _only_searches(task: Task) -> bool:
+    """Whether a run has no embeddings of its own, but another way to search among those of the run whose model it takes."""
+    return catalogue.of_config(task.config, "posthoc").form == "search"
 
 
 def _tell_undefined(console: Console, table: pd.DataFrame) -> None:
@@ -93,7 +109,7 @@ def say(line: str) -> None:
 def _tell_places(places: dict[str, Path]) -> None:
     for what, path in places.items():
         if path.exists():
-            terminal().print(f"{what:11}{path}", soft_wrap=True)
+            terminal().print(f"{what:10} {path}", soft_wrap=True)
 
 
 def forewarn(plan: Plan) -> None:
@@ -171,9 +187,9 @@ def _compared(claim: Claim) -> str:
     return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "") + where
 
 
-def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int) -> Iterator[Table]:
+def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int, estimated: bool) -> Iterator[Table]:
     """The panels that share their x with the first of them, of levels or of cases, in as many tables as a terminal's width asks
-    for; clouds and paths are for looking."""
+    for; clouds and paths are for looking. estimated: whether bits are, in some run."""
     panels = [p for p in study.figure.get("panels", ()) if p.get("kind", "levels") in ("levels", "cases")]
     panels = [p for p in panels if p["title"] in set(points.panel)]
     if not panels:
@@ -183,6 +199,7 @@ def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int) -
     points = points[points.panel.isin(metric)]
     name, title = x.get("metric", x.get("over")), escape(titled(study.question, made))
     name = "bits left out" if name == "imbalance_bits" else name
+    name += " (estimated)" if estimated and x.get("metric", "").endswith("_bits") else ""
     curves = list(dict.fromkeys(zip(points.panel, points.curve, strict=True)))
     heads = {curve: fill(f"{metric[curve[0]]} {curve[1]}".strip(), 14, break_long_words=False) for curve in curves}
     first = max(len(text) for text in (name, *points.label, *points.arm))
@@ -261,7 +278,7 @@ def tell_plan(plan: Plan, workers: int) -> None:
     say(f"{counted(found.datasets, 'dataset')} to draw")
     say(_duration(found, workers))
     if found.left:
-        say(f"disk: about {_bytes(found.bytes)}")
+        say(f"disk: about {_bytes(found.bytes)} more")
     say(f"{'runs':11}{plan.folder}")
     say(f"{'result':11}{variations.place(plan)}")
 
@@ -287,7 +304,7 @@ def tell_status(plan: Plan, workers: int) -> None:
 def tell_leftovers(found: Sequence[Leftover], out: Path) -> str:
     """List what can go, with sizes; returns the size of all."""
     if not found:
-        say(f"nothing to delete in {out}: all that is there is in some table, or was asked for last")
+        say(f"nothing to delete in {out}: every run is in a table or belongs to the last sweep")
         return _bytes(0)
     sizes = [size([left.path]) for left in found]
     for left, number in zip(found, sizes, strict=True):

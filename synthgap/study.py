@@ -60,7 +60,7 @@ class Claim:
 
 
 def claim_hash(claim: Claim) -> str:
-    """8 hex digits of whatever decides what is tested: another wording, threshold or test is another claim.
+    """8 hex digits of all that decides what is tested: another wording, threshold or test is another claim.
 
     Neither its source nor the way it is written down counts: the order of keys, 1 or 1.0, a default that is spelt out.
     """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data_gen import InputError, files
-from synthgap import conclusion, options, report, runs, tables
+from synthgap import conclusion, options, report, runs, sinks, tables
 from synthgap.conclusion import ONE_PNG, Figures
 from synthgap.judging import claims
 from synthgap.runs import Plan, variations
@@ -34,6 +34,7 @@ def run(
 def begin(study: Study, overrides: Sequence[str] = ()) -> Plan:
     """The plan of a sweep, once all is well, and what is asked and claimed is on record: its workers may start."""
     plan = planned(study, overrides)
+    sinks.check({name for task in plan.tasks for name in task.config["sinks"]})
     variations.place(plan)  # a name that belongs to another variation, and
     runs.collect(plan)  # a damaged result, are told before any work
     runs.prepare(plan)

@@ -55,7 +55,7 @@ def load(path: Path) -> pd.DataFrame:
             raise DamagedError(f"{path} is damaged: it does not match its checksum")
     try:
         return pd.read_parquet(BytesIO(content))
-    except Exception as error:  # whatever a parser raises at bytes that may be anything
+    except Exception as error:  # the bytes may be anything, and so may the parser's error
         raise DamagedError(f"{path} is damaged, or no Parquet file: {_first_line(error)}") from error
 
 

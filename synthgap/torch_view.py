@@ -8,6 +8,8 @@ from torch.utils.data import Dataset
 from data_gen import FactorSpace, captions, store
 from data_gen.captions import Policy
 from data_gen.seeds import generator
+from data_gen.worlds import own_data
+from data_gen.written import Written
 
 
 class ImageCaptions(Dataset):
@@ -19,12 +21,13 @@ class ImageCaptions(Dataset):
     its factors are not the space's.
     """
 
-    def __init__(self, folder: str | Path, space: FactorSpace, policy: Policy):
+    def __init__(self, folder: str | Path, space: FactorSpace, policy: Policy | Written):
         dataset = store.load(folder)
         self.images, self.others, codes = dataset.images, dataset.others, space.codes(dataset.table)
         made = dataset.manifest["recipe"]
-        tokens = captions.write(space, policy, codes, generator(made["seed"], "captions", made["split"]))
-        self.captions = captions.texts(space, tokens)
+        chance, images = generator(made["seed"], "captions", made["split"]), dataset.table.get(own_data.SOURCE)
+        tokens = captions.write(space, policy, codes, chance, images)
+        self.captions = captions.texts(space, tokens, policy)
         self.tokens, self.factors = torch.from_numpy(tokens), torch.from_numpy(codes)
 
     def __len__(self) -> int:

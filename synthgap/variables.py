@@ -13,7 +13,7 @@ from synthgap.tables import CASE, COLUMNS
 def arms(table: pd.DataFrame, study: Study, over: str) -> pd.Series:
     """The arm of the comparison that each row belongs to, as a person would say it; empty where there is only one.
 
-    Arms are the combinations of whatever was swept beside the seed and the parameter `over` that a claim or a figure
+    Arms are the combinations of all that was swept beside the seed and the parameter `over` that a claim or a figure
     ranges over; a named case stands for all that it sets. The study's figure may give them shorter names (`arms`).
     """
     of_cases = study.of_cases - {CASE} if CASE in table else set()
@@ -86,6 +86,11 @@ def undefined(table: pd.DataFrame) -> dict[str, tuple[str, int]]:
         f"{metric} {of}".strip(): (because(metric), part.run_id.nunique())
         for (metric, of), part in rows.groupby(["metric", "of"], sort=False)
     }
+
+
+def estimated(table: pd.DataFrame) -> int:
+    """In how many runs bits and floors are estimates, as captions are as written."""
+    return table[table.metric == "bits_error"].run_id.nunique()
 
 
 def where_holds(table: pd.DataFrame, where: Mapping) -> pd.DataFrame:

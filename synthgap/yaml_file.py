@@ -5,6 +5,7 @@ Plain values are those of YAML 1.2's core schema, in decimals: 1e-3 is a number;
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from math import inf, isinf
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,22 @@ def read(path: Path) -> Any:
         raise InputError(f"{path} is not YAML: {_damage(error)}") from error
     except (ValueError, OverflowError) as error:
         raise InputError(f"{path} is not YAML: an escape in it is of no character ({error})") from error
+
+
+def line(path: Path, keys: Sequence) -> int:
+    """The line of what lies under these keys (and indices) in a file that was read, or of the last of them that is there."""
+    node, found = yaml.compose(path.read_text(encoding="utf-8-sig"), _Loader), 1
+    for key in keys:
+        pairs = {}
+        if isinstance(node, yaml.MappingNode):
+            pairs = {at.value: (at, below) for at, below in node.value}
+        elif isinstance(node, yaml.SequenceNode):
+            pairs = {str(i): (below, below) for i, below in enumerate(node.value)}
+        if str(key) not in pairs:
+            break
+        at, node = pairs[str(key)]
+        found = at.start_mark.line + 1
+    return found
 
 
 class _Loader(yaml.SafeLoader):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from data_gen import Factor, FactorSpace, InputError
+from data_gen import Factor, FactorSpace, InputError, inputs
 from data_gen.seeds import generator
-from synthgap import catalogue, runs, studies, sweep
+from synthgap import catalogue, encoders, runs, studies, sweep
 from synthgap.losses import of_all
 from synthgap.runs import pool
 
@@ -62,6 +62,21 @@ def trio(n: int, seed: int = 0) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     codes = TRIO.sample(n, generator(seed, "factors"))
     tokens = torch.from_numpy(1 + TRIO.offsets + codes)
     return {"image": tokens[:, [0, 1]], "audio": tokens[:, [0, 2]], "text": tokens}, codes
+
+
+ENCODER = dict(embedding=24, channels=8, image="conv", text="bag", share="none", width=64, depth=1, patches=4)
+
+
+def built(shown: dict[str, torch.Tensor], *, vocabulary: int = 26, longest: int = 8, **options) -> encoders.Encoders:
+    """Encoders of what is shown {modality: [N, …]}, tokens and whatever else it is; options: of the section `encoder`."""
+    kinds = {m: "tokens" if x.dtype == torch.int64 else inputs.told(m, x.numpy()) for m, x in shown.items()}
+    config = {"encoder": ENCODER | options}
+    return encoders.build(config, shown, kinds, vocabulary=vocabulary, longest=longest)
+
+
+def bags(*modalities: str, **options) -> encoders.Encoders:
+    """A bag of words for each modality."""
+    return built(dict.fromkeys(modalities, torch.ones(2, 1, dtype=torch.int64)), **options)
 
 
 #: every loss that comes with synthgap, of all modalities, and every method that changes embeddings

@@ -13,9 +13,10 @@ import torch
 from conftest import ROOT
 from torch.utils.data import DataLoader
 
-from data_gen import AVMNIST, InputError, World, avmnist, captions, components, mad, sheet, store
+from data_gen import AVMNIST, InputError, World, captions, components, sheet, store
 from data_gen.digits import idx
 from data_gen.seeds import generator
+from data_gen.worlds import avmnist, mad
 from synthgap import cli
 from synthgap.torch_view import ImageCaptions
 

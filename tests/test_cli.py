@@ -210,7 +210,7 @@ READS = f"table: {ROOT / 'figures' / 'imbalance' / 'results.parquet'}"
         ("of: image-text", "of: images", "rmg is there of image-text, not of 'images'; did you mean 'image-text'?"),
         ("direction: falls", "direction: fall", "did you mean 'falls'?"),
         ("direction: falls", "direction: down", "did you mean 'falls'?"),
-        ("4, 5]\n    dir", "4, 9]\n    dir", "unknown level of captions.attributes in a claim of own.yaml '9'"),
+        ("4, 5]\n    dir", "4, 9]\n    dir", "claim of own.yaml, line 8: unknown level of captions.attributes '9'"),
         ("over: captions", "over: caption", "did you mean 'captions.attributes'?"),
         ("    levels: [1, 2, 3, 4, 5]", "    levels: [1, 2]\n    where: {seed: [0, 1]}", "two levels over 2 seeds"),
         ("    metric", "\tmetric", "indent by spaces, not tabs"),

@@ -4,74 +4,73 @@ from itertools import combinations
 
 import pytest
 import torch
+from conftest import ENCODER, bags, built
 
-from synthgap.encoders import Bag, ConvAudio, ConvImage, Encoders, Transformer, build, initialise, set_apart
+from synthgap import catalogue
+from synthgap.encoders import initialise, set_apart
 from synthgap.training import embed
 
-SIZES = dict(vocabulary=26, width=64, embedding=24)
 PIXELS, SOUND = torch.zeros(5, 28, 28, 3, dtype=torch.uint8), torch.zeros(5, 112, 112, dtype=torch.uint8)
-OPTIONS = dict(embedding=24, channels=8, image="conv", text="bag", share="none", width=64, depth=1, patches=4)
-
-
-def built(inputs, **options):
-    return build(inputs, OPTIONS | options, vocabulary=26, longest=8)
-
-
-def reader(x, kind="transformer"):
-    """A single encoder, of words as texts are read or of pixels."""
-    words = x.dtype == torch.int64
-    return built({"text" if words else "image": x}, **{"text" if words else "image": kind}, depth=2).by_modality[
-        "text" if words else "image"
-    ]
-
-
-def seeded(module, seed=0):
-    return initialise(module, torch.Generator().manual_seed(seed))
+TOUCH = torch.linspace(-2, 2, 35).reshape(5, 7)
 
 
 def tokens(n=5, length=6, seed=0):
     return torch.randint(1, 27, (n, length), generator=torch.Generator().manual_seed(seed))
 
 
+def reader(x, name="transformer"):
+    """A single encoder, of words as texts are read, or of something else as images are."""
+    modality = "text" if x.dtype == torch.int64 else "image"
+    return built({modality: x}, **{modality: name}, depth=2).by_modality[modality]
+
+
+def seeded(module, seed=0):
+    return initialise(module, torch.Generator().manual_seed(seed))
+
+
 @pytest.mark.parametrize(
-    ("encoder", "inputs"),
+    ("name", "inputs"),
     [
-        (ConvImage(height=28, width=28, channels=16, embedding=24), torch.zeros(5, 28, 28, 3, dtype=torch.uint8)),
-        (ConvImage(height=33, width=50, channels=8, embedding=24), torch.zeros(5, 33, 50, 3, dtype=torch.uint8)),
-        (ConvAudio(bands=112, frames=112, channels=16, embedding=24), torch.zeros(5, 112, 112, dtype=torch.uint8)),
-        (ConvAudio(bands=40, frames=100, channels=8, embedding=24), torch.zeros(5, 40, 100, dtype=torch.uint8)),
-        (Bag(**SIZES), tokens()),
-        (reader(tokens()), tokens()),
-        (reader(tokens()), tokens(length=1)),
-        (reader(PIXELS), PIXELS),
-        (reader(PIXELS, "conv-mlp"), PIXELS),
-        (reader(torch.zeros(5, 33, 50, 3, dtype=torch.uint8)), torch.zeros(5, 33, 50, 3, dtype=torch.uint8)),
-        (reader(SOUND), SOUND),
-        (reader(SOUND, "conv-mlp"), SOUND),
+        ("conv", PIXELS),
+        ("conv", torch.zeros(5, 33, 50, 3, dtype=torch.uint8)),
+        ("conv", SOUND),
+        ("conv", torch.zeros(5, 40, 100, dtype=torch.uint8)),
+        ("bag", tokens()),
+        ("transformer", tokens()),
+        ("transformer", tokens(length=1)),
+        ("transformer", PIXELS),
+        ("conv-mlp", PIXELS),
+        ("transformer", torch.zeros(5, 33, 50, 3, dtype=torch.uint8)),
+        ("transformer", SOUND),
+        ("conv-mlp", SOUND),
+        ("mlp", TOUCH),
     ],
 )
-def test_any_input_becomes_a_unit_vector(encoder, inputs):
-    z = seeded(Encoders({"x": encoder}))({"x": inputs})["x"]
+def test_any_input_becomes_a_unit_vector(name, inputs):
+    modality = "text" if inputs.dtype == torch.int64 else "touch"
+    chosen = {"text": name} if modality == "text" else {"others": {"touch": name}}
+    z = seeded(built({modality: inputs}, **chosen))({modality: inputs})[modality]
     assert z.shape == (5, 24)
     assert z.norm(dim=1).tolist() == pytest.approx([1] * 5, abs=1e-5)
 
 
 def test_each_modality_gets_the_encoder_that_reads_it():
-    seen, symbols = (
-        {"image": PIXELS, "audio": SOUND, "text": tokens()},
-        dict.fromkeys(("image", "audio", "text"), tokens()),
-    )
-    for inputs, options, kinds in (
-        (seen, {}, (ConvImage, ConvAudio, Bag)),
-        (seen, {"text": "transformer"}, (ConvImage, ConvAudio, Transformer)),
-        (seen, {"image": "conv-mlp"}, (ConvImage, ConvAudio, Bag)),
-        (seen, {"image": "transformer"}, (Transformer, Transformer, Bag)),
-        (symbols, {"text": "transformer"}, (Bag, Bag, Transformer)),
-        (symbols, {"image": "transformer"}, (Transformer, Transformer, Bag)),
+    """That of images reads other modalities too, but texts; those that it cannot read get the usual one for their kind."""
+    seen = {"image": "pixels", "audio": "spectrogram", "touch": "vector", "text": "tokens"}
+    symbols = dict.fromkeys(seen, "tokens")
+    for kinds, options, names in (
+        (seen, {}, ("conv", "conv", "mlp", "bag")),
+        (seen, {"text": "transformer"}, ("conv", "conv", "mlp", "transformer")),
+        (seen, {"image": "conv-mlp"}, ("conv-mlp", "conv-mlp", "mlp", "bag")),
+        (seen, {"image": "transformer"}, ("transformer", "transformer", "mlp", "bag")),
+        (seen, {"others": {"audio": "conv-mlp"}}, ("conv", "conv-mlp", "mlp", "bag")),
+        (symbols, {"text": "transformer"}, ("bag", "bag", "bag", "transformer")),
+        (symbols, {"image": "transformer"}, ("transformer", "transformer", "transformer", "bag")),
     ):
-        encoders = built(inputs, **options)
-        assert tuple(map(type, encoders.by_modality.values())) == kinds and list(encoders.by_modality) == list(inputs)
-        assert all(z.shape == (5, 24) for z in seeded(encoders)(inputs).values())
+        found = catalogue.encoders_of({"encoder": ENCODER | options}, kinds)
+        assert list(found) == list(kinds)
+        assert tuple(method.name for _, method in found.values()) == names
+        assert all(kinds[modality] in method.reads for modality, (_, method) in found.items())
 
 
 ALIKE = [{"image": "conv-mlp"}, {"image": "transformer", "text": "transformer"}]
@@ -126,41 +125,41 @@ def test_patches_are_cut_where_they_should_be():
 
 def test_a_bag_is_blind_to_order_and_a_transformer_is_not():
     words, turned = tokens(), tokens().flip(1)
-    bag, transformer = seeded(Bag(**SIZES)), seeded(reader(tokens()))
+    bag, transformer = seeded(reader(tokens(), "bag")), seeded(reader(tokens()))
     torch.testing.assert_close(bag(words), bag(turned))
     assert (transformer(words) - transformer(turned)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("encoder", [Bag(**SIZES), reader(tokens())])
-def test_padding_says_nothing(encoder):
-    seeded(encoder)
+@pytest.mark.parametrize("name", ["bag", "transformer"])
+def test_padding_says_nothing(name):
+    encoder = seeded(reader(tokens(), name))
     padded = torch.cat([tokens(), torch.zeros(5, 2, dtype=torch.long)], dim=1)
     torch.testing.assert_close(encoder(tokens()), encoder(padded), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("name", "inputs"),
     [
-        lambda: ConvImage(height=28, width=28, channels=16, embedding=24),
-        lambda: ConvAudio(bands=112, frames=112, channels=16, embedding=24),
-        lambda: Bag(**SIZES),
-        lambda: reader(tokens()),
-        lambda: reader(PIXELS),
-        lambda: reader(PIXELS, "conv-mlp"),
+        ("conv", PIXELS),
+        ("conv", SOUND),
+        ("bag", tokens()),
+        ("transformer", tokens()),
+        ("transformer", PIXELS),
+        ("conv-mlp", PIXELS),
     ],
 )
-def test_weights_follow_from_the_generator_alone(make):
+def test_weights_follow_from_the_generator_alone(name, inputs):
     torch.manual_seed(1)
-    first = seeded(make()).state_dict()
+    first = seeded(reader(inputs, name)).state_dict()
     torch.manual_seed(2)
-    second, other = seeded(make()).state_dict(), seeded(make(), seed=1).state_dict()
+    second, other = (seeded(reader(inputs, name), seed).state_dict() for seed in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
 def test_nothing_runs_differently_in_training():
     """No dropout, no running statistics: a step is a pure function of its inputs."""
-    encoder = seeded(ConvImage(height=28, width=28, channels=16, embedding=24))
+    encoder = seeded(reader(PIXELS, "conv"))
     images = torch.randint(0, 256, (4, 28, 28, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(encoder.train()(images), encoder.eval()(images), rtol=0, atol=0)
     torch.testing.assert_close(encoder(images)[:1], encoder(images[:1]), rtol=1e-4, atol=1e-5)  # nor on its neighbours
@@ -170,8 +169,7 @@ def test_nothing_runs_differently_in_training():
 def test_modalities_set_apart_lie_on_opposite_sides_before_they_learn(modalities):
     names = ("image", "text", "audio")[:modalities]
     inputs = {name: torch.randint(1, 27, (200, 6), generator=torch.Generator().manual_seed(1)) for name in names}
-    encoders = {name: Bag(vocabulary=26, width=32, embedding=16) for name in names}
-    net = initialise(Encoders(encoders), torch.Generator().manual_seed(0))
+    net = initialise(bags(*names, width=32, embedding=16), torch.Generator().manual_seed(0))
     before = {name: net.by_modality[name](x).detach() for name, x in inputs.items()}
     set_apart(net, inputs, 20.0, torch.Generator().manual_seed(2))
     for name, x in inputs.items():

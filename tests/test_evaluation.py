@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 import torch
-from conftest import LOSSES, POSTHOC, TRIO, trio
+from conftest import LOSSES, POSTHOC, TRIO, bags, trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
@@ -15,7 +15,7 @@ from data_gen import Factor, FactorSpace, World, captions
 from data_gen.information import critic_on, information
 from data_gen.seeds import generator
 from synthgap import metric_names, metrics
-from synthgap.encoders import Bag, Encoders, initialise
+from synthgap.encoders import Encoders, initialise
 from synthgap.evaluation import check, evaluate, measured, within
 from synthgap.losses import clip
 from synthgap.metrics import neighbours
@@ -33,8 +33,9 @@ SHOWS = {"image": ("digit", "look"), "audio": ("digit", "voice")}
 
 
 def trained_on(*modalities: str) -> Encoders:
-    encoders = {name: Bag(vocabulary=len(TRIO.words), width=16, embedding=8) for name in modalities}
-    return initialise(Encoders(encoders), torch.Generator().manual_seed(0))
+    return initialise(
+        bags(*modalities, vocabulary=len(TRIO.words), width=16, embedding=8), torch.Generator().manual_seed(0)
+    )
 
 
 def evaluated(*modalities: str, loss=LOSSES["clip"], shows=SHOWS, **options):
@@ -238,10 +239,10 @@ def small_worlds(draw):
 
 
 def model_of(world, modalities, width, same):
-    encoders = {name: Bag(vocabulary=len(world.space.words), width=8, embedding=width) for name in modalities}
-    model = initialise(Encoders(encoders), torch.Generator().manual_seed(0))
+    model = bags(*modalities, vocabulary=len(world.space.words), width=8, embedding=width)
+    model = initialise(model, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        for encoder in encoders.values():
+        for encoder in model.by_modality.values():
             encoder.projection.bias += 0.1
             encoder.projection.weight *= not same
     return model

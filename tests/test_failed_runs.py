@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import TINY
 
+from data_gen import InputError
 from synthgap import cli, runs, studies
 from synthgap.runs import pool
 
@@ -83,6 +84,20 @@ def test_a_world_whose_sound_does_not_tell_the_object_is_measured(here):
     found = runs.collect(plan).set_index(["metric", "of"]).value
     assert torch.isfinite(torch.tensor(found["moad", "image"])) and ("moad", "audio") not in found.index
     assert ("moad_towards", "audio accent") in found.index
+
+
+def test_a_worker_that_cannot_go_on_says_why_in_one_line(monkeypatch):
+    """Not of a run, whose failure would be recorded: of the folder, its locks, or a dataset that is damaged meanwhile."""
+    monkeypatch.setattr(pool, "end_with", lambda parent: None)
+    for error in (InputError("the model is damaged"), OSError(28, "No space left on device")):
+
+        def work(plan, begins, error=error):
+            raise error
+
+        monkeypatch.setattr(pool.runs, "work", work)
+        with pytest.raises(SystemExit) as ended:
+            pool._work(None, 0, None)
+        assert ended.value.code == f"synthgap: a worker stopped: {error}"
 
 
 def test_a_modality_that_would_show_nothing_is_refused_before_any_run(here, capsys):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from data_gen import MAD, InputError, mad
-from data_gen.mad import HUES
+from data_gen import MAD, InputError
 from data_gen.seeds import generator
+from data_gen.worlds import mad
+from data_gen.worlds.mad import HUES
 
 
 def rendered(n: int = 300, **changes) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,8 @@ from synthgap.metric_names import KINDS, METRICS, SHARE, check, possible
 
 #: in the course of training, which a run that takes another's model has not
 COURSES = {name for name, metric in METRICS.items() if metric.of == SHARE}
-#: of a loss with a learnt bias, and of a run that takes another's model
-OF_SOME = {"logit_bias", "map_gain"}
+#: of a loss with a learnt bias, of a run that takes another's model, and of captions as written
+OF_SOME = {"logit_bias", "map_gain", "bits_error"}
 #: of three modalities: sounds, of which a factor is known beside the digit, as of images
 AVMNIST = ("world=avmnist", "avmnist.images=1024", "avmnist.test_images=200", "captions.attributes=1")
 

@@ -96,7 +96,7 @@ def test_a_published_world_shows_other_colours_and_captions_each_epoch(tmp_path)
         (["audio.snr_db=0"], "audio.snr_db=0.0 is for world=avmnist, not for mad"),
         (["speech=recordings", "speech.root=x"], "speech=recordings is for world=avmnist, not for mad"),
         (["image.components=0"], "image.components=0: it must be a whole number from 1 to 784, or null"),
-        (["audio.snr_db=nan"], "audio.snr_db=nan: it must be a number of decibels"),
+        (["audio.snr_db=nan"], "audio.snr_db=nan: it must be at least -100, or inf"),
         (["avmnist.validation_images=0"], "avmnist.validation_images=0: it must be at least 1"),
         (["posthoc=translation", "posthoc.gap=-1"], r"posthoc.gap=-1.0: it must lie in \[0, 10\]"),
     ],
@@ -172,7 +172,7 @@ def test_what_is_known_of_samples():
         (["speech=recordings", "speech.root=no/such"], "no/such is not a folder"),
         (["captions.attributes=9"], "0 to 8 attributes"),
         (["training.batch=512", "avmnist.images=100"], "between 2 and avmnist.images=100"),
-        (["avmnist.test_images=10"], "avmnist.test_images=10: at least 200"),
+        (["avmnist.test_images=10"], "avmnist.test_images=10: it must be at least 200"),
         (["world=avmnst"], "avmnst"),
     ],
 )

@@ -63,8 +63,8 @@ def test_what_embed_writes_is_read_by_measure(form, finished, tmp_path, monkeypa
     *written, last = told
     folder = Path("embeddings") / folders["none"].name
     assert {Path(line) for line in written} == set(folder.iterdir())
-    assert last.startswith("now: synthgap measure ")
-    assert cli.main(last.removeprefix("now: synthgap ").split()) == 0, "the command that it tells"
+    assert last.startswith("next: synthgap measure ")
+    assert cli.main(last.removeprefix("next: synthgap ").split()) == 0, "the command that it tells"
     found = pd.read_csv("measured/metrics.csv").set_index(["metric", "of"]).value
     assert found["rmg", "image-text"] == pytest.approx(expected, abs=1e-6)
     run = synthgap.open(folders["none"])

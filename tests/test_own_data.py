@@ -7,29 +7,14 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from data_gen import InputError, captions, own_data, store
+from data_gen import InputError, captions, store
 from data_gen.information import information
 from data_gen.seeds import generator
+from data_gen.worlds import own_data
 from synthgap import cli, runs, studies
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 SMALL = ("mad.images=512", "mad.test_images=200", "training.epochs=1", "training.batch=256")
-STUDY = """\
-question: Do richer captions align better, on pictures of my own?
-grid: {captions.attributes: [0, 2], seed: [0, 1, 2, 3, 4]}
-claims:
-  - claim: the entropy falls where captions name more
-    metric: entropy
-    of: image-text
-    over: captions.attributes
-    levels: [0, 2]
-    direction: falls
-    matters: 0.05
-figure:
-  x: {over: captions.attributes}
-  panels:
-    - {title: entropy, curves: [{metric: entropy, of: image-text}]}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -105,17 +90,6 @@ def test_a_table_in_parquet_or_with_tabs_and_a_column_of_splits(own):
         test = own_data._read(*own_data._tables(str(path)), 36, False, ())["test"]
         assert len(test.images) == 30
         assert (test.images[0] == np.asarray(Image.open(own / "60.png"))).all()
-
-
-def test_a_sweep_on_own_data_gets_its_verdict(own, tmp_path):
-    (tmp_path / "mine.yaml").write_text(STUDY)
-    asked = ["world=pictures", "data.factors=[shape,colour,size]", *SMALL, "workers=1"]
-    assert cli.main(["run", "mine.yaml", *asked]) == 0
-    (path,) = (tmp_path / "runs").glob("mine*/verdicts.parquet")
-    (verdict,) = pd.read_parquet(path).verdict
-    assert verdict in ("supported", "contradicted", "undecided")
-    table = pd.read_parquet(path.with_name("results.parquet"))
-    assert set(table[table.metric == "probe"].of) == {"shape", "colour", "size"} and table.run_id.nunique() == 10
 
 
 def test_what_the_data_are_decides_a_runs_identity_and_not_where_they_lie(own, tmp_path):

@@ -133,6 +133,44 @@ def test_a_value_out_of_range_and_a_file_that_is_not_there_are_told():
         options.resolve(["loss=nowhere.py"])
 
 
+@pytest.mark.parametrize(
+    ("given", "told"), [("(x - y)", r"a tensor \[256, 64\]"), ("1.0", "1.0"), ("None", "None"), ("(x, y)", r"\(tensor")]
+)
+def test_a_loss_that_is_no_scalar_names_its_file(given, told):
+    Path("my_loss.py").write_text(re.sub("return .*", f"return {given}", LOSS))
+    plan = planned("loss=my_loss.py")
+    runs.work(plan)
+    (record,) = runs.failures(plan).values()
+    assert re.match(f"InputError: loss=my_loss.py: my_loss.. must give a scalar tensor, not {told}", record["reason"])
+
+
+def test_claims_can_be_about_what_an_own_loss_learns(tmp_path, capsys):
+    """Its option `tilt` is learnt, so that each run has a row `logit_tilt`."""
+    text = LOSS.replace('"pull": Option(0.5, "weight', '"tilt": Option(1.0, "weight').replace("pull", "tilt")
+    (tmp_path / "my_loss.py").write_text(text.replace("low=0)}", 'low=0)}, learnt={"tilt": 1.0}'))
+    study = STUDY % ("loss: [my_loss.py], loss.tilt: [0, 1]", "loss.tilt", "[0, 1]")
+    (tmp_path / "own.yaml").write_text(study.replace("metric: rmg, of: image-text", "metric: logit_tilt"))
+    plan = runs.plan(studies.load("own.yaml"), ["out=runs", "seed=0"])
+    runs.work(plan)
+    table = runs.collect(plan)
+    first, last = table[table.metric == "logit_tilt"].sort_values("loss.tilt").value
+    assert first < last and 0 < abs(last - 1) < 1, "it starts where it is told to, and moves"
+    (tmp_path / "own.yaml").write_text(study.replace("metric: rmg, of: image-text", "metric: logit_tlt"))
+    assert cli.main(["plan", "own.yaml"]) == 2
+    assert "unknown metric 'logit_tlt' in a claim of own.yaml; did you mean 'logit_tilt'" in capsys.readouterr().err
+
+
+def test_a_file_that_is_edited_between_plan_and_run_is_not_run(tmp_path):
+    (tmp_path / "my_loss.py").write_text(LOSS)
+    plan = planned("loss=my_loss.py")
+    (tmp_path / "my_loss.py").write_text(LOSS + "\n# edited\n")
+    runs.work(plan)
+    (failure,) = runs.failures(plan).values()
+    assert failure["reason"] == (
+        "InputError: loss=my_loss.py was edited since this run was planned; run the study again"
+    )
+
+
 def test_what_it_raises_while_training_is_the_run_s_failure_with_the_line(tmp_path):
     (tmp_path / "my_loss.py").write_text(LOSS.replace("    return clip", "    1 / 0\n    return clip"))
     plan = planned("loss=my_loss.py")

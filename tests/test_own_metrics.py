@@ -1,10 +1,15 @@
 """A metric of one's own: one file, a claim about it, a verdict; and whatever can be wrong with it is said in one line."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from conftest import ROOT, TINY
 
-from synthgap import cli, metric_names, runs, studies
+from synthgap import cli, conclusion, metric_names, runs, studies, sweep
+from synthgap.panels import drawing
+from synthgap.panels.names import plain
+from synthgap.runs.variations import Made
 
 RADIUS = (ROOT / "experiments" / "own" / "my_metric.py").read_text()
 STUDY = """\
@@ -62,6 +67,40 @@ def test_a_metric_of_ones_own_gets_its_verdict_and_editing_it_computes_anew(own,
     assert set(again.run_id).isdisjoint(table.run_id) and again.run_id.nunique() == 2
     before = radius[radius.seed == 0].value.to_numpy()
     assert again[again.metric == "radius"].value.to_numpy() == pytest.approx(before / 2)
+
+
+def test_files_of_metrics_that_are_edited_between_plan_and_run_fail_the_run(own):
+    study = studies.Study("own", "?", "", {"seed": [0]}, [{}], {"quick": {}}, (), {})
+    plan = runs.plan(study, [*TINY, "metrics=[my_metric.py]"])
+    own("norm(dim=1)", "norm(dim=1, p=1)")
+    runs.work(plan)
+    (failure,) = runs.failures(plan).values()
+    assert failure["reason"] == (
+        "InputError: a file that this run reads was edited since it was planned; run the study again"
+    )
+
+
+def test_figures_know_the_range_and_the_meaning_of_a_metric_of_ones_own(own):
+    study = studies.load("wider.yaml", metrics=["my_metric.py"])
+    known = conclusion._known(study, Made(roots=("metrics=[my_metric.py]",)))
+    points = pd.DataFrame({"panel": "spread", "curve": "", "mean": [0.1], "low": [-0.3], "high": [2.4]})
+    cut = drawing._within_range(points, study.figure["panels"], known)
+    assert (cut.low[0], cut.high[0]) == (0, 2)
+    assert plain(["spread"], known) == known["spread"].meaning
+    (Path("my_metric.py")).unlink()
+    assert "spread" not in conclusion._known(study, Made(roots=("metrics=[my_metric.py]",)))
+
+
+def test_that_a_posthoc_which_only_searches_has_no_metrics_of_ones_own_is_told(own, capsys):
+    study = studies.Study("own", "?", "", {"posthoc": ["none", "inversion"]}, [{}], {"quick": {}}, (), {})
+    asked = [*TINY, "metrics=[my_metric.py]", "posthoc.steps=1", "posthoc.text_steps=1", "encoder.text=transformer"]
+    plan = runs.plan(study, asked)
+    runs.prepare(plan)
+    runs.work(plan)
+    sweep.conclude(plan)
+    assert "metrics of your own are not measured in 1 run: posthoc=inversion only searches" in capsys.readouterr().out
+    table = runs.collect(plan)
+    assert set(table[table.metric == "spread"].posthoc) == {"none"}
 
 
 def test_what_a_file_of_metrics_says_counts_and_not_where_it_lies(own):

@@ -12,6 +12,11 @@ from synthgap.panels import drawing
 #: the spread of each level over seeds, as bars; it needs nothing but a matplotlib axis
 OWN = (ROOT / "experiments" / "own" / "my_panel.py").read_text()
 TABLE = ROOT / "figures" / "imbalance" / "results.parquet"
+#: a key of its own, and what its values are
+KEYS = """
+from synthgap.panels.panel import X
+panel = Panel(rows, draw, keys={"x": X, "width": float}, points=spread)
+"""
 PANEL = {"title": "spread of the gap", "kind": "spread.py", "curves": [{"metric": "rmg", "of": "image-text"}]}
 
 
@@ -45,10 +50,17 @@ def test_a_kind_of_one_s_own_is_computed_and_drawn_like_those_that_ship(study, t
     ("text", "changes", "told"),
     [
         (OWN, {"kind": "spraed.py"}, "kind: spraed.py: no such file"),
-        (OWN, {"kind": "spread"}, "unknown kind of a panel .* 'spread' .allowed: levels, cases"),
-        (OWN, {"colour": "seed"}, "unknown key in a panel .* 'colour'"),
+        (OWN, {"kind": "spread"}, "unknown kind of panel 'spread' .allowed: levels, cases"),
+        (OWN, {"colour": "seed"}, "unknown key 'colour'"),
         ("x = 1", {}, "kind: spread.py must define `panel = synthgap.panels.Panel"),
         ("1 / 0", {}, "kind: spread.py, line 1 does not run: ZeroDivisionError"),
+        (OWN + "\npanel = Panel(rows, draw, keys=('width',))", {}, "kind: spread.py, its keys: TypeError"),
+        (
+            OWN + KEYS,
+            {"width": "wide"},
+            "width of panel 'spread of the gap' of .*, line 8: it must be a number, not 'wide'",
+        ),
+        (OWN + KEYS, {"widht": 0.5}, "unknown key 'widht'; did you mean 'width'"),
         ("(", {}, "kind: spread.py, line 1 does not run: SyntaxError"),
     ],
 )

@@ -96,6 +96,18 @@ def test_clean_lists_first_and_deletes_what_no_table_needs(copied):
     assert {path for path in everything(out) if "datasets" not in path.parts} == set(before)
 
 
+def test_datasets_that_a_run_of_pixels_reads_are_kept_and_others_can_go(tmp_path):
+    (run := planned(tmp_path, "images=pixels", "seed=0", "captions.attributes=5")).folder.mkdir()
+    task, root = run.tasks[0], tmp_path / "datasets"
+    kept, other = run.folder / task.run_id, root / "mad-train-0123456789ab"
+    kept.mkdir()
+    (kept / "config.yaml").write_text(json.dumps(task.config))
+    for place in (other, *runs.missing_datasets(run)):
+        place.mkdir(parents=True)
+        (place / "manifest.json").write_text("{}")
+    assert [left.path for left in leftovers._datasets(root, [kept])] == [other]
+
+
 @pytest.mark.parametrize(("answer", "deleted"), [("y", True), ("", False), ("no", False)])
 def test_clean_asks_on_a_terminal(answer, deleted, copied, monkeypatch):
     left = spoil(copied)
@@ -127,7 +139,7 @@ def test_what_another_command_writes_now_is_left(copied):
     other = spoil(copied)[0]
     (found,) = [left for left in leftovers.find(copied.folder.parent, "imbalance") if left.path == other]
     with files.locked(found.lock):
-        assert f"left as it is, as another command is at it: {other}" in tell(
+        assert f"not deleted, as another command is using it: {other}" in tell(
             "clean", "--yes", f"out={copied.folder.parent}"
         )
     assert other.exists()

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import CELLS, TINY, planned
+from conftest import CELLS, TINY, bags, planned
 from filelock import FileLock
 from safetensors.torch import load_file
 
@@ -83,13 +83,12 @@ def test_every_run_folder_says_all_about_its_run(finished):
 def test_the_weights_that_are_kept_give_the_numbers_in_the_table(finished):
     from data_gen import MAD
     from data_gen.seeds import generator
-    from synthgap.encoders import Bag, Encoders
     from synthgap.metrics import rmg
     from synthgap.observations import observe
     from synthgap.training import embed
 
     task = finished.tasks[0]
-    model = Encoders({name: Bag(vocabulary=26, width=64, embedding=64) for name in ("image", "text")})
+    model = bags("image", "text", width=64, embedding=64)
     model.load_state_dict(load_file(finished.folder / task.run_id / "model.safetensors"))
     shown, codes = observe(finished.datasets, task.config, "test")(0)
     assert (codes == MAD.sample(200, generator(0, "factors", "test"))).all()

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from conftest import SEARCHES, TRIO, trio
+from conftest import SEARCHES, TRIO, built, trio
 from torch.nn.functional import cosine_similarity, normalize
 
-from synthgap.encoders import build, initialise
+from synthgap.encoders import initialise
 from synthgap.posthoc import heads, isoclip
 from synthgap.training import embed, in_blocks
 
-OPTIONS = dict(embedding=8, channels=4, image="conv", text="bag", share="none", width=32, depth=1, patches=2)
+OPTIONS = dict(embedding=8, channels=4, width=32, patches=2)
 SETTINGS = {
     "features": {"whitened": False},
     "isoclip_mlp": {"top": 1, "bottom": 1},
@@ -27,7 +27,7 @@ def inputs(pixels=False):
 
 
 def model(shown, **options):
-    net = build(shown, OPTIONS | options, vocabulary=len(TRIO.words), longest=3)
+    net = built(shown, vocabulary=len(TRIO.words), longest=3, **OPTIONS | options)
     return initialise(net, torch.Generator().manual_seed(0))
 
 

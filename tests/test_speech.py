@@ -451,7 +451,7 @@ def test_a_folder_without_recordings_is_told(tmp_path, folder):
         recordings.read(tmp_path / "empty", "train")
     with pytest.raises(InputError, match="nowhere is not a folder"):
         recordings.fingerprint(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="nobody to train on"):
+    with pytest.raises(InputError, match="no speaker for training"):
         recordings.read(folder, "test", held_out=list("abcdef"))
     with pytest.raises(InputError, match="unknown speaker to hold out 'g'"):
         recordings.read(folder, "test", held_out=["g"])

@@ -7,11 +7,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from conftest import LOSSES, TRIO, trio
+from conftest import LOSSES, TRIO, bags, trio
 
 from data_gen import MAD, captions
 from data_gen.seeds import generator
-from synthgap.encoders import Bag, Encoders, initialise
+from synthgap.encoders import initialise
 from synthgap.losses import clip
 from synthgap.losses.gram import volumes
 from synthgap.metrics import l2m, logit_entropy, recall_at_k
@@ -30,8 +30,7 @@ def pairs(n=1024, k=5, seed=0):
 
 
 def model(seed=0):
-    encoders = {name: Bag(vocabulary=26, width=32, embedding=16) for name in ("image", "text")}
-    return initialise(Encoders(encoders), torch.Generator().manual_seed(seed))
+    return initialise(bags("image", "text", width=32, embedding=16), torch.Generator().manual_seed(seed))
 
 
 def trained(
@@ -284,8 +283,9 @@ def test_three_modalities_learn_by_every_loss(name, anchor):
     settings = {"anchor": anchor} | ({"bias": -10.0} if name == "siglip" else {})
     (inputs, seen), (shown, codes) = trio(1024), trio(400, seed=1)
     known = {name: torch.from_numpy(x) for name, x in known_of(TRIO, "digit", seen, inputs["text"].numpy()).items()}
-    encoders = {modality: Bag(vocabulary=len(TRIO.words), width=32, embedding=16) for modality in inputs}
-    net = initialise(Encoders(encoders), torch.Generator().manual_seed(0))
+    net = initialise(
+        bags(*inputs, vocabulary=len(TRIO.words), width=32, embedding=16), torch.Generator().manual_seed(0)
+    )
     _, result = trained(loss=LOSSES[name], settings=settings, net=net, inputs=inputs, known=known, epochs=10)
     assert result.trajectory.loss.iloc[-1] < 0.7 * result.trajectory.loss.iloc[0]
     z, digits = embed(net, shown), torch.from_numpy(codes[:, 0])

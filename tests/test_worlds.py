@@ -142,6 +142,21 @@ def test_a_world_that_is_no_file_is_told(tmp_path):
             worlds.load(path)
 
 
+def test_a_batch_is_checked_by_make_only_where_it_is_given(world, capsys):
+    asked = [
+        "make",
+        world(name="shapes.py"),
+        "mad.images=300",
+        "mad.test_images=200",
+        "out=made",
+        "workers=1",
+        "--sheet",
+    ]
+    assert cli.main(asked) == 0, "the usual batch, 512, was not asked for"
+    assert cli.main([*asked, "training.batch=512"]) == 2
+    assert "training.batch=512: it must lie between 2 and mad.images=300" in capsys.readouterr().err
+
+
 def test_captions_of_an_own_world_name_as_many_attributes_as_it_has(world, tmp_path, capsys):
     """Five, as is usual, would be more than there are."""
     asked = ["make", world(name="shapes.py"), "mad.images=20", "mad.test_images=200", "out=made", "workers=1"]

@@ -38,7 +38,7 @@ def read(
 
     root: the folder of the four files, or one that holds it as torchvision leaves it (root/MNIST/raw).
     validation: the share of the training file's images, its last, that are the validation split and not in `train`.
-    Raises InputError, naming the file, for whatever is missing, damaged or not such digits: images that are blank, dark on
+    Raises InputError, naming the file, for what is missing, damaged or not such digits: images that are blank, dark on
     bright, or in training too.
     """
     if split not in _SPLITS:

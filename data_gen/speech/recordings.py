@@ -58,7 +58,7 @@ def read(root: str | Path, split: str, held_out: Sequence[str] = ()) -> Recordin
     Validation hears the others, in recordings that training does not: of each digit the first tenth by index, one at the
     least. People are few, and one of them tells more of that person than of a model.
     Channels are averaged; where they would cancel, the loudest is heard alone.
-    Raises InputError, naming the file, for whatever is missing, damaged or no such recordings: silent ones, and a recording
+    Raises InputError, naming the file, for what is missing, damaged or no such recording: silent ones, and a recording
     that is in two splits.
     """
     if split not in SPLITS:
@@ -70,7 +70,7 @@ def read(root: str | Path, split: str, held_out: Sequence[str] = ()) -> Recordin
             raise unknown("speaker to hold out", name, names)
     others = set(held_out) or set(names[-max(1, len(names) // 5) :])
     if not set(names) - others:
-        raise InputError(f"{root} would have nobody to train on: its speakers are {', '.join(names)}, all held out")
+        raise InputError(f"{root} leaves no speaker for training: all are held out ({', '.join(names)})")
     parts = {"test": [file for file in found if file.speaker in others]}
     rest = [file for file in found if file.speaker not in others]
     kept_out = _first_tenth(rest)

@@ -1,4 +1,4 @@
-"""Digits spoken by eSpeak NG, in voices that nobody has to record: accents × speakers, at many pitches and speeds.
+"""Digits spoken by eSpeak NG, in synthesised voices: accents × speakers, at many pitches and speeds.
 
 The library's oscillators, flutter and noise run on from one utterance to the next, and its own reset does not stop them:
 what it says depends on what it said before. So each utterance has a library that was just loaded, and then its bytes are

@@ -23,9 +23,10 @@ import pandas as pd
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
-from data_gen import World, mad, morphology, store
+from data_gen import World, morphology, store
 from data_gen.digits import idx, strokes
 from data_gen.errors import InputError
+from data_gen.worlds import mad
 from synthgap import cli
 
 VARIANTS = np.array(list(product(range(3), range(2), range(2), range(2))))  # thickness, swelling, fracture, size

@@ -41,7 +41,8 @@ def measured(queries: int, gallery: int) -> pd.DataFrame:
     images = torch.randint(0, 256, (gallery, 28, 28, 3), dtype=torch.uint8, generator=chance)
     texts = torch.randint(1, len(MAD.words) + 1, (gallery, len(MAD)), generator=chance)
     inputs = {"image": images, "text": texts}
-    model = build(inputs, options.resolve([])["encoder"], vocabulary=len(MAD.words), longest=len(MAD))
+    kinds = {"image": "pixels", "text": "tokens"}
+    model = build(options.resolve([]), inputs, kinds, vocabulary=len(MAD.words), longest=len(MAD))
     model = initialise(model, chance).to(memory_format=torch.channels_last)
     z = embed(model, inputs)
 

@@ -22,6 +22,7 @@ overrides are name=value pairs in Hydra's syntax; several values make a sweep:
   speech=recordings speech.root=DIR    by people, from WAV files named {digit}_{speaker}_{index}.wav
   image.components=10 audio.snr_db=0   how little is left to see and to hear
   world=my_world.py                    a world of your own
+  encoder.image=my_encoder.py          an encoder of your own; loss, posthoc and captions take files, too
   out=DIR                              where runs are kept (runs)
   workers=N                            processes, one core each (all cores)
   figure.format=png,svg,pdf            what run and show draw, one or several (png)

@@ -22,7 +22,7 @@ def arguments(command) -> None:
 def do(asked) -> int:
     from filelock import Timeout
 
-    from synthgap import report, sweep
+    from synthgap import progress, report, sweep
     from synthgap.runs import leftovers
 
     names = [name for name in asked.studies if "=" not in name]
@@ -35,17 +35,22 @@ def do(asked) -> int:
     total = report.tell_leftovers(found, out)
     if not found or not (asked.yes or _agreed(len(found), total)):
         return 0
-    for left in found:
-        try:
-            leftovers.remove(left)
-        except (Timeout, FileNotFoundError):
-            report.say(f"left as it is, as another command is at it: {left.path}")
+    busy = []
+    with progress.bar("deleting", len(found), after=progress.SOON) as advance_to:
+        for i, left in enumerate(found):
+            try:
+                leftovers.remove(left)
+            except (Timeout, FileNotFoundError):
+                busy.append(left.path)
+            advance_to(i + 1)
+    for path in busy:
+        report.say(f"not deleted, as another command is using it: {path}")
     report.say(f"deleted from {out}")
     return 0
 
 
 def _agreed(number: int, total: str) -> bool:
-    """Asks on a terminal; elsewhere nobody can agree."""
+    """Asks on a terminal; elsewhere the answer is no."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print("nothing is deleted; add --yes to delete all of it")
         return False

@@ -46,5 +46,5 @@ def do(asked) -> int:
     print(*written, sep="\n")
     first, *others = z
     for other in others:
-        print(f"now: synthgap measure {path}:{first} {path}:{other} --labels {factors}")
+        print(f"next: synthgap measure {path}:{first} {path}:{other} --labels {factors}")
     return 0

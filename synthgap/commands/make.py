@@ -23,6 +23,7 @@ def do(asked) -> int:
     from functools import partial
 
     from data_gen import captions, export, store
+    from data_gen.worlds import own_data
     from synthgap import observations, options, progress
 
     overrides, workers = common.workers([f"world={asked.world}", *asked.overrides])
@@ -61,14 +62,15 @@ def do(asked) -> int:
         if split in exports:
             dataset = store.load(place, mapped=True)
             codes = world.space.codes(dataset.table)
-            texts = captions.texts(world.space, observations.captions_of(c, codes, split))
+            images, policy = dataset.table.get(own_data.SOURCE), observations.policy_of(c, world.space, split)
+            texts = captions.texts(world.space, observations.captions_of(c, codes, split, images=images), policy)
             with progress.bar(f"{split} export", len(codes), unit=unit) as advance_to:
                 print(export.FORMATS[asked.export](dataset, texts, exports[split], report=advance_to))
     return 0
 
 
 def _fit_captions(c: dict, space) -> None:
-    """Where nobody says how many attributes captions name, at most as many as the world has."""
+    """Where captions.attributes is not given, at most as many as the world has."""
     if c["captions"]["policy"] == "attributes":
         c["captions"]["attributes"] = min(c["captions"]["attributes"], len(space) - 1)
 
@@ -80,13 +82,15 @@ def _sheet(c: dict, world, root: Path) -> list[Path]:
 
     from data_gen import files, sheet, store
     from data_gen.seeds import generator
+    from data_gen.worlds import own_data
     from synthgap import observations
 
     n, seed = 30, c["seeds"]["data"]
     codes = world.space.sample(store.BLOCK, generator(seed, "factors", "train"))
     chance = partial(generator, seed, "render", "train", 0)
-    observed = {modality: values[:n] for modality, values in store.draw(world, codes, chance())[0].items()}
-    tokens = observations.captions_of(c, codes, "train")[:n]
+    drawn, style = store.draw(world, codes, chance())
+    observed = {modality: values[:n] for modality, values in drawn.items()}
+    tokens = observations.captions_of(c, codes, "train", images=style.get(own_data.SOURCE))[:n]
     name = f"sheet-{store.digest({'config': c})}"
     path, policy = root / f"{name}.png", observations.policy_of(c, world.space)
     with files.locked(root / f"{name}.lock"):

@@ -19,7 +19,7 @@ def hash_of(claim_hash: str, changed: Sequence[str]) -> str:
 
 
 def stated_after(study: Study, folder: Path, runs: int = 0, changed: Sequence[str] = ()) -> dict[str, int | None]:
-    """How many runs were there when each of the study's claims was first seen, by its hash; None where nobody knows.
+    """How many runs were there when each of the study's claims was first seen, by its hash; None where that is not recorded.
 
     Those in its folder count, or those of the table that is judged, `runs`, if they are more. Of a variation of the study,
     made by the overrides `changed`, its own `runs` count alone, and the hash is `hash_of`.

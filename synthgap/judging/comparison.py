@@ -32,7 +32,7 @@ def by_level(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
 
 def of_seeds(table: pd.DataFrame, claim: Claim, statistic: Callable[..., float]) -> dict[str, np.ndarray]:
     """Of each seed that can tell, over its runs, how far `metric` goes with what is to explain it, in [−1, 1]: as the second of
-    two levels [seeds, 2], of which the first is 0. All runs count, whatever their arm."""
+    two levels [seeds, 2], of which the first is 0. Runs of all arms count."""
     values = pd.concat([of_runs(table, variable) for variable in explaining(claim)], axis=1).astype(float).dropna()
     found = np.array([statistic(*part.to_numpy().T) for _, part in values.groupby(runs_of(table).seed)])
     found = found[np.isfinite(found)]

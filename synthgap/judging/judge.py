@@ -61,7 +61,7 @@ def unjudged(table: pd.DataFrame, study: Study, claim: Claim) -> str:
 
 
 def _lacking(table: pd.DataFrame, claim: Claim) -> str:
-    """What the runs that count for a claim lack, whatever its test; empty if nothing."""
+    """What the runs that count for a claim lack, for any test; empty if nothing."""
     if table.empty:
         return f"this sweep has no runs of {', '.join(f'{key}={value}' for key, value in claim.where.items())}"
     if not claim.explained_by and claim.over not in (METRIC, OF):

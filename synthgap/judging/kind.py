@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pandas as pd
@@ -14,8 +15,8 @@ from synthgap.judging import kinds
 from synthgap.statistics import FEWEST_SEEDS, Verdict
 from synthgap.study import Claim, Study
 
-#: names of the tests that come with synthgap; of those that fit a claim, the first is the usual one
-TESTS = ("trend", "difference", "equivalence", "partial", "matched", "kendall")
+#: names of the tests that come with synthgap: a file each
+TESTS = tuple(sorted(name for _, name, _ in iter_modules(kinds.__path__)))
 
 
 def of_any(claim: Claim) -> bool:
@@ -30,9 +31,10 @@ def none(claim: Claim, seeds: int) -> float:
 class ClaimTest:
     """about: of what claims it is, in words. fits: whether it is of this claim.
 
-    compare: (table of the runs that count, study, claim) → in each arm, whatever is judged; no arm that tells nothing. judge:
+    compare: (table of the runs that count, study, claim) → in each arm, what is judged; no arm that tells nothing. judge:
     (that, claim) → `statistics.Verdict`. floor: (claim, seeds) → the smallest p that so many seeds can give; 0 where there is
-    none, or it is not seeds that set it. lacks: what the runs lack where no arm tells anything.
+    none, or it is not seeds that set it. lacks: what the runs lack where no arm tells anything. usual: whether it is taken, of
+    all that fit, where a claim names none.
     """
 
     about: str
@@ -41,6 +43,7 @@ class ClaimTest:
     fits: Callable[[Claim], bool] = of_any
     floor: Callable[[Claim, int], float] = none
     lacks: str = "no arm of this sweep has what its test compares"
+    usual: bool = True
 
 
 def load(name: str) -> ClaimTest:
@@ -57,7 +60,7 @@ def load(name: str) -> ClaimTest:
 
 def fitting(claim: Claim) -> list[str]:
     """The tests that fit what is claimed, the usual one first."""
-    return [name for name in TESTS if load(name).fits(claim)]
+    return sorted((name for name in TESTS if load(name).fits(claim)), key=lambda name: not load(name).usual)
 
 
 def test_of(claim: Claim) -> ClaimTest:

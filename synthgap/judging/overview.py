@@ -179,7 +179,7 @@ def tell(console: Console, judged: pd.DataFrame) -> None:
 
 
 def _changed(row) -> str:
-    """What is changed of the study, in a variation of it; tables from before that was told have no such column."""
+    """What is changed of the study, in a variation of it; older tables have no such column."""
     changed = getattr(row, "changed", "")
     return changed if isinstance(changed, str) else ""
 
@@ -221,7 +221,7 @@ def summed_up(judged: pd.DataFrame) -> str:
     return (
         f"{counted(len(judged), 'claim')}: {said}. Of the {len(supported)} supported, {within} stand after Holm's correction "
         f"for all claims of their study, {among} after that for all that are shown; in brackets: how many seeds are needed. "
-        "No p is under its floor (of two levels at 8 seeds, 1/256), so the more claims there are, the more seeds it takes."
+        "p cannot be below its floor (1/256 for two levels at 8 seeds), so more claims need more seeds."
     )
 
 

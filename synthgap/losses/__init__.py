@@ -13,6 +13,7 @@ from functools import partial
 
 from torch import Tensor
 
+from data_gen import InputError
 from synthgap.catalogue import Method, load
 from synthgap.losses.alignclip import alignclip
 from synthgap.losses.clip import clip
@@ -25,12 +26,20 @@ from synthgap.losses.unicl import unicl
 
 def of_all(method: Method) -> Callable[..., Tensor]:
     """The loss of all modalities that a method declares, which takes `known` whether or not the method needs it."""
-    loss = load(method)
+    loss = partial(_scalar, method, load(method))
     if method.form == "pairs":
         loss = partial(pairwise, loss)
     if "known" in method.needs:
         return loss
     return lambda embeddings, scale, *, known=None, **settings: loss(embeddings, scale, **settings)
+
+
+def _scalar(method: Method, loss: Callable[..., Tensor], *given, **settings) -> Tensor:
+    value = loss(*given, **settings)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        found = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else repr(value)[:80]
+        raise InputError(f"{method.key}: {method.function}() must give a scalar tensor, not {found}")
+    return value
 
 
 __all__ = [

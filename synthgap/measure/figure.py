@@ -37,7 +37,7 @@ def draw(tables: Mapping[str, pd.DataFrame], path: Path, title: str) -> None:
     ]
     legend = axes[0, 1].legend(handles=handles, frameon=False, fontsize=9)
     for name in legend.get_texts():
-        name.set_parse_math(False)  # a name is text, whatever it holds
+        name.set_parse_math(False)  # a name is plain text, dollar signs too
     figure.suptitle(fill(title, 130), fontsize=12.5, parse_math=False)
     figure.savefig(path)
 

@@ -1,7 +1,7 @@
 """What belongs to the rows of embeddings, from files, checked: labels, and which rows of both matrices are pairs.
 
 Rows are never aligned by a guess. A CSV begins with a line of names, unless told otherwise, and its separator is the one
-of `SEPARATORS` that gives every line the same number of fields. Whatever could be meant in two ways is refused.
+of `SEPARATORS` that gives every line the same number of fields. What could be meant in two ways is refused.
 """
 
 import csv

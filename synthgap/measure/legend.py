@@ -67,7 +67,7 @@ N ≠ M, as with several captions an image or prompts of classes: --pairs, or --
 
 what is measured on all rows costs a pass or two; what compares rows with rows is taken on a random sample of them
 (--sample), the same of X and Y (where pairs are given, of the larger of both, and of the other all that go with these), after
-fitting on all rows whatever is fitted. Entropy and recall depend on the number of candidates, which is the sample's: compare
+fitting everything on all rows. Entropy and recall depend on the number of candidates, which is the sample's: compare
 them at the same --sample only.
 
 written into --out: metrics.csv (metric, of, value, rows_used); ablation.csv (gap, recall and, with labels, accuracy without

@@ -136,7 +136,7 @@ def measure(pair: Pair, scale: float, seed: int = 0) -> dict[str, pd.DataFrame]:
     ]
     cuts = [lambda: _cut(pair, "gap", 0, seed)]
     cuts += [lambda o=order, n=n: _cut(pair, o, n, seed) for order in ORDERS for n in k[1:]]
-    with progress.bar("measuring", len(steps) + len(cuts)) as advance_to:
+    with progress.bar("measuring", len(steps) + len(cuts), after=progress.SOON) as advance_to:
         found = []
         for i, step in enumerate([*steps, *cuts]):
             found.append(step())

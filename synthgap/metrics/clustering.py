@@ -1,4 +1,4 @@
-"""Do embeddings group by class, whatever modality they come from? (Grassucci, Cicchetti et al. 2026, group-wise tasks.)
+"""Do embeddings of all modalities group by class? (Grassucci, Cicchetti et al. 2026, group-wise tasks.)
 
 Embeddings are {modality: [N, D]}, row i of all the same sample, and classes one index a sample, [N]. All modalities are
 pooled, so that a modality gap can hide the classes: `centred` is the control that tells whether it is the gap alone.

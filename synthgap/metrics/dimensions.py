@@ -79,7 +79,7 @@ def separability(x: Tensor, y: Tensor, dimensions: tuple[int, int]) -> float:
     """How well a line in the plane of two dimensions tells x from y: accuracy in [0, 1], 0.5 is chance. N ≥ 2.
 
     The line is that of a logistic regression, fitted on the even rows of both, asked of the odd ones. Dimensions are
-    scaled to unit variance, so that the penalty (C = 1000) is faint whatever the length of the entries.
+    scaled to unit variance, so that the penalty (C = 1000) is faint for entries of any length.
     """
     even, odd = (torch.cat([z[start::2][:, list(dimensions)] for z in (x, y)]).cpu().numpy() for start in (0, 1))
     is_y = [torch.arange(2).repeat_interleave(len(rows) // 2).numpy() for rows in (even, odd)]

@@ -67,7 +67,7 @@ def prototypes(centre: Tensor, words: Tensor, tokens: Tensor) -> Tensor:
 
 
 def published_prototypes(centre: Tensor, words: Tensor, tokens: Tensor, gap: Tensor) -> Tensor:
-    """The same moved by a gap, [D], and left at whatever length they have: [M, D], as the published code does.
+    """The same moved by a gap, [D], and not normalised: [M, D], as the published code does.
 
     ⟨z, p + gap⟩ − ⟨z, p⟩ is one number for all prototypes p, so that the one that suits z best stays best: "closing the
     gap leaves the accuracy unchanged" is then no finding but certain beforehand. Kept for comparison with published
@@ -97,11 +97,16 @@ def _means(among: Tensor, x: Tensor) -> Tensor:
 def _ideal(seen: Embedded) -> tuple[Tensor, Tensor]:
     sizes = seen.world.space.sizes
     groups = np.repeat(np.arange(-1, len(sizes)), [1, *sizes])  # the first is the padding's
-    return ideal_words(seen.z["text"], seen.tokens, torch.from_numpy(groups))
+    return ideal_words(seen.z["text"], seen.once(_of_factors), torch.from_numpy(groups))
+
+
+def _of_factors(seen: Embedded) -> Tensor:
+    """The captions without words that are no factor's, as captions as written have."""
+    return torch.where(seen.tokens <= len(seen.world.space.words), seen.tokens, 0)
 
 
 def _captions(seen: Embedded) -> Tensor:
-    return prototypes(*seen.once(_ideal), seen.tokens)
+    return prototypes(*seen.once(_ideal), seen.once(_of_factors))
 
 
 def _words(seen: Embedded) -> Tensor:

@@ -8,7 +8,7 @@ from synthgap.metric_names import Metric
 
 
 def load(paths: Sequence[str]) -> list[Metric]:
-    """All metrics that the files declare. Their errors, and results that are no numbers, are told with file and line."""
+    """All metrics that the files declare. Their errors, and results that are no numbers, are reported with file and line."""
     found = []
     for path in paths:
         what = f"metrics={path}"

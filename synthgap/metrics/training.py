@@ -1,4 +1,4 @@
-"""What training came to, its course, and what a run took."""
+"""What training came to, its course, and how long a run took."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ METRICS = (
     Metric("loss_at", SHARE, "the training loss in its course"),
     Metric("entropy_at", SHARE, "entropy in the course of training", low=0),
     Metric("logit_scale_at", SHARE, "1/τ in the course of training", low=0),
-    Metric("seconds", "part", "what a run took", low=0),
+    Metric("seconds", "part", "how long a run took, in seconds", low=0),
 )  # fmt: skip
 
 

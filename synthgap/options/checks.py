@@ -1,85 +1,67 @@
 """Whether the values of a resolved config make sense together."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap.catalogue import Method, methods
+from synthgap.catalogue import Method, encoders_of, methods
 from synthgap.options.identity import get, size_of
-from synthgap.options.schema import CHOICES, declared_in
+from synthgap.options.schema import declared_in
+from synthgap.sinks import PACKAGES
 
 NOTHING = Method()
 
 
 def check(config: dict) -> None:
     """Raises InputError for a value that is of the right type but makes no sense."""
-    for key, allowed in CHOICES.items():
-        if get(config, key) not in allowed:
-            raise unknown(f"value of {key}", get(config, key), allowed)
+    for name in config["sinks"]:
+        if name not in PACKAGES:
+            raise unknown("value of sinks", name, PACKAGES)
     for key, option, value in declared_in(config):
         option.check(key, value)
-    for key in ("temperature.init", "training.lr", "temperature.lr"):
-        if not 0 < get(config, key) < float("inf"):
-            raise InputError(f"{key}={get(config, key)}: it must be above 0")
-    if config["temperature"]["mode"] == "learnable" and config["temperature"]["init"] < 0.01:
-        raise InputError(f"temperature.init={config['temperature']['init']}: a learnable one is kept at 0.01 or above")
-    if not 8 <= config["data"]["size"] <= 512:
-        raise InputError(f"data.size={config['data']['size']}: it must lie in [8, 512] pixels")
-    sizes = (f"encoder.{name}" for name in ("embedding", "channels", "width", "depth", "patches"))
-    for key in (*sizes, "training.epochs"):
-        if get(config, key) < 1:
-            raise InputError(f"{key}={get(config, key)}: it must be at least 1")
-    for key in ("seeds.data", "seeds.init", "seeds.order"):
-        if not 0 <= get(config, key) < 2**63:
-            raise InputError(f"{key}={get(config, key)}: a seed must be at least 0, and below 2**63")
-    if not 0 <= config["training"]["warmup"] < 1:
-        raise InputError(f"training.warmup={config['training']['warmup']}: it must lie in [0, 1)")
-    if not 0 <= config["training"]["weight_decay"] < float("inf"):
-        raise InputError(f"training.weight_decay={config['training']['weight_decay']}: it must be at least 0")
-    if config["training"]["steps"] is not None and config["training"]["steps"] < 1:
-        raise InputError(f"training.steps={config['training']['steps']}: it must be at least 1, or null for epochs")
+    temperature = config["temperature"]
+    if temperature["mode"] == "learnable" and temperature["init"] < 0.01:
+        raise InputError(f"temperature.init={temperature['init']}: a learnable one is kept at 0.01 or above")
     size = size_of(config, "train")
     images = get(config, size)
     if not 2 <= config["training"]["batch"] <= images:
         raise InputError(f"training.batch={config['training']['batch']}: it must lie between 2 and {size}={images}")
-    for key, top in (("space.rho", 1.0), ("space.held_out", 0.9)):
-        if not 0 <= get(config, key) <= top:
-            raise InputError(f"{key}={get(config, key)}: it must lie in [0, {top:g}]")
     if len(config["space"]["correlated"]) not in (0, 2):
         raise InputError(f"space.correlated={config['space']['correlated']}: name two factors, as [digit,colour]")
-    size = size_of(config, "test")
-    if get(config, size) < 200:
-        raise InputError(f"{size}={get(config, size)}: at least 200 are needed to measure anything")
-    if get(config, "avmnist.validation_images") < 1:
-        raise InputError(f"avmnist.validation_images={get(config, 'avmnist.validation_images')}: it must be at least 1")
-    components, snr_db = get(config, "image.components"), get(config, "audio.snr_db")
-    if components is not None and not 1 <= components <= 28 * 28:
-        raise InputError(f"image.components={components}: it must be a whole number from 1 to 784, or null for all")
-    if not snr_db >= -100:
-        raise InputError(f"audio.snr_db={snr_db}: it must be a number of decibels from -100 on, or inf for no noise")
     _check_loss(config["loss"])
+    check_encoders(config, {"image": "tokens" if config["images"] == "symbolic" else "pixels", "text": "tokens"})
     _check_afterwards(config)
-    _check_encoder(config["encoder"], config["images"])
 
 
-def _check_encoder(encoder: dict, images: str) -> None:
-    reading = {key: encoder[key] for key in ("image", "text")}
-    if "transformer" in reading.values() and encoder["width"] % max(1, encoder["width"] // 32):
+def check_encoders(config: dict, kinds: Mapping[str, str]) -> None:
+    """Raises InputError for encoders that cannot read these modalities, {modality: kind}, or do not go together."""
+    encoder, methods = config["encoder"], {name: m for name, (_, m) in encoders_of(config, kinds).items()}
+    for modality in encoder["others"]:
+        if modality in ("image", "text"):
+            raise InputError(f"encoder.others.{modality}: choose the encoder of the {modality} by encoder.{modality}")
+    forms = {method.form for method in methods.values()}
+    if any(method.name == "transformer" for method in methods.values()) and encoder["width"] % max(
+        1, encoder["width"] // 32
+    ):
         raise InputError(f"encoder.width={encoder['width']}: a transformer needs a multiple of 32")
-    if images == "symbolic" and reading["image"] != "transformer":
-        reading["image"] = "conv-mlp"  # a bag's
-    if not 0 <= encoder["apart"] <= 100:
-        raise InputError(f"encoder.apart={encoder['apart']}: it must lie in [0, 100]")
     if encoder["apart"] and encoder["share"] != "none":
         raise InputError(f"encoder.apart={encoder['apart']} needs projections of their own: leave encoder.share=none")
-    if encoder["share"] != "none" and reading not in (
-        {"image": "conv-mlp", "text": "bag"},
-        {"image": "transformer", "text": "transformer"},
-    ):
+    if encoder["share"] != "none" and (len(forms) > 1 or forms == {""}):
+        here = ", ".join(f"{modality} {method.name}" for modality, method in methods.items())
         raise InputError(
             f"encoder.share={encoder['share']} needs encoders that end alike: encoder.image=conv-mlp and "
-            "encoder.text=bag, or both transformer"
+            f"encoder.text=bag, or both transformer (here: {here})"
         )
+    if encoder["apart"] and encoder["embedding"] < len(kinds):
+        raise InputError(f"encoder.apart={encoder['apart']} needs encoder.embedding of {len(kinds)} or more")
+    done = config["posthoc"]["name"]
+    if done == "isoclip_mlp" and "transformer" in forms:
+        raise InputError(
+            "posthoc=isoclip_mlp is for trunks that read vectors: encoder.image and text without transformer"
+        )
+    if done == "inversion" and any(kinds[name] == "tokens" and method.own for name, method in methods.items()):
+        raise InputError("posthoc=inversion looks for a word of bag or transformer: an encoder of your own has none")
 
 
 def _check_afterwards(config: dict) -> None:
@@ -99,21 +81,18 @@ def _check_afterwards(config: dict) -> None:
         raise InputError("shift=pen is for the generated digits of world=mad: leave digits=strokes")
     if shift["name"] == "idx" and config["world"] not in ("mad", "avmnist"):
         raise InputError(f"shift={shift['name']} is for world=mad or avmnist, not for {config['world']}")
-    if posthoc["name"] == "isoclip_mlp" and "transformer" in (config["encoder"]["image"], config["encoder"]["text"]):
-        raise InputError(
-            "posthoc=isoclip_mlp is for trunks that read vectors: encoder.image and text without transformer"
-        )
     if shift["name"] == "unseen" and not config["space"]["held_out"]:
         raise InputError("shift=unseen needs space.held_out above 0: nothing is unseen")
 
 
 def _directions(config: dict) -> int:
     """Of how many singular directions IsoCLIP drops some: as many as the space has dimensions; as published, as the text's
-    features have (with their 1 for the bias), if those are more."""
+    features have (with their 1 for the bias), if those are more. How many an own encoder of texts has is not known here."""
     encoder, done = config["encoder"], config["posthoc"]
-    if not done.get("published"):
+    form = encoders_of(config, {"text": "tokens"})["text"][1].form
+    if not done.get("published") or not form:
         return encoder["embedding"]
-    read = 2 * encoder["width"] if encoder["text"] == "bag" and done["name"] == "isoclip" else encoder["width"]
+    read = 2 * encoder["width"] if form == "mlp" and done["name"] == "isoclip" else encoder["width"]
     return max(encoder["embedding"], read + 1)
 
 

@@ -13,7 +13,7 @@ from omegaconf import II, MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from data_gen import InputError, user_file
-from synthgap.catalogue import KINDS, Method, chosen_in, find
+from synthgap.catalogue import KINDS, Method, choices, chosen_in, find, kind_of
 from synthgap.options.checks import check
 from synthgap.options.identity import get
 from synthgap.options.overrides import check_key, parse, values, written
@@ -29,7 +29,7 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
     option's type once (100 ms and 20 ms); what is left to do for a cell takes 1 ms.
     """
     cell = dict(cell or {})
-    groups = {key: cell.pop(key) for key in list(cell) if key in GROUPS}
+    groups = {key: cell.pop(key) for key in list(cell) if key in GROUPS or kind_of(key)}
     try:
         all_overrides = (*overrides, *(written(key, value) for key, value in groups.items()))
         own = _own(all_overrides)
@@ -46,7 +46,9 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
 def _updated(overrides: tuple[str, ...], own: tuple[Method, ...], cell: Mapping[str, Any]) -> DictConfig:
     """The composed config with a cell's values."""
     config = loads(_composed(overrides, own))
-    chosen = {group: get(config, group) for group in GROUPS} if cell else {}
+    chosen = {}
+    if cell:
+        chosen = {group: get(config, group) for group in GROUPS} | {key: name for _, key, name in chosen_in(config)}
     for key, value in cell.items():
         check_key(key, chosen)
         OmegaConf.update(config, key, value, force_add=True)  # checked above; a probability is a new key
@@ -90,8 +92,9 @@ def _unsettled(part: Any) -> bool:
 
 def _own(overrides: Sequence[str]) -> tuple[Method, ...]:
     """The methods of the user's files that overrides choose."""
-    groups = [o for o in overrides if o.partition("=")[0] in KINDS and ".py" in o]
-    return tuple(find(o.key_or_group, value) for o in parse(groups) for value in values(o) if value.endswith(".py"))
+    asked = [o for o in overrides if kind_of(o.partition("=")[0]) and ".py" in o]
+    named = [choice for o in parse(asked) for value in values(o) for choice in choices(o.key_or_group, value)]
+    return tuple(find(kind, name, key) for kind, key, name in named if name.endswith(".py"))
 
 
 @lru_cache

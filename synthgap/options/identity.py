@@ -17,6 +17,7 @@ VERSION = 2  # of what a config means: raise it when the same config gives other
 LATER = {
     "finetune": {"name": "none"},
     "encoder.apart": 0.0,
+    "encoder.others": {},
     "training.steps": None,
     "loss.contrast": 1.0,
     "posthoc.published": False,
@@ -24,7 +25,7 @@ LATER = {
 }
 COMMON = KINDS["finetune"].before  # what finetuning is told beside its policy
 #: What no run reads, and what the identity of files tells, of metrics and of data: left out of a run's identity too.
-UNREAD = ("avmnist.validation_images", "metrics", "data")
+UNREAD = ("avmnist.validation_images", "sinks", "metrics", "data")
 #: Sections that only avmnist reads.
 OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 
@@ -65,7 +66,8 @@ def run_id(config: dict, identity: dict) -> str:
     for kind, key, name in chosen_in(config):  # a user's file: what is in it counts, not its name nor where it lies
         if name in kept.get("own", {}):
             own[key] = kept["own"][name]["source"]
-            kept[key]["policy" if kind == "captions" else "name"] = None
+            *sections, last = key.split(".") if kind == "encoder" else (key, "policy" if kind == "captions" else "name")
+            reduce(dict.get, sections, kept)[last] = None
     kept |= {"own": own} if own else {}
     idle = [key for key, value in LATER.items() if _value(kept, key) == value]
     for key in (*PLACES, *UNREAD, *idle):
@@ -77,7 +79,7 @@ def run_id(config: dict, identity: dict) -> str:
         if config[group]["name"] == "none":
             del kept[group]
     if config["images"] == "symbolic":
-        kept["digits"] = None  # nobody looks at them
+        kept["digits"] = None  # they are not drawn
     if config["world"] not in ("mad", "avmnist"):
         kept["world"] = None  # its identity says what is in the file, wherever that lies
     text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)

@@ -19,7 +19,8 @@ from hydra.errors import HydraException
 
 from data_gen import InputError
 from synthgap import yaml_file
-from synthgap.options.schema import FREE, GROUPS, PLACES, keys, types
+from synthgap.catalogue import choices, kind_of
+from synthgap.options.schema import FREE, GROUPS, OWN, PLACES, keys, type_of, types
 from synthgap.options.schema import chosen as choose
 
 MOST_RUNS = 100_000  # of a study: to plan one takes 5 to 10 ms
@@ -39,18 +40,31 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     separate the values of a sweep; in `out`, which is one folder, they are part of its name.
     """
     first = [
-        override for override in overrides if override.partition("=")[0] in GROUPS
+        override for override in overrides if is_choice(override.partition("=")[0])
     ]  # they decide what others can be
     for override in map(reading, first):
         for name in values(override):
-            choose(override.key_or_group, name)
+            chosen_by(override.key_or_group, name)
     parsed, chosen = [reading(override) for override in overrides], {}
     for override in parsed:
-        if override.key_or_group in GROUPS and not override.is_sweep_override():
-            chosen[override.key_or_group] = override.value()
+        if is_choice(override.key_or_group) and not override.is_sweep_override():
+            chosen |= chosen_by(override.key_or_group, override.value())
     for override in parsed:
         check_key(override.key_or_group, chosen)
     return parsed
+
+
+def is_choice(key: str) -> bool:
+    """Whether an option chooses what other options there are."""
+    return key in GROUPS or bool(kind_of(key))
+
+
+def chosen_by(key: str, value: Any) -> dict[str, Any]:
+    """{option: name} of all that an option of this value chooses. Raises InputError for a name that is none."""
+    named = {chooser: name for _, chooser, name in choices(key, value)} if kind_of(key) else {key: value}
+    for chooser, name in named.items():
+        choose(chooser, name)
+    return named
 
 
 def reading(override: str) -> Override:
@@ -69,7 +83,7 @@ def reading(override: str) -> Override:
         found = values(parsed)
     except InputError:
         raise
-    except Exception as error:  # whatever the parser raises, it is the text that is at fault
+    except Exception as error:  # any error of the parser is a mistake in the text
         raise InputError(f"{_shown(override)} is not an override (name=value): {_of_grammar(error)}") from error
     if parsed.package is not None:
         raise InputError(f"{_shown(override)}: there are no packages here; write name=value")
@@ -121,14 +135,14 @@ def _functions() -> Functions:
 def _with_texts_in_quotes(override: str) -> str:
     """The same override in Hydra's own terms, where `2024_01` is a number and `a b(c` is an error."""
     key, _, text = override.partition("=")
-    if types().get(key) not in (str, str | None) or (key != "out" and CALL.fullmatch(text)):
+    if type_of(key) not in (str, str | None) or (key != "out" and CALL.fullmatch(text)):
         return override
     found = [text] if key == "out" else PIECES.findall(text)
     return f"{key}={','.join(_in_quotes(key, piece.strip()) for piece in found)}"
 
 
 def _in_quotes(key: str, text: str) -> str:
-    if text.lower() == "null" and types()[key] == str | None:
+    if text.lower() == "null" and type_of(key) == str | None:
         return text
     if QUOTED.fullmatch(text):
         text = OverridesParser(_functions()).parse_rule(text, "primitive").text
@@ -191,35 +205,33 @@ def check_key(key: str, chosen: dict[str, str]) -> None:
         for name in options:
             if key in keys({**chosen, group: name}):
                 raise InputError(f"{key} belongs to {group}={name}; add {group}={name} to use it")
+    for method in OWN.values():
+        if key.removeprefix(f"{method.kind}.") in method.options:
+            raise InputError(f"{key} belongs to {method.key}; add {method.key} to use it")
     raise _unknown_option(key, names)
 
 
-def check_option(key: str, where: str) -> None:
-    """Raises InputError for an option that no choice of groups has."""
-    if key not in types() and key not in GROUPS and not key.startswith(tuple(f"{name}." for name in FREE)):
-        raise _unknown_option(key, types(), where)
-
-
-def typed(key: str, value: Any, where: str = "") -> Any:
+def typed(key: str, value: Any) -> Any:
     """`value` of an option, or of the choice of a group, as its type has it: the text 1e-3 and the number .001 are one.
 
-    Raises InputError that names the option, its type and the value. where: what is told of its place, as " in x.yaml".
+    Raises InputError for an option that no choice of groups has, and for a value that is not of its type.
     """
     if key == "out":
-        raise InputError(f"out is no part of a study{where}: give it to the command, as out=DIR")
+        raise InputError("out is no part of a study: give it to the command, as out=DIR")
+    if is_choice(key):
+        chosen_by(key, value)
+    if key in GROUPS:
+        return value
+    if key not in types() and not key.startswith(tuple(f"{name}." for name in FREE)):
+        raise _unknown_option(key, types())
+    kind = type_of(key)
     try:
-        if key in GROUPS:
-            choose(key, value)
-            return value
-        kind = types().get(key, float)  # else the free key of a mapping of numbers
         found = _converted(kind, value)
-        if key in (*PLACES, "world"):
-            _check_place(key, found)
-        return found
-    except InputError as error:
-        raise InputError(f"{error}{where}") from error
     except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{key}{where} must be {_kind(kind)}, not {_shown(value)}") from error
+        raise InputError(f"{key} must be {_kind(kind)}, not {_shown(value)}") from error
+    if key in (*PLACES, "world"):
+        _check_place(key, found)
+    return found
 
 
 def _converted(kind: Any, value: Any) -> Any:
@@ -261,7 +273,9 @@ def _kind(kind: Any) -> str:
     if isinstance(kind, UnionType):
         return f"{_kind(get_args(kind)[0])}, or null"
     named = {int: "a whole number", float: "a number", bool: "true or false", str: "a text (put it in quotes)"}
-    return named.get(kind) or ("a list of texts" if get_origin(kind) is list else "a mapping of names to numbers")
+    if get_origin(kind) is dict:
+        return f"a mapping of names to {'texts' if get_args(kind)[1] is str else 'numbers'}"
+    return named.get(kind) or "a list of texts"
 
 
 def _shown(value: Any) -> str:
@@ -285,7 +299,7 @@ def _written(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _unknown_option(key: str, names: Iterable[str], where: str = "") -> InputError:
+def _unknown_option(key: str, names: Iterable[str]) -> InputError:
     near = get_close_matches(key, [*names, *GROUPS], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return InputError(f"unknown option {key!r}{where}{hint} (`synthgap run --help` lists all)")
+    return InputError(f"unknown option {key!r}{hint} (`synthgap run --help` lists all)")

@@ -1,228 +1,242 @@
-"""The options of a run, each with its why: dataclasses that Hydra composes."""
+"""The options of a run: sections of options, and groups of which one choice is made; dataclasses for Hydra follow from both."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import Field, dataclass, field, fields, is_dataclass, make_dataclass
+from dataclasses import field, make_dataclass
 from functools import cache, lru_cache, partial
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import II, MISSING
 
-from data_gen import InputError
+from data_gen import InputError, user_file
 from data_gen.errors import unknown
-from data_gen.mad import STRENGTHS, STYLE, VARIANTS
-from synthgap.catalogue import KINDS, Method, Option, chosen_in, find, methods, options_of
+from data_gen.worlds.mad import STRENGTHS, STYLE, VARIANTS
+from synthgap.catalogue import (
+    KINDS,
+    REQUIRED,
+    Method,
+    Option,
+    choices,
+    chosen_in,
+    encoder_options,
+    find,
+    kind_of,
+    methods,
+    options_of,
+)
 
+SEED = partial(Option, type=int, low=0, high=2**63 - 1)
+NAMES = partial(Option, [], type=list[str])
 
-def option(default: Any, why: str) -> Any:
-    make = {"default_factory": default} if isinstance(default, type) or callable(default) else {"default": default}
-    return field(**make, metadata={"why": why})
-
-
-@dataclass
-class Strokes:
-    name: str = "strokes"
-    style: dict[str, float] = option(
-        dict[str, float], "latents of the handwriting set to a number, e.g. digits.style.slant=0.4"
-    )
-
-
-@dataclass
-class Idx:
-    name: str = "idx"
-    root: str = option(MISSING, "folder of MNIST's four IDX files, gzipped or not")
-
-
-@dataclass
-class Voices:
-    name: str = "voices"
-
-
-@dataclass
-class Recordings:
-    name: str = "recordings"
-    root: str = option(MISSING, "folder of WAV files named {digit}_{speaker}_{index}.wav, as FSDD's are")
-    held_out: list[str] = option(list[str], "speakers that are heard in the test only (the last fifth by name)")
-
-
-@dataclass
-class Mad:
-    images: int = option(30000, "training images, each with its one caption (of a custom world too); fewer overfit")
-    test_images: int = option(3000, "evaluation images; entropies are over as many captions (of a custom world too)")
-    variant: str = option("corrected", "corrected, or published: with the faults of the published code")
-    strength: str = option("published", "of the operations: published, or strong, where every one can be seen")
-    style: list[str] = option(
-        list[str], f"styles of the handwriting that are factors too, of {', '.join(STYLE)} (strokes only)"
-    )
-
-
-@dataclass
-class Avmnist:
-    images: int = option(55000, "training samples of world=avmnist, each an image, a sound and a caption")
-    validation_images: int = option(5000, "samples of other writers and voices, to choose by; no study reads them")
-    test_images: int = option(10000, "evaluation samples, of yet others")
-
-
-@dataclass
-class Data:
-    """Of images of your own."""
-
-    size: int = option(28, "pixels along each side that your images are brought to (world=FOLDER or a table)")
-    gray: bool = option(False, "their brightness alone")
-    factors: list[str] = option(list[str], "columns of the table that are factors (all with few distinct values)")
-
-
-@dataclass
-class Image:
-    components: int | None = option(20, "principal components left of avmnist's images; null: all of the image")
-
-
-@dataclass
-class Audio:
-    snr_db: float = option(10.0, "level of avmnist's speech over white noise, in decibels; inf: no noise")
-
-
-@dataclass
-class Space:
-    """How factors are distributed and shown, in any world."""
-
-    rho: float = option(0.0, "0 to 1: how strongly the second of space.correlated goes with the first")
-    correlated: list[str] = option(list[str], "two factors (the space's first and last)")
-    held_out: float = option(0.0, "share of combinations that training images never show")
-    held_out_of: list[str] = option(list[str], "the factors whose combinations are held out (all)")
-    test: str = option("all", "evaluation images show all combinations, only seen ones, or only unseen ones")
-    hidden: list[str] = option(list[str], "factors that images do not show, though captions may name them")
-
-
-@dataclass
-class Temperature:
-    mode: str = option("learnable", "learnable (scale clamped at 100, as CLIP) or fixed")
-    init: float = option(0.07, "τ at the start; for good if fixed")
-    lr: float = option(0.01, "of the log scale: far above the weights', else it hardly moves in a short run")
-
-
-@dataclass
-class Encoder:
-    embedding: int = option(64, "dimensions of the shared space: far above the 10.7 bits there are to say")
-    channels: int = option(16, "of the first convolution; then twice and four times as many")
-    image: str = option(
-        "conv", "conv (straight into the space), conv-mlp (by way of a bag's MLP), transformer; sounds' too"
-    )
-    text: str = option("bag", "bag (blind to word order, as MAD's captions are) or transformer")
-    share: str = option(
-        "none", "what modalities have in common: none, projection, or trunk (and projection: SharedCLIP)"
-    )
-    width: int = option(64, "of word and patch vectors; the transformer has one head each 32")
-    depth: int = option(2, "transformer blocks")
-    patches: int = option(4, "along each side of an image or a spectrogram that a transformer reads")
-    apart: float = option(0.0, "how far modalities are set apart at the start, in their embeddings' usual lengths")
-
-
-@dataclass
-class Training:
-    epochs: int = option(4, "passes over the training images")
-    steps: int | None = option(None, "of the optimiser, in place of epochs: the same number whatever the batch")
-    batch: int = option(512, "pairs a step; a larger one holds more equal captions")
-    lr: float = option(0.008, "AdamW's peak, after warmup and before the cosine; high, as the schedule is short")
-    weight_decay: float = option(0.05, "AdamW's, on matrices only")
-    warmup: float = option(0.1, "share of the steps in which the rate rises")
-    bf16: bool = option(False, "bfloat16 autocast: quicker where the CPU or GPU has it, other numbers")
-    device: str = option("cpu", "cpu or cuda")
-
-
-@dataclass
-class Seeds:
-    data: int = option(II("seed"), "factors, pixels and captions")
-    init: int = option(II("seed"), "weights at the start")
-    order: int = option(II("seed"), "batches")
-
-
-@dataclass
-class Run:
-    """One run, complete. Each group has its first option unless another is chosen."""
-
-    defaults: list[Any] = field(
-        default_factory=lambda: ["_self_", *({group: next(iter(options))} for group, options in GROUPS.items())]
-    )
-    out: str = option("runs", "where runs and datasets are kept")
-    world: str = option(
-        "mad",
-        "mad, avmnist, a Python file that defines `world = data_gen.World(space, render)`, or images of your own: a folder, "
-        "or a .csv or .parquet, with their files, captions and factors",
-    )
-    metrics: list[str] = option(list[str], "Python files of metrics of your own, each with METRICS = [Metric(…), …]")
-    images: str = option("pixels", "pixels, or symbolic: the factors themselves as tokens")
-    seed: int = option(0, "sets the three seeds below; runs that are compared share it")
-    seeds: Seeds = field(default_factory=Seeds)
-    mad: Mad = field(default_factory=Mad)
-    avmnist: Avmnist = field(default_factory=Avmnist)
-    data: Data = field(default_factory=Data)
-    image: Image = field(default_factory=Image)
-    audio: Audio = field(default_factory=Audio)
-    space: Space = field(default_factory=Space)
-    encoder: Encoder = field(default_factory=Encoder)
-    temperature: Temperature = field(default_factory=Temperature)
-    training: Training = field(default_factory=Training)
-    digits: Any = MISSING
-    captions: Any = MISSING
-    loss: Any = MISSING
-    finetune: Any = MISSING
-    speech: Any = MISSING
-    posthoc: Any = MISSING
-    shift: Any = MISSING
-
-
-#: Groups of options, of which one is chosen by name: {group: {name: its schema, or the method that declares it}}.
+#: Section → its options, in the order of a run's config; those of the first are at the top.
+SECTIONS = {
+    "": {
+        "out": Option("runs", "where runs and datasets are kept", place=True),
+        "world": Option(
+            "mad",
+            "mad, avmnist, a Python file that defines `world = data_gen.World(space, render)`, or images of your own: "
+            "a folder, or a .csv or .parquet, with their files, captions and factors",
+        ),
+        "metrics": NAMES("Python files of metrics of your own, each with METRICS = [Metric(…), …]"),
+        "sinks": NAMES("also write finished runs for tensorboard, mlflow or wandb, each an extra"),
+        "images": Option(
+            "pixels", "pixels, or symbolic: the factors themselves as tokens", choices=("pixels", "symbolic")
+        ),
+        "seed": SEED(0, "sets the three seeds below; runs that are compared share it"),
+    },
+    "seeds": {
+        "data": SEED(II("seed"), "factors, pixels and captions"),
+        "init": SEED(II("seed"), "weights at the start"),
+        "order": SEED(II("seed"), "batches"),
+    },
+    "mad": {
+        "images": Option(
+            30000, "training images, each with its one caption (of a custom world too); fewer overfit", low=2
+        ),
+        "test_images": Option(
+            3000, "evaluation images; entropies are over as many captions (of a custom world too)", low=200
+        ),
+        "variant": Option(
+            "corrected", "corrected, or published: with the faults of the published code", choices=VARIANTS
+        ),
+        "strength": Option(
+            "published",
+            "of the operations: published, or strong, where every one can be seen",
+            choices=tuple(STRENGTHS),
+        ),
+        "style": NAMES(f"styles of the handwriting that are factors too, of {', '.join(STYLE)} (strokes only)"),
+    },
+    "avmnist": {
+        "images": Option(55000, "training samples of world=avmnist, each an image, a sound and a caption", low=2),
+        "validation_images": Option(
+            5000, "samples of other writers and voices, to choose by; no study reads them", low=1
+        ),
+        "test_images": Option(10000, "evaluation samples, of yet others", low=200),
+    },
+    "data": {  # of images of your own
+        "size": Option(
+            28, "pixels along each side that your images are brought to (world=FOLDER or a table)", low=8, high=512
+        ),
+        "gray": Option(False, "their brightness alone"),
+        "factors": NAMES("columns of the table that are factors (all with few distinct values)"),
+    },
+    "image": {
+        "components": Option(
+            20,
+            "principal components left of avmnist's images; null: all of the image",
+            type=int | None,
+            low=1,
+            high=28 * 28,
+        ),
+    },
+    "audio": {
+        "snr_db": Option(
+            10.0,
+            "level of avmnist's speech over white noise, in decibels; inf: no noise",
+            low=-100,
+            finite=False,
+        ),
+    },
+    "space": {  # how factors are distributed and shown, in any world
+        "rho": Option(0.0, "0 to 1: how strongly the second of space.correlated goes with the first", low=0, high=1),
+        "correlated": NAMES("two factors (the space's first and last)"),
+        "held_out": Option(0.0, "share of combinations that training images never show", low=0, high=0.9),
+        "held_out_of": NAMES("the factors whose combinations are held out (all)"),
+        "test": Option(
+            "all",
+            "evaluation images show all combinations, only seen ones, or only unseen ones",
+            choices=("all", "seen", "unseen"),
+        ),
+        "hidden": NAMES("factors that images do not show, though captions may name them"),
+    },
+    "encoder": encoder_options(),
+    "temperature": {
+        "mode": Option(
+            "learnable", "learnable (scale clamped at 100, as CLIP) or fixed", choices=("learnable", "fixed")
+        ),
+        "init": Option(0.07, "τ at the start; for good if fixed", above=0),
+        "lr": Option(0.01, "of the log scale: far above the weights', else it hardly moves in a short run", above=0),
+    },
+    "training": {
+        "epochs": Option(4, "passes over the training images", low=1),
+        "steps": Option(
+            None,
+            "of the optimiser, in place of epochs: the same number for every batch size",
+            type=int | None,
+            low=1,
+        ),
+        "batch": Option(512, "pairs a step; a larger one holds more equal captions"),
+        "lr": Option(
+            0.008, "AdamW's peak, after warmup and before the cosine; high, as the schedule is short", above=0
+        ),
+        "weight_decay": Option(0.05, "AdamW's, on matrices only", low=0),
+        "warmup": Option(0.1, "share of the steps in which the rate rises", low=0, below=1),
+        "bf16": Option(False, "bfloat16 autocast: quicker where the CPU or GPU has it, other numbers"),
+        "device": Option("cpu", "cpu or cuda", choices=("cpu", "cuda")),
+    },
+}
+_LATENTS = Option({}, "latents of the handwriting set to a number, e.g. digits.style.slant=0.4", type=dict[str, float])
+_IDX = Option(REQUIRED, "folder of MNIST's four IDX files, gzipped or not", type=str, place=True)
+_SOUNDS = Option(
+    REQUIRED, "folder of WAV files named {digit}_{speaker}_{index}.wav, as FSDD's are", type=str, place=True
+)
+_SPEAKERS = NAMES("speakers that are heard in the test only (the last fifth by name)")
+#: Groups of options, of which one is chosen by name: {group: {name: the method}}.
 GROUPS = {
-    "digits": {"strokes": Strokes, "idx": Idx},
+    "digits": {
+        "strokes": Method({"style": _LATENTS}, "strokes", kind="digits"),
+        "idx": Method({"root": _IDX}, "idx", kind="digits"),
+    },
     "captions": methods("captions"),
     "loss": methods("loss"),
     "finetune": methods("finetune"),
-    "speech": {"voices": Voices, "recordings": Recordings},
+    "speech": {
+        "voices": Method(name="voices", kind="speech"),
+        "recordings": Method({"root": _SOUNDS, "held_out": _SPEAKERS}, "recordings", kind="speech"),
+    },
     "posthoc": methods("posthoc"),
     "shift": methods("shift"),
 }
 #: Groups of what happens after training: runs that differ in them alone share a model.
 AFTERWARDS = ("posthoc", "shift")
-CHOICES = {
-    "images": ("pixels", "symbolic"),
-    "temperature.mode": ("learnable", "fixed"),
-    "encoder.image": ("conv", "conv-mlp", "transformer"),
-    "encoder.text": ("bag", "transformer"),
-    "encoder.share": ("none", "projection", "trunk"),
-    "training.device": ("cpu", "cuda"),
-    "mad.variant": VARIANTS,
-    "mad.strength": tuple(STRENGTHS),
-    "space.test": ("all", "seen", "unseen"),
-}
-#: Options that hold a mapping with free keys.
-FREE = ("captions.probability", "digits.style")
-#: Where things are kept, not what they are: left out of a run's identity.
-PLACES = ("out", "digits.root", "speech.root", "shift.root")
-
-
-#: The user's files that were named so far in this process, by (kind, name): their options are known from then on.
+OURS = [method for some in GROUPS.values() for method in some.values()]
+#: The user's files that were named so far in this process, by (option, name): their options are known from then on.
 OWN: dict[tuple[str, str], Method] = {}
 
 
-def chosen(group: str, name: Any) -> Method | type:
-    """The choice of that name: ours, or of a user's file, whose options are known from now on. Raises InputError."""
-    if group not in KINDS:
-        if not isinstance(name, str) or name not in GROUPS[group]:
-            raise unknown(group, name, GROUPS[group])
-        return GROUPS[group][name]
-    method = find(group, name)
-    if name not in GROUPS[group] and OWN.get((group, name)) is not method:
-        known = {key: kind for key, kind in types().items() if key.startswith(f"{group}.")}
+def _options_of(method: Method) -> Mapping[str, Option]:
+    return options_of(method) if method.kind in KINDS else method.options
+
+
+def _keyed(method: Method | None = None) -> Iterator[tuple[str, Option]]:
+    """The options of a method, or those of all sections, under their overrides' names."""
+    tables = SECTIONS if method is None else {method.kind: _options_of(method)}
+    for name, some in tables.items():
+        for key, one in some.items():
+            yield f"{name}.{key}".lstrip("."), one
+
+
+#: Options that hold a mapping with free keys.
+FREE = tuple(key for method in (None, *OURS) for key, one in _keyed(method) if get_origin(one.type) is dict)
+#: Where things are kept, not what they are: left out of a run's identity.
+PLACES = tuple(key for method in (None, *OURS) for key, one in _keyed(method) if one.place)
+
+
+def _dataclass(name: str, options: Mapping[str, Option], before: Iterable = (), behind: Iterable = ()) -> type:
+    """The options as Hydra composes them. before, behind: more of its fields."""
+    made = []
+    for key, one in options.items():
+        new = isinstance(one.default, list | dict)
+        default = field(default_factory=partial(copy, one.default)) if new else field(default=one.default)
+        made.append((key, one.type, default))
+    made = make_dataclass(name, [*before, *made, *behind], namespace={"__module__": __name__})
+    return globals().setdefault(name, made)  # pickles are of classes that a module has
+
+
+def _called(method: Method) -> str:
+    """The end of its schema's name, the same in any process: pickles know classes by their names."""
+    return f"_of_{method.name.encode().hex()}_{user_file.fingerprint(method.source)}"
+
+
+@lru_cache
+def _run(encoders: tuple[Method, ...] = ()) -> type:
+    """One run, complete. Each group has its first option unless another is chosen. encoders: of the user's, whose options the
+    section `encoder` has too."""
+    sections = SECTIONS | {"encoder": encoder_options(encoders)}
+    of = "".join(map(_called, encoders))
+    first = ["_self_", *({group: next(iter(some))} for group, some in GROUPS.items())]
+    parts = [(name, _dataclass(f"{name.capitalize()}{of}", some)) for name, some in sections.items() if name]
+    behind = [(name, part, field(default_factory=part)) for name, part in parts]
+    behind += [(group, Any, field(default=MISSING)) for group in GROUPS]
+    before = [("defaults", list[Any], field(default_factory=lambda: [*first]))]
+    return _dataclass(f"Run{of}", sections[""], before, behind)
+
+
+Run = _run()
+
+
+def chosen(key: str, name: Any) -> Method:
+    """The choice of that name by an option (`loss`, `encoder.image`): ours, or of a user's file, whose options are known from
+    now on. Raises InputError."""
+    kind = kind_of(key)
+    if not kind:
+        if not isinstance(name, str) or name not in GROUPS[key]:
+            raise unknown(key, name, GROUPS[key])
+        return GROUPS[key][name]
+    method = find(kind, name, key)
+    if method.own and OWN.get((key, name)) is not method:
+        known = {option: type_ for option, type_ in types().items() if option.startswith(f"{kind}.")}
         for option, declared in method.options.items():
-            kind = known.get(f"{group}.{option}", declared.type)
-            if kind != declared.type:
+            there = known.get(f"{kind}.{option}", declared.type)
+            if there != declared.type:
                 raise InputError(
                     f"{method.key}: its option {option!r} is {declared.type}, and other methods have one of that name that "
-                    f"is {kind}; give it another name"
+                    f"is {there}; give it another name"
                 )
-        OWN[group, name] = method
+        if kind == "encoder":
+            encoder_options([method])
+        OWN[key, name] = method
         types.cache_clear()
     return method
 
@@ -231,9 +245,10 @@ def notice(raw: Any) -> None:
     """Reads the user's files that are chosen anywhere in a study as YAML has it, so that their options are known."""
     if isinstance(raw, Mapping):
         for key, value in raw.items():
-            for name in value if isinstance(value, list) else [value]:
-                if key in KINDS and isinstance(name, str) and name.endswith(".py"):
-                    chosen(key, name)
+            for one in value if isinstance(value, list) else [value]:
+                for _, chooser, name in choices(str(key), one):
+                    if isinstance(name, str) and name.endswith(".py"):
+                        chosen(chooser, name)
             notice(value)
     elif isinstance(raw, list):
         for part in raw:
@@ -242,76 +257,78 @@ def notice(raw: Any) -> None:
 
 def register(own: Iterable[Method] = ()) -> None:
     """Tell Hydra the schemas, and those of a user's files; the config is called `run`."""
+    store, own = ConfigStore.instance(), tuple(own)
+    store.store(name="run", node=_run(tuple(method for method in own if method.kind == "encoder")))
     _register_ours()
-    for method in own:
-        ConfigStore.instance().store(group=method.kind, name=alias(method), node=schema_of(method))
+    for method in (method for method in own if method.kind != "encoder"):
+        store.store(group=method.kind, name=alias(method), node=schema_of(method))
 
 
 @cache
 def _register_ours() -> None:
-    store = ConfigStore.instance()
-    store.store(name="run", node=Run)
-    for group, options in GROUPS.items():
-        for name, choice in options.items():
-            store.store(group=group, name=name, node=schema_of(choice))
+    for method in OURS:
+        ConfigStore.instance().store(group=method.kind, name=alias(method), node=schema_of(method))
 
 
 def alias(method: Method) -> str:
     """The name that Hydra has for a method: a path would be a folder of configs."""
-    return f"own_{method.path.stem}" if method.name.endswith(".py") else method.name
+    return f"own_{method.path.stem}" if method.own else method.name
 
 
 @lru_cache
-def schema_of(choice: Method | type) -> type:
-    """A choice's schema, as Hydra composes it."""
-    if isinstance(choice, type):
-        return choice
-    made = [("policy" if choice.kind == "captions" else "name", str, field(default=choice.name))]
-    for name, one in options_of(choice).items():
-        default = partial(copy, one.default) if isinstance(one.default, list | dict) else one.default
-        made.append((name, one.type, option(default, one.why)))
-    made = make_dataclass(f"{choice.kind}_{id(choice)}", made, namespace={"__module__": __name__})
-    return globals().setdefault(made.__name__, made)  # pickles are of classes that a module has
+def schema_of(method: Method) -> type:
+    """A method's options, as Hydra composes them."""
+    name = ("policy" if method.kind == "captions" else "name", str, field(default=method.name))
+    return _dataclass(method.kind + _called(method), _options_of(method), [name])
+
+
+def __getattr__(name: str) -> type:
+    """A schema that this process has not made yet: what a pickle from another process asks for."""
+    kind, *named = name.split("_of_")
+    if not named:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    names = [bytes.fromhex(one.partition("_")[0]).decode() for one in named]
+    if kind in GROUPS:
+        return schema_of(find(kind, names[0]) if kind in KINDS else GROUPS[kind][names[0]])
+    _run(tuple(find("encoder", one) for one in names))
+    return globals()[name]
 
 
 def declared_in(config: Mapping) -> Iterator[tuple[str, Option, Any]]:
-    """(key, declaration, value) of every option of the methods that a config chooses."""
+    """(key, declaration, value) of every option of a config; an older run's may lack some, and so may a part of a config."""
+    encoders = []
     for kind, key, name in chosen_in(config):
-        for option_name, one in options_of(find(kind, name)).items():
-            yield f"{key}.{option_name}", one, config[key][option_name]
+        method = find(kind, name, key)
+        if kind == "encoder":
+            encoders += [method] * method.own
+        else:
+            for option, one in options_of(method).items():
+                yield f"{key}.{option}", one, config[key][option]
+    for name, some in (SECTIONS | {"encoder": encoder_options(encoders)}).items():
+        there = config.get(name, {}) if name else config
+        for key, one in some.items():
+            if key in there:
+                yield f"{name}.{key}".lstrip("."), one, there[key]
 
 
 @lru_cache
 def types() -> dict[str, Any]:
     """Every option of any choice of groups → the type of its values."""
-    choices = [(group, choice) for group, some in GROUPS.items() for choice in some.values()]
-    choices += [(group, method) for (group, _), method in OWN.items()]
-    schemas = [(Run, ""), *((schema_of(choice), f"{group}.") for group, choice in choices)]
-    return {key: f.type for schema, prefix in reversed(schemas) for key, f in _fields(schema, prefix)}
+    return {key: one.type for method in (*reversed([*OURS, *OWN.values()]), None) for key, one in _keyed(method)}
+
+
+def type_of(key: str) -> Any:
+    """The type of an option's values, or of those of a free key of a mapping; None of an unknown option."""
+    of_free = (get_args(types()[name])[1] for name in FREE if key.startswith(f"{name}."))
+    return types().get(key) or next(of_free, None)
 
 
 def keys(asked: Mapping[str, str] | None = None) -> dict[str, tuple[Any, str]]:
-    """Every option under its override's name → (default, why), for the chosen group options."""
+    """Every option under its override's name → (default, why), for what is chosen of groups and of encoders."""
     first = {group: next(iter(options)) for group, options in GROUPS.items()}
-    return keys_of(tuple((group, chosen(group, name)) for group, name in {**first, **(asked or {})}.items()))
+    return keys_of(tuple(chosen(key, name) for key, name in {**first, **(asked or {})}.items()))
 
 
 @lru_cache
-def keys_of(choices: tuple[tuple[str, Method | type], ...]) -> dict[str, tuple[Any, str]]:
-    found = dict(_options(Run, ""))
-    for group, choice in choices:
-        found |= dict(_options(schema_of(choice), f"{group}."))
-    return found
-
-
-def _options(schema: type, prefix: str) -> Iterator[tuple[str, tuple[Any, str]]]:
-    for key, f in _fields(schema, prefix):
-        yield key, (f.default_factory() if callable(f.default_factory) else f.default, f.metadata["why"])
-
-
-def _fields(schema: type, prefix: str) -> Iterator[tuple[str, Field]]:
-    for f in fields(schema):
-        if is_dataclass(f.type):
-            yield from _fields(f.type, f"{prefix}{f.name}.")
-        elif "why" in f.metadata:
-            yield prefix + f.name, f
+def keys_of(methods: tuple[Method, ...]) -> dict[str, tuple[Any, str]]:
+    return {key: (one.default, one.why) for method in (None, *methods) for key, one in _keyed(method)}

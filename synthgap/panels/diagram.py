@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from data_gen import InputError
+from synthgap.forms import form
 from synthgap.panels.style import FALLS, RISES, save, theme
-from synthgap.parts import a_list, a_mapping, a_text, a_variable, must_differ
+from synthgap.parts import LABEL, differ, variable
 from synthgap.statistics import paired_interval, path_coefficients
 from synthgap.study import Study, told
 from synthgap.variables import missing, of_runs, runs_of
@@ -18,19 +20,12 @@ from synthgap.variables import missing, of_runs, runs_of
 #: in inches: a node's width, the space between tiers, between arrows at a node, and for an arrow's number
 NODE, SPACE, PORT, LEAD = 1.7, 2.5, 0.27, 0.6
 PATH_COLUMNS = ["source", "target", "mean", "low", "high", "seeds"]
-
-
-def read(raw, where: str, swept: Mapping) -> None:
-    """Raises InputError unless a study file's `diagram` has two or more tiers of variables, causes first."""
-    a_mapping(raw, where, required=("tiers",), optional=("title",))
-    a_text(raw, "title", where, "")
-    tiers = a_list(raw, "tiers", where)
-    if len(tiers) < 2 or not all(isinstance(tier, list) and tier for tier in tiers):
-        raise InputError(f"tiers of {where} must be two or more lists of variables, causes first")
-    nodes = [node for tier in tiers for node in tier]
-    for node in nodes:
-        a_variable(node, f"a node of {where}", swept, also=("label",))
-    must_differ([told(node) for node in nodes], f"nodes of {where}")
+_TIER = Annotated[list[variable(also=LABEL)], Field(min_length=1)]
+_TIERS = Annotated[
+    list[_TIER], Field(min_length=2), differ(lambda tiers: [told(node) for tier in tiers for node in tier])
+]
+#: what a study file says: tiers of variables, causes first
+DIAGRAM = form({"tiers": _TIERS}, {"title": str})
 
 
 def paths(table: pd.DataFrame, study: Study) -> pd.DataFrame:

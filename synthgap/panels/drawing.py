@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
-from synthgap.metric_names import METRICS
+from synthgap.metric_names import METRICS, Metric
 from synthgap.panels.marks import NAME
 from synthgap.panels.names import plain
 from synthgap.panels.panel import kind_of, x_of
@@ -28,14 +28,21 @@ COLUMN, SMALLEST = (
 FEW = 4  # arms that are told in a panel; more stand beside all
 
 
-def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, footer: str = "") -> None:
+def draw(
+    points: pd.DataFrame,
+    dots: pd.DataFrame,
+    spec: Mapping,
+    path: Path,
+    footer: str = "",
+    known: Mapping[str, Metric] = METRICS,
+) -> None:
     """Draw a study's figure into `path`, in the format of its ending: a panel each, every seed as a dot.
 
-    dots, points: `panels.dots` and `panels.levels`. spec: the study's `figure`.
+    dots, points: `panels.dots` and `panels.levels`. spec: the study's `figure`. known: the metrics' declarations.
     """
     panels = [p for p in spec["panels"] if p["title"] in set(points.panel)]  # own factors: no curve for MAD's
     columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
-    points, looks = _within_range(points, panels), _looks(panels, points)
+    points, looks = _within_range(points, panels, known), _looks(panels, points)
     names = [_names(panel, points) for panel in panels]
     named = [() if i % columns and names[i] == names[i - 1] else names[i] for i in range(len(panels))]  # by the first
     smallest = _smallest(named, columns)
@@ -49,7 +56,7 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
         axes = list(figure.subplots(len(tall), columns, squeeze=False, height_ratios=tall).flat)
         for i, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
             shown, values = (rows[rows.panel == panel["title"]] for rows in (points, dots))
-            _panel(axis, panel, spec, shown, values, looks[panel["title"]])
+            _panel(axis, panel, spec, shown, values, looks[panel["title"]], known)
             if kind_of(panel).down and not named[i]:
                 axis.set_yticklabels([])
         for axis in axes[len(panels) :]:
@@ -67,7 +74,9 @@ def draw(points: pd.DataFrame, dots: pd.DataFrame, spec: Mapping, path: Path, fo
         save(figure, path)
 
 
-def _panel(axis, panel: Mapping, spec: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look: Look) -> None:
+def _panel(
+    axis, panel: Mapping, spec: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look: Look, known: Mapping
+) -> None:
     """One panel, with its title and what its axes are."""
     kind, x = kind_of(panel), x_of(panel, spec)
     axis.grid(axis="y" if kind.down else "x", visible=False)
@@ -75,7 +84,7 @@ def _panel(axis, panel: Mapping, spec: Mapping, points: pd.DataFrame, dots: pd.D
     if kind.down:
         axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.set_title(fill(panel["title"], 44))
-    along, value = fill(x.get("label", told(x)), 48), plain([curve["metric"] for curve in panel["curves"]])
+    along, value = fill(x.get("label", told(x)), 48), plain([curve["metric"] for curve in panel["curves"]], known)
     if kind.down:
         axis.set(xlabel=along if kind.change else fill(value, 44), ylabel="")
     else:
@@ -113,13 +122,15 @@ def _lines_down(panel: Mapping, names: Sequence[str], looks: Mapping[str, Look])
     return sum(max(1.35 * -(-len(name) // NAME), series) for name in names)
 
 
-def _within_range(points: pd.DataFrame, panels: Sequence[Mapping]) -> pd.DataFrame:
+def _within_range(
+    points: pd.DataFrame, panels: Sequence[Mapping], known: Mapping[str, Metric] = METRICS
+) -> pd.DataFrame:
     """With intervals cut to what their metric can be: a t interval knows nothing of it. Of a change, that is the range's
     width, up or down."""
     points = points.copy()
     for panel in panels:
         for curve in panel["curves"]:
-            if (metric := METRICS.get(curve.get("metric"))) is None:
+            if (metric := known.get(curve.get("metric"))) is None:
                 continue
             width = metric.high - metric.low
             low, high = (-width, width) if kind_of(panel).change else (metric.low, metric.high)

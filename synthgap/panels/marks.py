@@ -11,7 +11,7 @@ NAME = 26  # characters, before a name is wrapped
 
 
 def _named(rows: pd.DataFrame, look: Look) -> tuple[pd.DataFrame, dict]:
-    """Rows with the column `series`, and what seaborn is to be told of it."""
+    """Rows with the column `series`, and what seaborn needs to know of it."""
     rows = rows.assign(series=rows.arm + "\n" + rows.curve)
     styles = {f"{arm}\n{curve}": look.of(arm, curve) for arm in look.arms for curve in look.curves}
     there = {name: style for name, style in styles.items() if name in set(rows.series)}

@@ -1,8 +1,8 @@
 """Plain names of metrics, for the axes of figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from synthgap.metric_names import METRICS
+from synthgap.metric_names import METRICS, Metric
 
 #: metric → its name on an axis; of others, what `METRICS` says up to its first comma or colon
 _NAMES = {
@@ -70,8 +70,8 @@ _NAMES = {
 }
 
 
-def plain(metrics: Sequence[str]) -> str:
-    """What an axis of these metrics is called."""
-    names = {_NAMES.get(metric) or METRICS[metric].meaning for metric in metrics if metric in METRICS}
-    unknown = [metric for metric in metrics if metric not in METRICS]
+def plain(metrics: Sequence[str], known: Mapping[str, Metric] = METRICS) -> str:
+    """What an axis of these metrics is called. known: their declarations."""
+    names = {_NAMES.get(metric) or known[metric].meaning for metric in metrics if metric in known}
+    unknown = [metric for metric in metrics if metric not in known]
     return ", ".join(dict.fromkeys([*sorted(names), *unknown]))

@@ -1,28 +1,24 @@
 """Where a metric falls under a share of its best: what a study file may ask, and the answer."""
 
-from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, TypeAdapter
 
-from data_gen import InputError
+from synthgap.forms import form
 from synthgap.panels.panel import x_of
 from synthgap.panels.rows import ranges_over
-from synthgap.parts import a_mapping, a_variable
+from synthgap.parts import LABEL, Names, variable
 from synthgap.statistics import falls_under, paired_interval
-from synthgap.study import Study, as_text, is_number, told
+from synthgap.study import Study, as_text, told
 from synthgap.variables import arms, missing, of_runs, runs_of
 
 THRESHOLD_COLUMNS = ["metric", "of", "share", "along", "arm", "x", "low", "high", "seeds_falling", "seeds"]
-
-
-def read(asked, figure: Mapping, where: str, swept: Mapping) -> None:
-    """Raises InputError unless one of a figure's `thresholds` names a metric, a share of its best, and has an x."""
-    a_mapping(asked, where, required=("metric", "share"), optional=("of", "x"))
-    a_variable(asked, where, swept, also=("share", "x"))
-    a_variable(x_of(asked, figure, where), f"x of {where}", swept, also=("label",))
-    if not is_number(asked["share"]) or not 0 < asked["share"] < 1:
-        raise InputError(f"share of {where} must lie between 0 and 1, not be {asked['share']!r}")
+#: what a study file may ask: where a metric falls under this share of its best
+THRESHOLD = TypeAdapter(
+    form({"metric": str, "share": Annotated[float, Field(gt=0, lt=1)], "x": variable(also=LABEL)}, {"of": Names})
+)
 
 
 def thresholds(table: pd.DataFrame, study: Study) -> pd.DataFrame:

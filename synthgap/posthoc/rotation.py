@@ -1,4 +1,4 @@
-"""The control for whatever speaks of single dimensions: the same embeddings in other axes."""
+"""The control for statements about single dimensions: the same embeddings in other axes."""
 
 import torch
 from torch import Tensor

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from synthgap.catalogue import Method, Option
-from synthgap.encoders import Bag, Encoder, Encoders
+from synthgap.encoders import Encoder, Encoders
 from synthgap.posthoc.inversion import invert
 from synthgap.posthoc.isoclip import band, head_matrix, linearised, linearised_as_published
 from synthgap.posthoc.whitening import whiten
@@ -118,16 +118,8 @@ def inversion(
 def free_input(encoder: Encoder, inputs: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
     """An encoder as a function of one word vector a row, or of one picture with values in [−1, 1]; and the mean of those
     there are, to start from."""
-    if inputs.dtype != torch.int64:
+    if not hasattr(encoder.adapter, "of_word"):
         picture = torch.stack([rows.float().mean(0) for rows in inputs.split(500)]).mean(0, keepdim=True)
         return lambda v: normalize(encoder((v + 1) * 127.5), dim=1), picture / 127.5 - 1
     word = encoder.adapter.words.weight[1:].detach().mean(0)
-    if isinstance(encoder, Bag):
-        return lambda v: normalize(encoder.projection(encoder.trunk(v)), dim=1), word
-
-    def encode(v: Tensor) -> Tensor:
-        alone = (v + encoder.adapter.positions[0])[:, None]
-        real = torch.ones(alone.shape[:2], dtype=torch.bool, device=v.device)
-        return normalize(encoder.projection(encoder.trunk((alone, real))), dim=1)
-
-    return encode, word
+    return lambda v: normalize(encoder.projection(encoder.trunk(encoder.adapter.of_word(v))), dim=1), word

@@ -4,7 +4,7 @@ from synthgap.runs.estimate import estimate, held
 from synthgap.runs.plan import Plan, Task, missing_datasets, plan, with_starts
 from synthgap.runs.prepare import prepare
 from synthgap.runs.results import collect, failure_in, failures, record_failure, verify
-from synthgap.runs.worker import limit_threads, running, work, workers_in
+from synthgap.runs.worker import limit_threads, pass_on, running, work, workers_in
 
 __all__ = [
     "Plan",
@@ -16,6 +16,7 @@ __all__ = [
     "held",
     "limit_threads",
     "missing_datasets",
+    "pass_on",
     "plan",
     "prepare",
     "record_failure",

@@ -17,7 +17,7 @@ import yaml
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from data_gen import files, user_file
+from data_gen import InputError, files, user_file
 from data_gen.seeds import generator
 from synthgap import catalogue, metric_names, options
 from synthgap.encoders import Encoders, build, initialise, set_apart
@@ -26,17 +26,21 @@ from synthgap.losses import of_all
 from synthgap.metrics import own
 from synthgap.metrics.embedded import QUERIES
 from synthgap.metrics.floors import floors
-from synthgap.observations import captions_of, known_of, observe, policy_of, world_of
+from synthgap.observations import SPLITS, captions_of, kinds_of, known_of, language_of, observe, policy_of, world_of
 from synthgap.posthoc import heads
 from synthgap.runs import Plan, Task, failure_in, verify
+from synthgap.runs.plan import identify
 from synthgap.training import Finetuning, Trained, settings_at, train
 
 WATCHED = 500  # test samples on which gap and entropy are followed through training
 
 
 def execute(p: Plan, task: Task, folder: Path) -> None:
-    """Do a run. Raises InputError with the place for what a user's own file raises, and else as `_execute` does."""
+    """Do a run. Raises InputError with the place for what a user's own file raises, and if files were edited since the run
+    was planned; and else as `_execute` does."""
     with user_file.located(catalogue.files_of(task.config)):
+        if identify(task.config, *(world_of(task.config, split) for split in SPLITS)) != task.run_id:
+            raise InputError("a file that this run reads was edited since it was planned; run the study again")
         _execute(p, task, folder)
 
 
@@ -53,8 +57,8 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     clock.append(perf_counter())
 
     chance = torch.Generator().manual_seed(c["seeds"]["init"])
-    space, device = world_of(c).space, c["training"]["device"]
-    model = build(test, c["encoder"], vocabulary=len(space.words), longest=len(space))
+    world, device = world_of(c), c["training"]["device"]
+    model = build(c, test, kinds_of(c, world), **language_of(c))
     model = initialise(model, chance).to(device, memory_format=torch.channels_last)
     if task.start is None:
         trained = _train(model, c, learning, test, chance)
@@ -78,7 +82,8 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     else:
         found = before[before.metric == "map"].set_index("of").value
         rows += [("map_gain", of, value - found[of]) for metric, of, value in rows if metric == "map"]
-    known = metric_names.METRICS | metric_names.own(c["metrics"])
+    learnt = metric_names.learnt_by([catalogue.of_config(c, "loss")])
+    known = learnt | metric_names.METRICS | metric_names.own(c["metrics"])
     rows = check([*rows, *_floors(c, codes, shown["text"])], known)
     clock.append(perf_counter())
     parts = np.diff(clock)

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from data_gen import InputError, files, store
-from synthgap import tables
+from synthgap import progress, tables
 from synthgap.observations import SPLITS, dataset_of
 from synthgap.runs import running, variations
 
@@ -22,7 +22,7 @@ RUN_ID = re.compile(r"[0-9a-f]{12}")
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file or folder that can go. lock: the file whose lock says that nobody writes it now."""
+    """A file or folder that can go. lock: the file whose lock is free unless another command writes it now."""
 
     path: Path
     why: str
@@ -31,7 +31,7 @@ class Leftover:
 
 def find(out: Path, study: str = "") -> list[Leftover]:
     """What can go of one study, or of all under `out` with their datasets. Raises InputError while a sweep is running there,
-    and where a table is damaged: nobody can say then what it needs."""
+    and where a table is damaged, as it is unknown then what it needs."""
     names = sorted({path.parent.name.partition("+")[0] for path in out.glob("*/.locks")} - {"datasets"})
     names = [name for name in names if study in ("", name)]
     found, kept = [], []
@@ -54,7 +54,7 @@ def find(out: Path, study: str = "") -> list[Leftover]:
 
 
 def remove(left: Leftover) -> None:
-    """Delete it, whole. Raises filelock.Timeout if somebody writes it now."""
+    """Delete it, whole. Raises filelock.Timeout if another command writes it now."""
     with files.locked(left.lock, wait=False):
         files.remove(left.path)
 
@@ -77,7 +77,7 @@ def _needed(out: Path, name: str) -> set[str]:
 
 
 def _datasets(root: Path, kept: list[Path]) -> Iterator[Leftover]:
-    """Datasets that no kept run reads; none, if what some run reads cannot be told, as its files are gone."""
+    """Datasets that no kept run reads; none, if it is unknown what some run reads, as its files are gone."""
     for path in files.left_in(root):
         yield Leftover(path, "left by a killed command", _lock_of(path))
     there = sorted(path.parent for path in root.glob("[!.]*/manifest.json"))
@@ -90,20 +90,24 @@ def _datasets(root: Path, kept: list[Path]) -> Iterator[Leftover]:
         return {store.place(root, store.recipe(*dataset_of(config, split))) for split in SPLITS}
 
     read = set()
-    for run in kept:
-        try:
-            config = yaml.safe_load((run / "config.yaml").read_text())
-            if config["images"] == "pixels":
-                read |= places(json.dumps({key: config[key] for key in config if key not in _UNREAD}))
-        except (OSError, InputError, KeyError, TypeError, yaml.YAMLError):
-            return
+    with progress.bar("looking for what runs read", len(kept), after=progress.SOON) as advance_to:
+        for i, run in enumerate(kept):
+            try:
+                config = yaml.safe_load((run / "config.yaml").read_text())
+                if config["images"] == "pixels":
+                    read |= places(json.dumps({key: config[key] for key in config if key not in _UNREAD}))
+            except (OSError, InputError, KeyError, TypeError, yaml.YAMLError):
+                return
+            advance_to(i + 1)
     for path in there:
         if path not in read:
             yield Leftover(path, "dataset that no table refers to", Path(f"{path}.lock"))
 
 
 #: sections of a config that do not decide which pixels a run reads
-_UNREAD = {"captions", "loss", "temperature", "encoder", "training", "posthoc", "finetune", "study", "out", "seed"}
+_UNREAD = {
+    *("captions", "loss", "temperature", "encoder", "training", "posthoc", "finetune", "study", "out", "seed", "sinks"),
+}
 
 
 def _lock_of(left: Path) -> Path:

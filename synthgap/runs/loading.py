@@ -14,7 +14,7 @@ from torch import Tensor
 
 from data_gen import InputError, World, captions
 from synthgap.encoders import Encoders, build
-from synthgap.observations import observe, world_of
+from synthgap.observations import kinds_of, language_of, observe, policy_of, world_of
 from synthgap.options import as_finetuned
 from synthgap.runs.results import verify
 from synthgap.training import embed
@@ -50,7 +50,8 @@ class OpenRun:
     @cached_property
     def captions(self) -> list[str]:
         """The caption of each test sample, as words."""
-        return captions.texts(self.world.space, self.inputs["text"].numpy())
+        policy = policy_of(as_finetuned(self.config), self.world.space)
+        return captions.texts(self.world.space, self.inputs["text"].numpy(), policy)
 
 
 def open(run: str | Path, datasets: str | Path | None = None) -> OpenRun:  # synthgap.open
@@ -71,6 +72,6 @@ def open(run: str | Path, datasets: str | Path | None = None) -> OpenRun:  # syn
     world = world_of(config, "test")
     shown, codes = observe(Path(datasets or folder.absolute().parents[1] / "datasets"), as_finetuned(config), "test")(0)
     inputs = {name: torch.from_numpy(x) for name, x in shown.items()}
-    model = build(inputs, config["encoder"], vocabulary=len(world.space.words), longest=len(world.space))
+    model = build(config, inputs, kinds_of(config, world), **language_of(config))
     load_model(model, folder / "model.safetensors")
     return OpenRun(folder, config, model, pd.read_parquet(folder / "metrics.parquet"), inputs, codes, world)

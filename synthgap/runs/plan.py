@@ -1,14 +1,14 @@
 """A study's runs before any is done: each a resolved config, with the hash that names its folder."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_gen import InputError, store
-from synthgap import metric_names, options, studies
-from synthgap.observations import SPLITS, dataset_of, object_of, policy_of, world_of
+from data_gen import InputError, World, store
+from synthgap import catalogue, metric_names, options, progress, studies
+from synthgap.observations import SPLITS, check_encoders, dataset_of, object_of, policy_of, world_of, written_in
 from synthgap.studies import CASE, Study
 
 SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # what a folder of a variation can be called after STUDY+, on every system
@@ -60,35 +60,51 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
     name, overrides = _name_in(overrides)
     swept, cells, constant = studies.expand(study, overrides)
     tasks, known = {}, dict.fromkeys(metric_names.METRICS)
-    for cell in cells[:most]:
-        resolved = resolved_cell(constant, cell)
+    for resolved, cell in _resolved(constant, cells[:most]):
         out = Path(resolved["out"])
         world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told
+        check_encoders(resolved, world)
         resolved["captions"]["object"] = object_of(resolved, world.space)
         if resolved["finetune"]["name"] != "none" and world.look:
             kept = f"finetune={resolved['finetune']['name']} keeps the images"
             raise InputError(f"{kept}, and this world (mad.variant=published, or your own) shows others in each epoch")
         for shown in (resolved, options.as_finetuned(resolved)):
             policy_of(shown, world.space)
-        measured = metric_names.METRICS | metric_names.own(resolved["metrics"])
+        learnt = metric_names.learnt_by([catalogue.of_config(resolved, "loss")])
+        measured = learnt | metric_names.METRICS | metric_names.own(resolved["metrics"])
         for metric, of in metric_names.possible(world, resolved["captions"]["object"], measured.values()).items():
             known.setdefault(metric)
             known[metric] = dict.fromkeys([*(known[metric] or ()), *of])
-        hashes = metric_names.hashes(resolved["metrics"])
-        trained_on = world.identity | ({"metrics": hashes} if hashes else {})
-        identity = trained_on if resolved["shift"]["name"] == "none" else trained_on | {"test": tested.identity}
-        run_id = options.run_id(resolved, identity)
+        run_id = identify(resolved, world, tested)
         places = {key: cell[CASE] if key == CASE else swept_value(resolved, key) for key in swept}
         if CASE in cell and run_id in tasks:
             raise InputError(f"cases {tasks[run_id].swept[CASE]!r} and {cell[CASE]!r} of {study.name} are the same run")
         start = None
         if any(resolved[group]["name"] != "none" for group in options.AFTERWARDS):
             trained = options.as_trained(resolved)
-            start = Task(options.run_id(trained, trained_on), trained | {"study": study.name}, places)
+            start = Task(identify(trained, world, tested), trained | {"study": study.name}, places)
         tasks[run_id] = Task(run_id, resolved | {"study": study.name}, places, start)
     if most is None:
         _check_names(study, overrides, known)
     return Plan(study, out / study.name, out / "datasets", tuple(tasks.values()), tuple(overrides), name)
+
+
+def _resolved(constant: Sequence[str], cells: Sequence[dict]) -> Iterator[tuple[dict, dict]]:
+    """The config of each cell, and the cell."""
+    with progress.bar("planning", len(cells), after=progress.SOON) as advance_to:
+        for i, cell in enumerate(cells):
+            yield resolved_cell(constant, cell), cell
+            advance_to(i + 1)
+
+
+def identify(config: dict, world: World, tested: World) -> str:
+    """The id of a run: a hash of its resolved config and of all files that decide its numbers, as they are now. world, tested:
+    those that it shows in training and in the test."""
+    hashes = metric_names.hashes(config["metrics"])
+    identity = world.identity | ({"metrics": hashes} if hashes else {}) | written_in(config)
+    if config["shift"]["name"] != "none":
+        identity |= {"test": tested.identity}
+    return options.run_id({key: value for key, value in config.items() if key != "study"}, identity)
 
 
 def _name_in(overrides: Sequence[str]) -> tuple[str, list[str]]:

@@ -27,6 +27,8 @@ def sweep(plan: Plan, workers: int) -> int:
     """
     left = [task for task in plan.tasks if not plan.done(task)]
     if not left:
+        for task in plan.tasks:
+            runs.pass_on(plan, task)
         return 0
     for name, value in KEEP_MEMORY.items():
         os.environ.setdefault(name, value)  # read once, when a process starts: inherited by the workers

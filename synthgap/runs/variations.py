@@ -60,7 +60,7 @@ def of(plan: Plan) -> Made:
         key = override.partition("=")[0]
         if key in (*options.PLACES, "metrics"):  # what is measured besides changes no run of the study
             roots += [override] * (key != "out")
-        elif key not in ("preset", "workers"):
+        elif key not in ("preset", "workers", "sinks"):
             told[key] = override
     own, every = _levels(study, [preset]), _levels(study, study.presets)
     grid = {**study.grid, **study.presets[preset].get("grid", {})}
@@ -97,8 +97,10 @@ def _levels(study: Study, presets: Iterable[str]) -> dict[str, list]:
 def _as_written(preset: Mapping, told: Mapping[str, str]) -> dict:
     """Option → its value where no override sets it: the preset's, or the default."""
     fixed = preset.get("set", {})
-    groups = {key: str(_each(told[key])[0].value()) for key in told if key in options.GROUPS}
-    chosen = {key: value for key, value in fixed.items() if key in options.GROUPS} | groups
+    given = fixed | {key: _each(told[key])[0].value() for key in told if options.is_choice(key)}
+    chosen = {}
+    for key in filter(options.is_choice, given):
+        chosen |= options.chosen_by(key, given[key])
     first = {group: next(iter(options)) for group, options in options.GROUPS.items()}
     return first | {key: default for key, (default, _) in options.keys(chosen).items()} | fixed
 

@@ -1,6 +1,7 @@
 """Does the runs of a plan that are neither done nor claimed, beside any other workers."""
 
 import shutil
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,6 +12,8 @@ from filelock import Timeout
 from threadpoolctl import threadpool_limits
 
 from data_gen import files, store
+from data_gen.errors import one_line
+from synthgap import sinks
 from synthgap.runs.plan import Plan, Task, missing_datasets, with_starts
 from synthgap.runs.results import record_failure
 
@@ -25,19 +28,25 @@ def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
         for wanted in missing_datasets(p).values():
             with suppress(Exception):  # the runs that need it fail with the same reason, and record it
                 store.make(p.datasets, *wanted, wait=False)
-        for wait in (False, True):  # first what nobody holds; then the rest, whose holders may have been killed
+        for wait in (
+            False,
+            True,
+        ):  # first what no other worker holds; then the rest, whose holders may have been killed
             for task in with_starts(p):
                 if not wait and task.start and not p.settled(task.start):
-                    continue  # somebody is training its model
+                    continue  # another worker trains its model
                 with suppress(Timeout), files.locked(p.folder / ".locks" / task.run_id, wait):
-                    if not p.settled(task):
+                    new = not p.settled(task)
+                    if new:
                         begins(task)
                         _run_or_record(p, task)
+                    if new or not wait:  # once, also of what was finished before
+                        pass_on(p, task)
 
 
 @contextmanager
 def at_work(folder: Path) -> Iterator[None]:
-    """Holds the lock of a worker, one that nobody else has, so that others see that somebody is at work here."""
+    """Holds the lock of a worker, one that no other has, so that others see that a worker is running here."""
     with ExitStack() as held:
         for number in count():
             with suppress(Timeout):
@@ -62,11 +71,23 @@ def _worker(folder: Path, number: int) -> Path:
     return folder / ".locks" / f"worker-{number}"
 
 
+def pass_on(p: Plan, task: Task) -> None:
+    """Write a finished run into the sinks that are asked for. An error there is reported, and is no failure of the run."""
+    if task.config["sinks"] and p.done(task):
+        try:
+            sinks.write(p.folder.parent, task.config["sinks"], p.folder / task.run_id)
+        except Exception as error:  # their libraries may raise anything
+            line = one_line(
+                f"the run {task.run_id} is finished, but not written by sinks={task.config['sinks']}: {error}"
+            )
+            print(f"synthgap: {line}", file=sys.stderr, flush=True)
+
+
 def _run_or_record(p: Plan, task: Task) -> None:
     from synthgap.runs.execution import execute  # brings torch, which planning does without
 
     for place in (p.folder / task.run_id, p.failure(task)):
-        files.sweep_up(p.folder, place.stem)  # a killed worker's; we hold the lock, so nobody writes it
+        files.sweep_up(p.folder, place.stem)  # a killed worker's; we hold the lock, so no other writes it
     try:
         shutil.rmtree(p.folder / task.run_id, ignore_errors=True)  # without its done mark, it is a deletion's rest
         with files.whole_folder(p.folder / task.run_id) as partial:

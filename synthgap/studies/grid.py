@@ -1,6 +1,6 @@
 """From a study and overrides to the cells of its grid, a run each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 
@@ -33,8 +33,8 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
         if grid.pop(dropped, None) is None:
             raise unknown("swept parameter to drop", dropped, grid)
     plain = [o for o in overrides if not o.startswith(("preset=", "~"))]
-    groups = [o for o in plain if o.partition("=")[0] in options.GROUPS]  # they decide which other keys there are
-    of_some = {key: value for o in plain for key, value in _of_some_cells(o, groups, [grid, *cases]).items()}
+    choosing = {key for key in (o.partition("=")[0] for o in plain) if options.is_choice(key)}
+    of_some = {key: value for o in plain for key, value in _of_some_cells(o, choosing, [grid, *cases]).items()}
     plain = [o for o in plain if o.partition("=")[0] not in of_some]
     for override in options.parse(plain) if plain else ():
         key = override.key_or_group
@@ -53,28 +53,39 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
     cells = [{**case, **dict(zip(grid, values, strict=True))} for case in cases for values in product(*grid.values())]
     for cell in cells:
         for key, value in of_some.items():
-            group = key.partition(".")[0]
-            if group in cell and key in options.keys({group: cell[group]}):
+            if any(key in options.keys(chosen) for chosen in _chosen(cell, _section(key))):
                 cell[key] = value
     unique = {tuple(sorted((k, str(canonical(v))) for k, v in cell.items())): cell for cell in cells}
     return swept, list(unique.values()), constant
 
 
-def _of_some_cells(override: str, groups: Sequence[str], cells: Sequence[Mapping]) -> dict:
-    """{key: value} of an override that needs an option of its group which the study has in some cells only."""
+def _section(key: str) -> str:
+    return key.partition(".")[0]
+
+
+def _chosen(cell: Mapping, section: str) -> Iterator[dict]:
+    """{option: name} of each choice in a cell, or a grid, that decides which options a section has."""
+    for key, values in cell.items():
+        if _section(key) == section and options.is_choice(key):
+            for value in listed(values):
+                yield options.chosen_by(key, value)
+
+
+def _of_some_cells(override: str, choosing: set[str], cells: Sequence[Mapping]) -> dict:
+    """{key: value} of an override that needs an option of its section which the study has in some cells only.
+
+    choosing: what other overrides choose, which the cells' choices give way to.
+    """
     key = override.partition("=")[0]
-    group = key.partition(".")[0]
-    if (
-        group not in options.GROUPS
-        or any(o.startswith(f"{group}=") for o in groups)
-        or any(key in cell for cell in cells)
-    ):
+    section = _section(key)
+    default = options.keys()
+    if options.is_choice(key) or any(key in cell for cell in cells) or key in default:
         return {}
-    there, default = {str(option) for cell in cells for option in listed(cell.get(group, []))}, options.keys()
-    having = [name for name in sorted(there) if key in options.keys({group: name})]
-    if key in default or not having:
+    chosen = [some for cell in cells for some in _chosen(cell, section) if not some.keys() & choosing]
+    having = next((some for some in chosen if key in options.keys(some)), None)
+    if having is None:
         return {}
-    parsed = options.parse([f"{group}={having[0]}", override])[-1]
+    parsed = options.parse([*(options.written(*choice) for choice in having.items()), override])[-1]
     if parsed.is_sweep_override():
         raise InputError(f"{key} is an option of some of the study's cases alone, so it takes one value")
     return {key: parsed.value()}

@@ -3,22 +3,59 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import metric_names, options, tables, yaml_file
+from synthgap.catalogue import find
+from synthgap.forms import form, place, read
 from synthgap.judging.kind import seeds_needed, test_of
-from synthgap.parts import a_list, a_mapping, a_text
-from synthgap.studies.claim_schema import read_claim
-from synthgap.studies.figure_schema import can_be_drawn, read_figure
+from synthgap.parts import BY_NAME, listed
+from synthgap.studies.claim_schema import CLAIM
+from synthgap.studies.figure_schema import FIGURE, can_be_drawn
 from synthgap.studies.grid import expand
-from synthgap.study import Study, available, seeds
+from synthgap.study import Claim, Study, available, seeds
 from synthgap.tables import CASE
 
 #: what lies beside the folders of studies, so that none may have it as a name
 TAKEN = ("datasets",)
 NAME = re.compile(r"\w[^+=]*")  # folders of variations are called NAME+option=value
 LONGEST_NAME = 100  # bytes: files in the folder have it, and more, in their names
+
+
+def _grid(raw: dict) -> dict:
+    return {key: [options.typed(str(key), value) for value in values] for key, values in raw.items()}
+
+
+def _set(raw: dict) -> dict:
+    return {key: options.typed(str(key), value) for key, value in raw.items()}
+
+
+def _cases(raw: Any) -> list[dict]:
+    """A list of cases; of a mapping name → case (or several that share the name), each with its name."""
+    if isinstance(raw, dict):
+        return [{CASE: str(name)} | case for name, some in NAMED.validate_python(raw).items() for case in some]
+    if not isinstance(raw or [], list):
+        raise InputError("it must be a list of mappings, an arm of the comparison each, or name them: name: mapping")
+    return CASES.validate_python(raw or [])
+
+
+#: option → values, and option → value, of the options' types
+Grid = Annotated[dict[Any, Annotated[list, Field(min_length=1)]], AfterValidator(_grid)]
+Set = Annotated[dict, AfterValidator(_set)]
+Cases = Annotated[Any, AfterValidator(_cases)]
+CASES = TypeAdapter(list[Set])
+NAMED = TypeAdapter(dict[Any, Annotated[list[Set], BeforeValidator(listed)]])
+PRESET = form({}, {"grid": Grid, "cases": Cases, "set": Set})
+#: The file of any study. Claims and the figure are read when it is known what is swept.
+ANY = {"source": str, "claims": Any, "figure": Any}
+OF_TABLE = TypeAdapter(form({"question": str, "table": str}, ANY))
+SWEEP = {"cases": Cases, "presets": Annotated[dict[str, PRESET] | None, BY_NAME]}
+TRAINED = TypeAdapter(form({"question": str, "grid": Grid}, {**ANY, **SWEEP}))
+TOLD = TypeAdapter(form({"claims": list[CLAIM], "figure": FIGURE}))
 
 
 def load(name: str, out: Path = Path("runs"), metrics: Sequence[str] = ()) -> Study:
@@ -39,46 +76,49 @@ def load(name: str, out: Path = Path("runs"), metrics: Sequence[str] = ()) -> St
         )
     if raw is None:
         raise InputError(f"study {path} is empty; it needs a question, and a grid to train or a table to read")
-    table = None
-    listed = "`synthgap studies --metrics` lists all"
+    table, where_listed = None, "`synthgap studies --metrics` lists all"
     if isinstance(raw, dict) and "table" in raw:
         for key in ("grid", "cases", "presets"):
             if key in raw:
                 raise InputError(f"study {path} reads a table, and trains nothing; leave out {key!r}, or 'table'")
-        a_mapping(raw, f"study {path}", required=("question", "table"), optional=("source", "claims", "figure"))
-        table = _table(raw["table"], path, out)
+        said = read(OF_TABLE, raw, path)
+        table = _table(said["table"], path, out)
         rows = tables.read(table)
         known, (grid, cases), presets = tables.names(rows), tables.design(rows), {}
-        listed = f"{table} has {', '.join(known)}"
+        where_listed = f"{table} has {', '.join(known)}"
     else:
-        grid, cases, presets = _sweep(raw, path)
-        own = _files_of_metrics(metrics, grid, cases, presets)
-        known = dict.fromkeys([*metric_names.METRICS, *metric_names.own(own)])
+        if isinstance(raw, dict) and "grid" not in raw:
+            raise InputError(f"study {path} has no 'grid' of what to train, nor a 'table' of what was trained")
+        options.notice(raw)
+        said = read(TRAINED, raw, path)
+        grid, cases, presets = said["grid"], said.get("cases", []), said.get("presets") or {"quick": {}}
+        _names_hold(grid, cases, presets, path)
+        learnt = metric_names.learnt_by(find("loss", name) for name in _anywhere("loss", grid, cases, presets))
+        own = dict.fromkeys(
+            [*metrics, *(path for paths in _anywhere("metrics", grid, cases, presets) for path in paths)]
+        )
+        known = dict.fromkeys([*metric_names.METRICS, *metric_names.own(list(own)), *learnt])
     swept = _swept(grid, cases, presets)
-    source = a_text(raw, "source", f"study {path}", "own question")
+    source = said.get("source", "own question")
+    told = {"claims": raw.get("claims", []), "figure": raw.get("figure") or {}}
+    told = read(TOLD, told, path, swept=swept, source=source, beside=path.parent)
     study = Study(
-        name=path.stem,
-        question=a_text(raw, "question", f"study {path}"),
-        source=source,
-        grid=grid,
-        cases=cases or [{}],
-        presets=presets,
-        claims=tuple(read_claim(claim, path, source, swept) for claim in a_list(raw, "claims", f"study {path}")),
-        figure=read_figure(raw.get("figure") or {}, f"figure of {path}", swept, path.parent),
-        table=table,
+        path.stem, said["question"], source, grid, cases or [{}], presets, tuple(told["claims"]), told["figure"], table
     )
     can_be_drawn([study.question, study.figure, swept], path)
-    check_names(study, known, path, listed)
+    check_names(study, known, path, where_listed)
     cells = [expand(study, [f"preset={preset}"])[1] for preset in presets]
-    _enough_seeds(study, [rows.drop_duplicates("run_id").to_dict("records")] if table else cells, path)
+    sweeps = [rows.drop_duplicates("run_id").to_dict("records")] if table else cells
+    for i, claim in enumerate(study.claims):
+        if few := _too_few_seeds(claim, sweeps, table):
+            raise InputError(f"{place(('claims', i), raw, path)} {few}")
     return study
 
 
-def _files_of_metrics(given: Sequence[str], grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> list[str]:
-    """The files of metrics that are given, and those that the study sets anywhere."""
+def _anywhere(key: str, grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> list:
+    """The values of an option that the study has anywhere."""
     sets = [preset.get("set", {}) for preset in presets.values()]
-    some = [given, *_swept(grid, [*cases, *sets], presets).get("metrics", ())]
-    return list(dict.fromkeys(path for paths in some for path in paths))
+    return _swept(grid, [*cases, *sets], presets).get(key, [])
 
 
 def _check_name(path: Path) -> None:
@@ -97,36 +137,13 @@ def _is_same(path: Path, other: Path) -> bool:
     return path.samefile(other) or path.read_bytes() == other.read_bytes()
 
 
-def _table(name, path: Path, out: Path) -> Path:
-    if not isinstance(name, str):
-        raise InputError(f"table of {path} must be a file or a study's name, not {name!r}")
+def _table(name: str, path: Path, out: Path) -> Path:
     try:
         return tables.find(name, path.parent, out)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except OSError as error:  # a name that is too long, say
         raise InputError(f"{path}: table: {error.strerror}") from error
-
-
-def _sweep(raw, path: Path) -> tuple[dict, list[dict], dict]:
-    """What a study trains: grid, cases and presets."""
-    if isinstance(raw, dict) and "grid" not in raw:
-        raise InputError(f"study {path} has no 'grid' of what to train, nor a 'table' of what was trained")
-    more = ("source", "cases", "presets", "claims", "figure")
-    a_mapping(raw, f"study {path}", required=("question", "grid"), optional=more)
-    options.notice(raw)
-    grid = _grid(raw["grid"], f"grid of {path}")
-    cases, presets = _cases(raw.get("cases"), f"cases of {path}"), {}
-    for name, changes in a_mapping(raw.get("presets") or {"quick": {}}, f"presets of {path}").items():
-        a_mapping(changes, f"preset {name} of {path}", optional=("grid", "cases", "set"))
-        own = {"grid": _grid(changes["grid"], f"grid of preset {name} of {path}")} if "grid" in changes else {}
-        if "cases" in changes:
-            own |= {"cases": _cases(changes["cases"], f"cases of preset {name} of {path}")}
-        if "set" in changes:
-            own |= {"set": _set(changes["set"], f"set of preset {name} of {path}")}
-        presets[str(name)] = {**changes, **own}
-    _names_hold(grid, cases, presets, path)
-    return grid, cases, presets
 
 
 def check_names(study: Study, known: Mapping[str, Iterable[str] | None], path: str | Path, listed: str) -> None:
@@ -150,19 +167,19 @@ def _variables(raw) -> Iterator[Mapping]:
         yield from _variables(part)
 
 
-def _enough_seeds(study: Study, sweeps: Sequence[Sequence[Mapping]], path: Path) -> None:
-    for claim in study.claims:
-        most, needed = max(seeds(claim, runs) for runs in sweeps), seeds_needed(claim)
-        if most >= needed:
-            continue
-        levels = len(claim.levels)
-        what = "is an explanation" if not levels else f"compares {'two' if levels == 2 else levels} levels"
-        over = f"{most} seed{'s' * (most != 1)}"
-        floor = f"its p cannot fall under {test_of(claim).floor(claim, most):g}"
-        why = floor if most >= claim.seeds else f"nothing is decided by fewer than {claim.seeds}"
-        mend = f"{study.table} would need" if study.table else "sweep"
-        wanted = list(range(needed)) if needed <= 20 else f"[0, 1, …, {needed - 1}]"
-        raise InputError(f"a claim of {path} {what} over {over}: {why}; {mend} seed: {wanted} or more")
+def _too_few_seeds(claim: Claim, sweeps: Sequence[Sequence[Mapping]], table: Path | None) -> str:
+    """Why no sweep could support the claim; empty if one could."""
+    most, needed = max(seeds(claim, runs) for runs in sweeps), seeds_needed(claim)
+    if most >= needed:
+        return ""
+    levels = len(claim.levels)
+    what = "is an explanation" if not levels else f"compares {'two' if levels == 2 else levels} levels"
+    over = f"{most} seed{'s' * (most != 1)}"
+    floor = f"its p cannot fall under {test_of(claim).floor(claim, most):g}"
+    why = floor if most >= claim.seeds else f"nothing is decided by fewer than {claim.seeds}"
+    mend = f"{table} would need" if table else "sweep"
+    wanted = list(range(needed)) if needed <= 20 else f"[0, 1, …, {needed - 1}]"
+    return f"{what} over {over}: {why}; {mend} seed: {wanted} or more"
 
 
 def _swept(grid: Mapping, cases: Sequence[Mapping], presets: Mapping) -> dict[str, list]:
@@ -185,35 +202,3 @@ def _names_hold(grid: Mapping, cases: Sequence[Mapping], presets: Mapping, path:
                     raise InputError(
                         f"preset {name} of {path}: {key} is in its grid, and case {case[CASE]!r} sets it too"
                     )
-
-
-def _grid(raw, where: str) -> dict:
-    """The grid, its values of their options' types."""
-    found = {}
-    for key, values in a_mapping(raw, where).items():
-        if not isinstance(values, list) or not values:
-            raise InputError(f"{where}: {key} needs a list of one or more values, like [{values if values else 0}]")
-        options.check_option(str(key), f" in {where}")
-        found[key] = [options.typed(key, value, f" in {where}") for value in values]
-    return found
-
-
-def _set(raw, where: str) -> dict:
-    """What is set, of its options' types."""
-    for key in a_mapping(raw, where):
-        options.check_option(str(key), f" in {where}")
-    return {key: options.typed(key, value, f" in {where}") for key, value in raw.items()}
-
-
-def _cases(raw, where: str) -> list[dict]:
-    """A list of cases; of a mapping name → case (or several that share the name), each with its name."""
-    if isinstance(raw, dict):
-        found = [
-            (str(name), case) for name, some in raw.items() for case in (some if isinstance(some, list) else [some])
-        ]
-        return [{CASE: name} | _set(case, f"case {name!r} in {where}") for name, case in found]
-    if not isinstance(raw or [], list):
-        raise InputError(
-            f"{where} must be a list of mappings, an arm of the comparison each, or name them: name: mapping"
-        )
-    return [_set(case, where) for case in raw or []]

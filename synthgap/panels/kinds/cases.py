@@ -1,17 +1,17 @@
 """Values of each case (or other text) by its name, from the top down; what was published of it as a hollow mark."""
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
+from typing import Annotated
 
 import pandas as pd
+from pydantic import FiniteFloat
 
-from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap.panels.panel import Panel, x_of_figure
+from synthgap.panels.panel import OF, Panel, x_of_figure
 from synthgap.panels.points import whole_seeds
 from synthgap.panels.rows import over_x
-from synthgap.parts import a_mapping, by_name
-from synthgap.study import Study, is_number
+from synthgap.parts import BY_NAME, LABEL, variable
+from synthgap.study import Study
 from synthgap.tables import CASE
 
 
@@ -19,18 +19,12 @@ def x(panel: Mapping, figure: Mapping) -> Mapping:
     return x_of_figure(panel, figure) or {"over": CASE, "label": ""}
 
 
-def read(panel: Mapping, where: str, swept: Mapping) -> dict:
-    """The curves, with what was `published` of each case by its name."""
-    curves, names = [], list(map(str, swept.get(panel["x"].get("over"), ())))
-    for curve in panel["curves"]:
-        published = a_mapping(curve.get("published", {}), f"published of {where}")
-        for name, value in published.items():
-            if str(name) not in names:
-                raise unknown(f"case in published of {where}", name, dict.fromkeys(names))
-            if not is_number(value) or not isfinite(value):
-                raise InputError(f"published of {where} must be numbers, not {value!r}")
-        curves.append(curve | ({"published": by_name(published)} if "published" in curve else {}))
-    return {"curves": curves}
+def check(panel: Mapping, swept: Mapping) -> None:
+    """What was published is of cases."""
+    cases = dict.fromkeys(map(str, swept.get(panel["x"].get("over"), ())))
+    for name in (name for curve in panel["curves"] for name in curve.get("published", ())):
+        if name not in cases:
+            raise unknown("case of published", name, cases)
 
 
 def rows(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
@@ -64,11 +58,10 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
 panel = Panel(
     rows,
     draw,
-    keys=("x",),
-    curve=("of", "published"),
-    read=read,
+    keys={"x": variable(also=LABEL, text=True)},
+    curve=OF | {"published": Annotated[dict[str, FiniteFloat], BY_NAME]},
+    check=check,
     x=x,
-    text=True,
     whole=whole,
     interval="bars: 95 % within-seed t intervals",
     down=True,

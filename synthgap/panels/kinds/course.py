@@ -6,15 +6,17 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 from textwrap import fill
+from typing import Annotated
 
 import pandas as pd
+from pydantic import AfterValidator, Field
 
 from data_gen import InputError
 from synthgap.panels.panel import Panel
 from synthgap.panels.points import whole_seeds, within_seeds
 from synthgap.panels.rows import coloured
-from synthgap.parts import a_mapping, a_variable
-from synthgap.study import Study, is_number
+from synthgap.parts import variable
+from synthgap.study import Study
 from synthgap.variables import combinations, runs_of
 
 
@@ -22,19 +24,10 @@ def x(panel: Mapping, figure: Mapping) -> Mapping:
     return {"label": "share of training"} | panel.get("x", {})
 
 
-def read(panel: Mapping, where: str, swept: Mapping) -> dict:
-    for curve in panel["curves"]:
-        if not curve["metric"].endswith("_at"):
-            what = f"{curve['metric']}, which has no course; those that have end in _at"
-            raise InputError(f"a curve of {where} is of {what}")
-        a_mapping(curve, f"a curve of {where}", required=("metric",), optional=("label",))  # it is of all shares
-    for share, text in a_mapping(panel.get("marks", {}), f"marks of {where}").items():
-        if not is_number(share) or not 0 <= share <= 1 or not isinstance(text, str):
-            what = f"texts at shares of training from 0 to 1, not {{{share!r}: {text!r}}}"
-            raise InputError(f"marks of {where} must be {what}")
-    if "colour" in panel:
-        a_variable(panel["colour"], f"colour of {where}", swept, text=True)
-    return {}
+def followed(metric: str) -> str:
+    if not metric.endswith("_at"):
+        raise InputError(f"{metric} has no course; metrics that have one end in _at")
+    return metric
 
 
 def rows(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
@@ -75,8 +68,8 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
 panel = Panel(
     rows,
     draw,
-    keys=("colour", "marks"),
-    read=read,
+    keys={"colour": variable(text=True), "marks": dict[Annotated[float, Field(ge=0, le=1)], str]},
+    curve={"metric": Annotated[str, AfterValidator(followed)]},
     x=x,
     points=points,
     whole=partial(whole_seeds, one=("seed", "label")),

@@ -5,11 +5,9 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from data_gen import InputError
-from data_gen.errors import unknown
 from synthgap.panels.panel import Panel, change_along
 from synthgap.panels.points import by_label
-from synthgap.parts import a_number, meant_value, must_differ
+from synthgap.parts import Amount, Levels, swept
 from synthgap.study import Study
 from synthgap.tables import CASE
 from synthgap.variables import arms, missing, of_runs, runs_of
@@ -17,20 +15,6 @@ from synthgap.variables import arms, missing, of_runs, runs_of
 
 def x(panel: Mapping, figure: Mapping) -> Mapping:
     return {"label": change_along(panel)} | panel.get("x", {})
-
-
-def read(panel: Mapping, where: str, swept: Mapping) -> dict:
-    """The levels, as a table of runs holds them."""
-    if (over := str(panel["over"])) not in swept:
-        raise unknown(f"swept parameter in over of {where}", over, swept)
-    levels = panel["levels"]
-    if not isinstance(levels, list) or len(levels) < 2:
-        raise InputError(f"levels of {where} must be a list of two or more values of {over}")
-    levels = [meant_value(level, over, f"value of {over} in levels of {where}", swept) for level in levels]
-    must_differ(list(map(str, levels)), f"levels of {where}")
-    if "matters" in panel:
-        a_number(panel, "matters", where)
-    return {"levels": levels}
 
 
 def rows(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
@@ -66,9 +50,8 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
 panel = Panel(
     rows,
     draw,
-    keys=("matters",),
-    required=("over", "levels"),
-    read=read,
+    keys={"matters": Amount},
+    required={"over": swept(), "levels": Levels},
     x=x,
     points=by_label,
     whole=lambda dots: dots,

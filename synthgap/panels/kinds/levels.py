@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from synthgap.panels.panel import Panel
+from synthgap.panels.panel import Panel, X, curve
 from synthgap.panels.rows import IDEAL, over_x
 from synthgap.study import Study
 
@@ -25,8 +25,8 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
     marks.lines(axis, points[points.curve != IDEAL], look)
     ideal = points[points.curve == IDEAL]
     if len(ideal):
-        ideal = ideal[ideal.arm == ideal.arm.iloc[0]]  # it is of the world, whatever the arm
+        ideal = ideal[ideal.arm == ideal.arm.iloc[0]]  # it is of the world, so the same in all arms
         axis.plot(ideal.x, ideal["mean"], color="black", lw=1.1, ls=(0, (4, 2)), label=IDEAL)
 
 
-panel = Panel(rows, draw, keys=("x", "ideal"), interval="bands: 95 % within-seed t intervals", joined=True)
+panel = Panel(rows, draw, keys={"x": X, "ideal": curve()}, interval="bands: 95 % within-seed t intervals", joined=True)

@@ -20,7 +20,6 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
 panel = Panel(
     over_cells,
     draw,
-    keys=("x",),
     points=by_label,
     whole=partial(whole_seeds, key="label"),
     interval="large marks: means over seeds",

@@ -7,19 +7,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from data_gen import InputError
-from synthgap.panels.panel import Panel
+from synthgap.panels.panel import Panel, X
 from synthgap.panels.points import by_label
 from synthgap.panels.rows import FIT, FIT_ALL, over_cells
-from synthgap.parts import a_variable
-
-
-def read(panel: Mapping, where: str, swept: Mapping) -> dict:
-    if "colour" in panel:
-        a_variable(panel["colour"], f"colour of {where}", swept, text=True)
-    if not isinstance(panel.get("fits", True), bool):
-        raise InputError(f"fits of {where} must be true or false, not {panel['fits']!r}")
-    return {}
+from synthgap.parts import variable
 
 
 def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -> None:
@@ -37,8 +28,7 @@ def draw(axis, panel: Mapping, points: pd.DataFrame, dots: pd.DataFrame, look) -
 panel = Panel(
     over_cells,
     draw,
-    keys=("x", "colour", "fits"),
-    read=read,
+    keys={"x": X, "colour": variable(text=True), "fits": bool},
     points=by_label,
     whole=lambda dots: dots,
     interval="large marks: means over seeds",

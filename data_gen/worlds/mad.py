@@ -90,6 +90,7 @@ def world(
         _renderer(draw, published, STRENGTHS[strength]),
         identity,
         look=_recoloured if published else None,
+        kinds={"image": "pixels"},
     )
 
 

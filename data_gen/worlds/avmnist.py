@@ -11,13 +11,13 @@ from functools import cache, partial
 
 import numpy as np
 
-from data_gen import components, mad
+from data_gen import components
 from data_gen.errors import InputError, unknown
 from data_gen.factors import AVMNIST, MAD, FactorSpace
 from data_gen.seeds import generator
 from data_gen.speech import recordings, voices
 from data_gen.speech.spectrograms import check, noisy, spectrograms
-from data_gen.worlds import Render, World
+from data_gen.worlds import Render, World, mad
 
 SPEECH = ("voices", "recordings")
 SNR_DB = 10.0
@@ -89,7 +89,8 @@ def world(
         _, *of_audio = generator.spawn(3)
         return heard(codes, *of_audio)[0]
 
-    return World(factors, render, identity, shows=shows(factors), listen=listen)
+    kinds = {"image": "pixels", "audio": "spectrogram"}
+    return World(factors, render, identity, shows=shows(factors), listen=listen, kinds=kinds)
 
 
 def _gray(render: Render):

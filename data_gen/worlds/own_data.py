@@ -1,8 +1,8 @@
 """A world from a user's own data: a table of images, captions and factors, as dataset hubs and contrastive training have it.
 
 Samples are drawn from the table: a combination of factors as often as it occurs in the split, then one of its images. So the
-factors' joint distribution is that of the table's rows, and bits that follow from it are an estimate of those of whatever the
-images were taken from; too high by chance where rows are few for so many combinations.
+factors' joint distribution is that of the table's rows, and bits that follow from it estimate those of the population that
+the images were taken from; too high by chance where rows are few for so many combinations.
 """
 
 import io
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from data_gen import contents
+from data_gen import contents, written
 from data_gen.errors import InputError, one_line, unknown
 from data_gen.factors import MOST_COMBINATIONS, Factor, FactorSpace
 from data_gen.seeds import generator
@@ -25,6 +25,7 @@ from data_gen.worlds import World
 SPLITS = ("train", "test")
 IMAGES = ("image", "filepath", "file_name", "path")
 CAPTIONS = ("caption", "captions", "title", "text")
+SOURCE = "source_row"  # of a dataset's table: which image of the split each sample is
 MOST_VALUES = 50  # of a column that is taken for a factor unasked
 FEWEST = 10  # images in a split
 TESTED = 0.2  # of the images, where the table has no splits
@@ -32,12 +33,16 @@ ENDINGS = (".csv", ".tsv", ".parquet")
 
 
 class Data(NamedTuple):
-    """One split: images uint8 [N, H, W, 3], their codes [N, F] in `space`, and a checksum of all that was read."""
+    """One split: images uint8 [N, H, W, 3], their codes [N, F] in `space`, and a checksum of all of these that was read.
+
+    captions: of each image, what stands in the table, and in which row; empty where it has no captions.
+    """
 
     space: FactorSpace
     images: np.ndarray
     codes: np.ndarray
     checksum: str
+    captions: list[list[tuple[object, str]]]
 
 
 def is_data(name: str) -> bool:
@@ -54,23 +59,35 @@ def world(path: str, split: str, *, size: int = 28, gray: bool = False, factors:
     InputError, with the row, for what is missing, unreadable, contradictory or in both splits.
     """
     data = _read(*_tables(path), size, gray, tuple(factors))[split]
-    by_combination: dict[tuple, np.ndarray] = {
-        tuple(code): np.flatnonzero((data.codes == code).all(1)) for code in np.unique(data.codes, axis=0)
-    }
+    alike = written.alike(data.codes)
 
     def render(codes: np.ndarray, generator: np.random.Generator):
-        alike = [by_combination[tuple(code)] for code in codes]
-        chosen = [rows[int(u * len(rows))] for rows, u in zip(alike, generator.random(len(codes)), strict=True)]
-        return data.images[chosen], {"source_row": np.array(chosen, dtype=np.int32)}
-
-    def faithful(codes: np.ndarray, generator: np.random.Generator):
-        try:
-            return render(codes, generator)
-        except KeyError as error:
-            raise InputError(f"world={path}: no {split} image shows a combination that is asked for") from error
+        chosen = written.image_of(alike, codes, generator.random(len(codes)), f"world={path}, {split}: ")
+        return data.images[chosen], {SOURCE: chosen.astype(np.int32)}
 
     identity = {"world": "data", "checksum": data.checksum, "size": size, "gray": gray}
-    return World(data.space, faithful, identity)
+    return World(data.space, render, identity, kinds={"image": "pixels"})
+
+
+def texts(path: str, split: str, *, size: int = 28, gray: bool = False, factors: Sequence[str] = ()) -> written.Texts:
+    """The captions of the same table, as they are written there. Raises InputError, with the row, for one that is empty or no
+    text, and where there is no column of captions."""
+    return _texts(*_tables(path), size, gray, tuple(factors))[split]
+
+
+@lru_cache(maxsize=4)
+def _texts(tables: tuple, size: int, gray: bool, factors: tuple[str, ...]) -> dict[str, written.Texts]:
+    data = _read(tables, size, gray, factors)
+    told = {split: [[_text(*each) for each in some] for some in part.captions] for split, part in data.items()}
+    if not all(some for of in told.values() for some in of):
+        raise InputError(f"{tables[0][1]} has no column of captions ({', '.join(CAPTIONS)}), as captions=written needs")
+    return written.read(data["train"].space, told, {split: part.codes for split, part in data.items()})
+
+
+def _text(caption: object, where: str) -> str:
+    if not isinstance(caption, str) or not written.WORD.search(caption):
+        raise InputError(f"{where}: its caption has no word, but is {caption!r}")
+    return caption
 
 
 def _tables(path: str) -> tuple[tuple[str, str, float], ...]:
@@ -101,12 +118,13 @@ def _table_in(folder: Path) -> Path:
 
 @lru_cache(maxsize=4)
 def _read(tables: tuple, size: int, gray: bool, factors: tuple[str, ...]) -> dict[str, Data]:
-    parts, images, sums = [], [], []
+    parts, images, sums, told = [], [], [], []
     for split, file, _ in tables:
-        table, some, of_files = _with_images(Path(file), size, gray, factors)
+        table, some, of_files, of_images = _with_images(Path(file), size, gray, factors)
         parts.append(table.assign(split=split) if split else table)
         images.append(some)
         sums += of_files
+        told += of_images
     table, pictures, where = pd.concat(parts, ignore_index=True), np.concatenate(images), tables[0][1]
     names = _factors(table, factors, where)
     in_split = _splits(table, sums, where)
@@ -117,14 +135,14 @@ def _read(tables: tuple, size: int, gray: bool, factors: tuple[str, ...]) -> dic
         rows = np.flatnonzero(in_split == split)
         if len(rows) < FEWEST:
             raise InputError(f"world={where}: {len(rows)} images are of the {split} split; {FEWEST} or more are needed")
-        found[split] = Data(space_of(codes[rows]), pictures[rows], codes[rows], digest)
+        found[split] = Data(space_of(codes[rows]), pictures[rows], codes[rows], digest, [told[i] for i in rows])
     return found
 
 
 def _with_images(
     path: Path, size: int, gray: bool, factors: tuple[str, ...]
-) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
-    """A row an image: the table, the images [N, size, size, 3] and the checksums of their files."""
+) -> tuple[pd.DataFrame, np.ndarray, list[str], list[list[tuple[object, str]]]]:
+    """A row an image: the table, the images [N, size, size, 3], the checksums of their files, and their captions."""
     table = _table(path)
     column = next((name for name in IMAGES if name in table), None)
     if column is None:
@@ -150,7 +168,17 @@ def _with_images(
         content = _content(given[i], path, i, column)
         sums.append(sha256(content).hexdigest())
         pictures.append(_picture(content, size, gray, f"{path}, row {i + 1}: {keys[i]}"))
-    return table.loc[rows, rest].reset_index(drop=True), np.stack(pictures), sums
+    return table.loc[rows, rest].reset_index(drop=True), np.stack(pictures), sums, _captions(table, keys, rows, path)
+
+
+def _captions(table: pd.DataFrame, keys: list[str], rows: list[int], path: Path) -> list[list[tuple[object, str]]]:
+    """The captions of the images that are first in `rows`, and where each stands; a cell may hold several."""
+    found: dict[str, list] = {keys[i]: [] for i in rows}
+    column = next((name for name in CAPTIONS if name in table), None)
+    for i, cell in enumerate(table[column] if column else ()):
+        several = list(cell) if isinstance(cell, list | tuple | np.ndarray) else [cell]
+        found[keys[i]] += [(caption, f"{path}, row {i + 1}") for caption in several]
+    return list(found.values())
 
 
 def _agree(table: pd.DataFrame, keys: list[str], first: dict[str, int], path: Path) -> None:
@@ -177,7 +205,7 @@ def _table(path: Path) -> pd.DataFrame:
             table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
     except OSError as error:
         raise contents.unreadable(path, error) from None
-    except Exception as error:  # whatever a parser raises
+    except Exception as error:  # a parser may raise anything
         raise InputError(f"{path} is no table that can be read: {one_line(str(error))}") from error
     if table.empty:
         raise InputError(f"{path} has no rows")
@@ -203,7 +231,7 @@ def _picture(content: bytes, size: int, gray: bool, where: str) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(content)) as opened:
             image = opened.convert("L").convert("RGB") if gray else opened.convert("RGB")
-    except Exception as error:  # whatever a decoder raises
+    except Exception as error:  # a decoder may raise anything
         raise InputError(f"{where} is no image that can be read ({type(error).__name__})") from error
     if image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)

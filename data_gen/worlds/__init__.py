@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_gen import user_file
+from data_gen import inputs, user_file
 from data_gen.errors import InputError
 from data_gen.factors import FactorSpace
 
-#: What is observed of n samples: uint8 images [n, H, W, 3], or by modality {"image": such, another: uint8 [n, …]}.
+#: What is observed of n samples: uint8 images [n, H, W, 3], or by modality {"image": such, another: [n, …] of its kind}.
 Observed = np.ndarray | dict[str, np.ndarray]
 #: codes int64 [n, F] and a generator → what is observed, alone or with style latents {name: [n]}.
 Render = Callable[[np.ndarray, np.random.Generator], Observed | tuple[Observed, dict[str, np.ndarray]]]
@@ -25,13 +25,14 @@ Look = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray,
 class World:
     """space: what varies. render: how it looks; None for a world that is only ever read as symbols.
 
-    identity: whatever beside (space, number, split, seed) decides the pixels, e.g. a fingerprint of the files read;
+    identity: all that beside (space, number, split, seed) decides the pixels, e.g. a fingerprint of the files read;
     it is hashed into the dataset's name.
     hidden: factors that images do not show, though captions may name them (reverse imbalance): they are rendered, or
     read as symbols, as if each had its first value, or were not there.
     look: for a world that is never the same twice: applied afresh in every epoch but the first.
     shows: for a world that is observed otherwise than by images: the factors that each modality shows.
     listen: for a world with sound: gives, from what render is given, the waves of the audio that it renders.
+    kinds: what the array of each modality is, of `data_gen.inputs.KINDS`; of those that it leaves out, `inputs.told` says it.
     """
 
     space: FactorSpace
@@ -41,12 +42,14 @@ class World:
     look: Look | None = None
     shows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     listen: Listen | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.shows and "image" not in self.shows:
             raise InputError(
                 f"World.shows names what {', '.join(self.shows)} shows; it must name what `image` does too"
             )
+        inputs.check(self.kinds, self.modalities)
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -1,0 +1,70 @@
+"""`synthgap ideal`: the best space that a loss allows, and what it leaves open."""
+
+WHAT = "find the best embeddings that a loss allows, without encoders, and how far it leaves the gap open; nothing is trained"
+KEPT = "nothing is written"
+EPILOG = """\
+Each image and each caption of the world has a free vector, and the loss is that of the whole population. What counts of a run's
+options: world, space, captions, loss (clip or siglip), temperature, encoder.embedding, training.batch (siglip) and seed.
+  synthgap ideal captions.attributes=1
+  synthgap ideal captions.attributes=1 temperature.mode=fixed temperature.init=0.02 --within 0.0015
+  synthgap ideal captions.attributes=1 loss=siglip
+
+regret      the loss over that of the best critic, in nats: what vectors on a sphere with one temperature cannot say
+within      the range of a measure among spaces that cost so much more; it is found by descent, and the true one may be wider
+In Python: synthgap.ideal has population, ideal, left_open and measures.
+"""
+
+
+def arguments(command) -> None:
+    command.add_argument("overrides", nargs="*", help="name=value, of one run; see `synthgap run --help`")
+    what = "nats over the ideal space that others may cost (0.001)"
+    command.add_argument("--within", metavar="NATS", type=float, default=0.001, help=what)
+    command.add_argument("--starts", metavar="N", type=int, default=3, help="random starts (3)")
+    command.add_argument(
+        "--steps", metavar="N", type=int, default=100, help="of L-BFGS, for the space and each end (100)"
+    )
+    command.epilog = EPILOG
+
+
+def do(asked) -> int:
+    from math import log
+
+    import torch
+
+    from synthgap import ideal, observations, options, progress
+
+    torch.set_num_threads(1)  # the same numbers everywhere, and no slower
+    config = options.resolve(asked.overrides)
+    world = observations.world_of(config)
+    object = config["captions"]["object"] = observations.object_of(config, world.space)
+    there = ideal.population(world.space, observations.policy_of(config, world.space), world.shown_by("image"))
+    temperature = config["temperature"]["init"] if config["temperature"]["mode"] == "fixed" else None
+    measures, rows = ideal.measures(there, object), []
+    with progress.bar("descending", 1 + len(measures)) as advance_to:
+        found = ideal.ideal(
+            there,
+            loss=config["loss"]["name"],
+            temperature=temperature,
+            dimensions=config["encoder"]["embedding"],
+            batch=config["training"]["batch"],
+            starts=asked.starts,
+            steps=asked.steps,
+            seed=config["seeds"]["init"],
+        )
+        for i, (name, measure) in enumerate(measures.items()):
+            advance_to(1 + i)
+            ends = ideal.left_open(there, found, measure, asked.within, asked.steps)
+            rows.append((name, *(f"{value:.4f}" for value in (float(measure(found.image, found.text)), *ends))))
+        advance_to(1 + len(measures))
+    images, captions = len(found.image), len(found.text)
+    print(f"{images:,} images and {captions:,} captions in {found.image.shape[1]} dimensions, 1/τ = {found.scale:.4g}")
+    told = (
+        f"bias {found.bias:.2f}"
+        if found.loss == "siglip"
+        else f"shared {(found.regret - found.value) / log(2):.2f} bits"
+    )
+    starts = ", ".join(f"{regret:.4f}" for regret in found.starts)
+    print(f"{told}, regret {found.regret:.5f} nats (each start after a tenth of the steps: {starts})\n")
+    for row in (("measure", "ideal", "from", f"to, within {asked.within:g} nats"), *rows):
+        print(f"{row[0]:12} {row[1]:>8} {row[2]:>8}   {row[3]}")
+    return 0
