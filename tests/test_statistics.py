@@ -283,9 +283,9 @@ def test_at_the_seeds_that_are_needed_half_of_all_studies_decide(mean, decided, 
     few = judge(spread_out(mean, 0.35, 4)[:, None] * share, "rises", matters, fewest_levels=2)
     assert few.verdict == "undecided"
     n, found = int(few.seeds_needed), []
-    for change in rng.normal(mean, 0.35, (40, n)):
+    for change in rng.normal(mean, 0.35, (80, n)):
         found.append(judge(change[:, None] * share, "rises", matters, fewest_levels=2).verdict)
-    assert found.count(decided) / 40 > 1 - by_chance(0.5, 40)
+    assert found.count(decided) / 80 > 1 - by_chance(0.5, 80)
 
 
 def test_seeds_that_are_needed_are_enough_for_p_as_well():

@@ -14,7 +14,7 @@ from synthgap.runs import Plan, Task
 #: glibc hands a step's large blocks back to the system and faults them in again at the next: a third of a run's time.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 
-#: what workers need, in seconds of start-up: torch, and what evaluation reads of scikit-learn
+#: modules that workers need and that take seconds to load
 LOADED_ONCE = ("synthgap.runs.execution", "sklearn.cluster", "sklearn.linear_model")
 
 GRACE = 10.0  # seconds that a worker has to clean up

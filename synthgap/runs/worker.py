@@ -28,10 +28,8 @@ def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
         for wanted in missing_datasets(p).values():
             with suppress(Exception):  # the runs that need it fail with the same reason, and record it
                 store.make(p.datasets, *wanted, wait=False)
-        for wait in (
-            False,
-            True,
-        ):  # first what no other worker holds; then the rest, whose holders may have been killed
+        # first what no other worker holds; then the rest, whose holders may have been killed
+        for wait in (False, True):
             for task in with_starts(p):
                 if not wait and task.start and not p.settled(task.start):
                     continue  # another worker trains its model
