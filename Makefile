@@ -1,14 +1,19 @@
 # Two commands: `make demo` shows what synthgap does, `make test` runs what continuous integration runs.
 PYTHON ?= python3
 BIN := .venv/bin
-WHEEL_ENV := .venv/wheel-check
+WHEEL_ENV := build/wheel-check
+# Not compiled: Python compiles what it imports, and torch has thousands of files that it does not.
+INSTALL := pip install --quiet --no-compile -c constraints.txt
 
 .PHONY: demo test lint pytest fuzz wheel
 
 demo: .venv/installed
 	$(BIN)/synthgap run imbalance preset=quick
 
-test: lint pytest wheel
+# What installs and waits for packages goes side by side.
+test:
+	$(MAKE) -j2 --output-sync lint wheel
+	$(MAKE) pytest
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
@@ -22,11 +27,11 @@ fuzz: .venv/installed-test
 	SYNTHGAP_FUZZ=20000 $(BIN)/python -m pytest -n 2 tests/test_fuzz_*.py
 
 # The wheel, in an environment of its own, from an empty folder: no checkout to lean on.
-wheel: .venv/installed-test
+wheel:
 	rm -rf dist $(WHEEL_ENV)
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	$(PYTHON) -m venv $(WHEEL_ENV)
-	$(WHEEL_ENV)/bin/pip install --quiet -c constraints.txt dist/*.whl
+	$(WHEEL_ENV)/bin/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(WHEEL_ENV)/bin/$(INSTALL) dist/*.whl
 	mkdir $(WHEEL_ENV)/empty
 	cd $(WHEEL_ENV)/empty && ../bin/synthgap studies && ../bin/synthgap run imbalance images=symbolic seed=0 \
 		captions.attributes=1,5 mad.images=1024 mad.test_images=200 training.epochs=1
@@ -34,10 +39,10 @@ wheel: .venv/installed-test
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -c constraints.txt -e .
+	$(BIN)/$(INSTALL) -e .
 	touch $@
 
 .venv/installed-test: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet -c constraints.txt -e .[test]
+	$(BIN)/$(INSTALL) -e .[test]
 	touch $@

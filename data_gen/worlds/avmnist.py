@@ -6,8 +6,9 @@ of strokes its writers and of voices its speakers are its own; of files, the las
 validation split's, and so is a tenth of the training speakers' recordings, while the test's speakers are heard there only.
 """
 
+import json
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -73,7 +74,9 @@ def world(
         identity |= {"recordings": recordings.fingerprint(speech_root), "held_out": sorted(held_out)}
     see = _gray(seen.render)
     if kept is not None:
-        see = _faint(see, _gray(of(split="train").render), kept)
+        components.check(kept, FITTED, 28 * 28)
+        in_training = of(split="train")
+        see = _faint(see, partial(_fitted, digits, root, strength, kept, json.dumps(in_training.identity)))
 
     def render(codes: np.ndarray, generator: np.random.Generator):
         of_image, *of_audio = generator.spawn(3)  # so that one's draws never shift another's
@@ -103,18 +106,21 @@ def _gray(render: Render):
     return see
 
 
-def _faint(see, see_in_training, kept: int):
-    @cache  # fitted when first needed: a world may be asked for its name alone
-    def fitted() -> components.Components:
-        chance = generator(0, "components")
-        return components.fit(see_in_training(AVMNIST.sample(FITTED, chance), chance)[0], kept)
-
+def _faint(see, fitted):
     def faint(codes: np.ndarray, generator: np.random.Generator):
         gray, style = see(codes, generator)
+        # fitted when first needed: a world may be asked for its name alone
         return components.reduced(gray, fitted()), style
 
-    components.check(kept, FITTED, 28 * 28)
     return faint
+
+
+@lru_cache
+def _fitted(digits: str, root: str, strength: str, kept: int, identity: str) -> components.Components:
+    """Of training images, for all splits. identity: of the digits' files, so that others are fitted anew."""
+    see = _gray(mad.world(digits, root, strength=strength, validation=VALIDATION).render)
+    chance = generator(0, "components")
+    return components.fit(see(AVMNIST.sample(FITTED, chance), chance)[0], kept)
 
 
 def _voices(split: str):

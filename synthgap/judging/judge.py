@@ -70,4 +70,5 @@ def _lacking(table: pd.DataFrame, claim: Claim) -> str:
         if len(set(table[claim.over]) & set(claim.levels)) < 2:
             return f"this sweep has fewer than two of {claim.over} = {', '.join(map(str, claim.levels))}"
     variables = explaining(claim) if claim.explained_by else claim.variables()
-    return next(filter(None, (missing(table, variable) for variable in variables)), "")
+    each = {repr(variable): variable for variable in variables}.values()  # levels often share theirs
+    return next(filter(None, (missing(table, variable) for variable in each)), "")
