@@ -2,8 +2,9 @@
 
     python experiments/projections.py runs/groupwise/RUN_ID [RUN_ID …] --datasets runs/datasets --out projections.png
 
-A column a run; above, a colour a modality; below, a colour a digit. The components are those of all modalities' embeddings
-stacked, so that a gap between modalities, where there is one, is what is seen first. `--titles` names the columns.
+A column a run, a colour a modality; in the lower row, a dot is the object's value, counted from 0: of digits, the digit. The
+components are those of all modalities' embeddings stacked, so that a gap between modalities, where there is one, is what is
+seen first. `--titles` names the columns.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 import synthgap
@@ -34,21 +36,26 @@ def embeddings(run: Path, datasets: Path) -> tuple[dict[str, torch.Tensor], list
 
 
 def draw(spaces: list[tuple[str, dict[str, torch.Tensor], list[int], str]], path: Path) -> None:
-    figure = Figure(figsize=(3.6 * len(spaces), 7.4), dpi=120, layout="constrained")
-    for column, (title, z, classes, name) in zip(figure.subplots(2, len(spaces), squeeze=False).T, spaces, strict=True):
-        plane, shares = pca(z)
-        for modality, xy in plane.items():
-            marker = dict(marker=MARKERS.get(modality, "v"), s=9, lw=0, alpha=0.6)
-            column[0].scatter(*xy.T, color=COLOURS.get(modality, "0.4"), label=modality, **marker)
-            column[1].scatter(*xy.T, c=classes, cmap="tab10", vmin=-0.5, vmax=9.5, **marker)
-        gaps = [l2m(z[m], z["text"]) for m in z if m != "text"]
-        column[0].set_title(f"{title}\ngap to the text {', '.join(f'{gap:.2f}' for gap in gaps)}", fontsize=10)
-        column[0].legend(frameon=False, fontsize=8, markerscale=2)
-        column[1].set_title(f"by {name}; {shares.sum():.0%} of the variance", fontsize=9)
-        for axis in column:
-            axis.set(xticks=[], yticks=[], aspect="equal")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    style.save(figure, path)
+    with rc_context(style.theme()):
+        figure = Figure(figsize=(3 * len(spaces), 6.2), layout="constrained")
+        columns = figure.subplots(2, len(spaces), squeeze=False).T
+        for (above, below), (title, z, values, name) in zip(columns, spaces, strict=True):
+            plane, shares = pca(z)
+            for modality, xy in plane.items():
+                colour = COLOURS.get(modality, "0.4")
+                above.scatter(*xy.T, c=colour, label=modality, marker=MARKERS.get(modality, "v"), s=8, lw=0, alpha=0.6)
+                for value in {*values}:
+                    rows = [i for i, at in enumerate(values) if at == value]
+                    below.scatter(*xy[rows].T, c=colour, marker=f"${value}$", s=16, lw=0, alpha=0.7)
+            gaps = [f"{modality} {l2m(z[modality], z['text']):.2f}" for modality in z if modality != "text"]
+            above.set_title(f"{title}\nL2M to the text: {', '.join(gaps)}")
+            below.set_title(f"the same by {name}; {shares.sum():.0%} of the variance")
+            for axis in (above, below):
+                axis.set(xticks=[], yticks=[], aspect="equal")
+                axis.spines[:].set_visible(True)
+        figure.legend(*columns[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, markerscale=2)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        style.save(figure, path)
 
 
 def main() -> int:
