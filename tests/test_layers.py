@@ -13,7 +13,7 @@ LAYERS = (
     ("synthgap.cli",),
     ("synthgap.commands",),
     ("synthgap.sweep",),
-    ("synthgap.report",),
+    ("synthgap.terminal",),
     ("synthgap.conclusion",),
     ("synthgap.runs",),
     ("synthgap.evaluation", "synthgap.measure"),
@@ -93,7 +93,7 @@ def test_planning_imports_nothing_that_takes_seconds():
     code = """if True:
         import sys
         from importlib import import_module
-        for name in ("options", "studies", "runs", "sweep", "report"):
+        for name in ("options", "studies", "runs", "sweep", "terminal"):
             import_module(f"synthgap.{name}")
             slow = [m for m in ("torch", "matplotlib", "seaborn", "sklearn", "scipy.stats", "scipy.signal") if m in sys.modules]
             assert not slow, (name, slow)

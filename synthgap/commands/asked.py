@@ -110,11 +110,11 @@ def study(name: str, overrides: list[str]):
 
 def trained(asked):
     """The study that is asked for, its overrides and the workers; None, and a line, of one that trains nothing."""
-    from synthgap import report
+    from synthgap import terminal
 
     overrides, number = workers(asked.overrides)
     found, overrides = study(asked.study, overrides)
     if found.table:
-        report.say(f"{found.name} reads {found.table} and trains nothing")
+        terminal.say(f"{found.name} reads {found.table} and trains nothing")
         return None
     return found, overrides, number

@@ -37,7 +37,7 @@ def arguments(command) -> None:
 
 
 def do(asked) -> int:
-    from synthgap import report, sweep
+    from synthgap import sweep, terminal
 
     where = [name for name in asked.studies if "=" in name.partition("+")[0]]  # imbalance+images=symbolic is a folder
     variations = [name.removeprefix("name=") for name in where if name.startswith("name=")]
@@ -46,5 +46,5 @@ def do(asked) -> int:
     out = sweep.only_out([override for override in where if not override.startswith("name=")])
     if variations and not names:
         raise InputError(f"name={variations[-1]}: of which study? write STUDY name={variations[-1]}")
-    report.all_verdicts([f"{name}+{variations[-1]}" if variations else name for name in names], out, asked.form)
+    terminal.all_verdicts([f"{name}+{variations[-1]}" if variations else name for name in names], out, asked.form)
     return 0
