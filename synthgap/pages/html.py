@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from data_gen import InputError
 from synthgap import conclusion, options, panels
@@ -24,8 +23,8 @@ from synthgap.pages.sentences import sentence
 from synthgap.study import as_text
 from synthgap.variables import runs_of
 
-#: where a source names a part of a paper, which is not the paper
-_PART = re.compile(r"; |, (?=Fig\.|Tab\.|Sec\.)")
+#: of a source, the paper: up to its year, and a name in brackets; what follows says where in it
+_PAPER = re.compile(r"[^;]*?\b\d{4}\b( \([^)]*\))?|[^;]*")
 
 
 class Link(NamedTuple):
@@ -50,7 +49,7 @@ def of_study(result: Result, site: bool) -> str:
     figures, points, fallen = _figures(result)
     tables = [_verdicts("verdicts", "Verdicts", result.judged)] if len(result.judged) else []
     if len(points):
-        points = points.dropna(axis="columns", how="all")
+        points = points.replace("", pd.NA).dropna(axis="columns", how="all")
         chosen = [name for name in ("panel", "curve", "arm") if name in points and points[name].nunique() > 1]
         tables.append(_frame("levels", "What the figure shows, with 95 % intervals", points, chosen))
     if len(fallen):
@@ -91,16 +90,16 @@ def of_all(results: Sequence[Result], judged: pd.DataFrame | None) -> str:
         rows.append([*told, result.table.run_id.nunique(), result.table.seed.nunique(), round(minutes)])
     heads = ["study", "question", "paper", "world", *overview.COLOURS, "runs", "seeds", "minutes"]
     tables = [Table("studies", "Studies", heads, rows, ["paper", "world"])]
-    summed_up = "No claim is judged."
+    standing = "No claim is judged"
     if judged is not None:
         tables.append(_verdicts("verdicts", "Verdicts", judged, {result.name: result for result in results}))
-        summed_up = overview.summed_up(judged)
-    return _rendered("index.html", tables=tables, summed_up=summed_up)
+        standing = overview.standing(judged)
+    return _rendered("index.html", tables=tables, standing=standing)
 
 
 def paper(source: str) -> str:
     """The paper that a claim's source is, without the part of it."""
-    return _PART.split(source)[0]
+    return _PAPER.match(source)[0]
 
 
 def _link(result: Result) -> Link:
@@ -124,8 +123,12 @@ def _count(judged: pd.DataFrame) -> str:
 
 
 def _metrics(result: Result) -> list[str]:
-    names = [as_text(claim.metric).split(", ") for claim in result.claims.values()]
-    return list(dict.fromkeys(name for some in names for name in some))
+    """The metrics that claims are about, and those that are to explain them."""
+    said = [
+        v for claim in result.claims.values() for v in (claim.metric, claim.explained_by, *claim.given, claim.matched)
+    ]
+    names = [v.get("metric", "") if isinstance(v, Mapping) else as_text(v or "") for v in said]
+    return list(dict.fromkeys(name for some in names for name in some.split(", ")))
 
 
 def _verdicts(id: str, caption: str, judged: pd.DataFrame, results: Mapping[str, Result] | None = None) -> Table:
@@ -161,7 +164,7 @@ def _frame(id: str, caption: str, frame: pd.DataFrame, chosen: Sequence[str]) ->
     )
 
 
-def _figures(result: Result) -> tuple[list[tuple[str, str, Markup]], pd.DataFrame, pd.DataFrame]:
+def _figures(result: Result) -> tuple[list[tuple[str, str, str]], pd.DataFrame, pd.DataFrame]:
     """(name, title, SVG) of each figure; what the first shows; and thresholds."""
     study, table, made = result.study, result.table, result.made
     dots, title = panels.dots(table, study), conclusion.titled(study.figure.get("title", study.question), made)
@@ -179,12 +182,12 @@ def _figures(result: Result) -> tuple[list[tuple[str, str, Markup]], pd.DataFram
     return drawn, points, fallen
 
 
-def _inline(svg: str, name: str) -> Markup:
+def _inline(svg: str, name: str) -> str:
     """An SVG file's element, with ids that no other has, and nothing about who made it."""
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg[svg.index("<svg ") :], flags=re.S)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return Markup(svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-title" ', 1))
+    return svg.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-title" ', 1)
 
 
 def _samples(result: Result) -> tuple[list[tuple[str, samples.Samples]], str]:
@@ -222,9 +225,9 @@ def _config(result: Result) -> Table | None:
         swept = key in result.table
         text = ", ".join(map(_plain, dict.fromkeys(result.table[key].dropna()))) if swept else _plain(value)
         same = str(default).startswith("${") or _plain(default) == text
-        how = "changed by you" if key in changed else "varied" if swept else "default" if same else "set by the study"
+        how = "an override" if key in changed else "varied" if swept else "default" if same else "set by the study"
         rows.append([key, text, "the seed" if str(default).startswith("${") else _plain(default), how, why])
-    order = ("changed by you", "varied", "set by the study", "default")
+    order = ("an override", "varied", "set by the study", "default")
     heads = ["option", "value", "default", "from", "meaning"]
     return Table("config", "Options", heads, sorted(rows, key=lambda row: order.index(row[3])), ["from"])
 
@@ -244,13 +247,14 @@ def _plain(value) -> str:
 def _shown(value: float) -> str:
     if pd.isna(value):
         return "–"
-    text = f"{value:.4g}" if isinstance(value, float) else f"{value}"
-    return text.replace("-", "−") if "e" not in text else text
+    if not isinstance(value, float):
+        return f"{value}"
+    return f"{value:.1e}" if 0 < abs(value) < 1e-4 else f"{value:.4g}".replace("-", "−")
 
 
 @cache
 def _environment() -> Environment:
-    """Everything that a template is given is text, and is escaped."""
+    """All that a template is given is escaped, but the figures."""
     folder = FileSystemLoader(Path(__file__).parent / "templates")
     made = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters |= {"shown": _shown}

@@ -86,7 +86,7 @@ def read(out: Path, name: str, given: str = "") -> Result:
     judged, path = overview.read(kept), folder / tables.FILE
     table = tables.read(path) if path.exists() else pd.DataFrame()
     made, last, (of, published) = variations.made_with(table), variations.asked(folder)[0], _published(folder)
-    of = given if given.endswith((".yaml", ".yml")) else _of(judged) or of or name.partition("+")[0]
+    of = given if given.endswith((".yaml", ".yml")) else of or _of(judged) or name.partition("+")[0]
     if of not in studies.available() and Path(f"{of}.yaml").exists():
         of = f"{of}.yaml"
     study = studies.load(of, out, options.files_of_metrics((made or last or Made()).roots))
@@ -117,7 +117,7 @@ def _published(folder: Path) -> tuple[str, list[str] | None]:
     """The study and the overrides that the README beside a published table says it was made with."""
     path = folder / "README.md"
     found = _PUBLISHED.search(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else None
-    return (found[1], shlex.split(found[2])) if found else ("", None)
+    return (found[1], found[2].split()) if found else ("", None)
 
 
 def _configs(folder: Path, study: Study, table: pd.DataFrame, asked: Sequence[str] | None) -> list[dict]:
