@@ -217,9 +217,9 @@ def _config(result: Result) -> Table | None:
     if not result.configs:
         return None
     config, rows = result.configs[0], []
-    changed = {override.partition("=")[0] for override in (*result.made.changed, *result.made.levels)}
-    first = {group: next(iter(some)) for group, some in options.GROUPS.items()}
-    every = [(group, default, "", _value(config, group)) for group, default in first.items()]
+    changed = {override.partition("=")[0] for override in result.differs.split("; ")}
+    groups = {group: list(some) for group, some in options.GROUPS.items()}
+    every = [(group, some[0], f"one of {', '.join(some)}", _value(config, group)) for group, some in groups.items()]
     every += [(key, one.default, one.why, value) for key, one, value in options.declared_in(config)]
     for key, default, why, value in every:
         swept = key in result.table

@@ -59,6 +59,12 @@ class Result:
         return " · ".join(", ".join(map(str, values)) for values in kept if values) or "not known"
 
     @property
+    def differs(self) -> str:
+        """What is changed of the study as written; tables from before they said so are believed what is published of them."""
+        told = [each for each in self.asked or () if not each.startswith("preset=")]
+        return self.made.text or "; ".join(each for each in told if each.partition("=")[0] not in options.PLACES)
+
+    @property
     def command(self) -> str:
         """What makes this result; empty if nothing tells of it."""
         if self.asked is None and not self.study.table:
