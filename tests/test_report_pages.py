@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
@@ -17,7 +18,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from synthgap import cli, pages, studies
+from synthgap import cli, pages, runs, studies
 from synthgap.judging import overview
 from synthgap.pages import html
 from synthgap.pages.result import read
@@ -112,7 +113,6 @@ def test_a_page_tells_what_was_claimed_and_found_and_how_it_was_made(site, finis
         assert f"changes by {row.effect:+.3f}".replace("-", "−") in text
     assert f"{len(judged)} undecided" in text, "two seeds decide nothing"
     assert "too few seeds to decide it" in text and text.count("after 4 runs") == len(finished.study.claims)
-    assert "synthgap run imbalance preset=quick captions.attributes=1,5 images=symbolic" in text
     assert "Seeds 0, 1" in text and "World: mad · symbolic" in text
     table = pd.read_parquet(finished.folder / "results.parquet")
     assert all(run in text for run in table.run_id.unique())
@@ -120,6 +120,14 @@ def test_a_page_tells_what_was_claimed_and_found_and_how_it_was_made(site, finis
     assert all(f"{package} {version}" in text for package, version in done["versions"].items())
     assert "training.batch" in text and "pairs a step; a larger one holds more equal captions" in text
     assert "images 10.71 bits, captions tell" in text, "of the samples, which are symbols here"
+
+
+def test_the_command_on_a_page_asks_for_the_runs_of_its_table(result, site):
+    assert result.command in Page((site / "imbalance.html").read_text()).words
+    *command, study = shlex.split(result.command)[:3]
+    assert (command, study) == (["synthgap", "run"], "imbalance")
+    plan = runs.plan(result.study, shlex.split(result.command)[3:])
+    assert {task.run_id for task in plan.tasks} == {*result.table.run_id}
 
 
 def test_samples_are_those_that_the_model_is_shown(result):
