@@ -34,7 +34,7 @@ wheel:
 	$(WHEEL_ENV)/bin/$(INSTALL) dist/*.whl
 	mkdir $(WHEEL_ENV)/empty
 	cd $(WHEEL_ENV)/empty && ../bin/synthgap studies && ../bin/synthgap run imbalance images=symbolic seed=0 \
-		captions.attributes=1,5 mad.images=1024 mad.test_images=200 training.epochs=1
+		captions.attributes=1,5 mad.images=1024 mad.test_images=200 training.epochs=1 && ../bin/synthgap report
 	cd $(WHEEL_ENV)/empty && ../bin/synthgap make avmnist 2>&1 | grep 'install it by pip install "synthgap\[speech\]"'
 
 .venv/installed: pyproject.toml constraints.txt

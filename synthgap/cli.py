@@ -12,7 +12,20 @@ from data_gen.errors import DrawingFailedError, one_line
 from synthgap import interrupts
 
 #: each is a module of synthgap.commands: WHAT it does, its `arguments`, and `do`
-COMMANDS = ("studies", "plan", "run", "status", "show", "verdicts", "clean", "make", "embed", "measure", "ideal")
+COMMANDS = (
+    "studies",
+    "plan",
+    "run",
+    "status",
+    "show",
+    "verdicts",
+    "report",
+    "clean",
+    "make",
+    "embed",
+    "measure",
+    "ideal",
+)
 
 CODES = """\
 exit codes: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted (Ctrl-C), 143 ended by SIGTERM,

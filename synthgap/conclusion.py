@@ -174,23 +174,34 @@ def _conclude(found: Conclusion, redraw: bool, writes: bool, figures: Figures) -
     if "thresholds" in where:
         tables.write(fallen, where["thresholds"])
     if len(points):
-        from synthgap.panels import drawing  # matplotlib takes a second: not for a sweep with nothing to do
-
-        spec = study.figure | {"title": titled(study.figure.get("title", ""), made)}
-        alone = [panel for panel in study.figure["panels"] if panel["title"] == figures.panel]
         for what, path in where.items():
             if what.startswith(("figure", "panel")):
-                shown = spec | {"panels": alone} if what.startswith("panel") else spec
-                drawing.draw(points, dots, shown, path, _footer(table, study, made), _known(study, made))
+                draw_figure(found, dots, path, figures.panel if what.startswith("panel") else "")
     if "diagram" in where:
-        paths, spec = panels.paths(table, study), study.figure["diagram"]
+        paths = panels.paths(table, study)
         tables.write(paths, where["paths"])
-        counts = "; ".join([count_of(table), *_with(made)])
-        footer = f"standardised coefficients on ranks, {counts}; blue rises, orange falls, pale: interval holds 0"
-        title = titled(spec.get("title", study.question), made)
         if len(paths):
             for path in (path for what, path in where.items() if what.startswith("diagram")):
-                draw_diagram(paths, spec["tiers"], path, title, footer)
+                draw_paths(found, paths, path)
+
+
+def draw_figure(found: Conclusion, dots: pd.DataFrame, path: Path, panel: str = "") -> None:
+    """Draw a study's figure into `path`, in the format of its ending. dots: `panels.dots`. panel: the title of one to draw
+    alone."""
+    from synthgap.panels import drawing  # matplotlib takes a second: not for a sweep with nothing to do
+
+    study, made = found.study, found.made
+    spec = study.figure | {"title": titled(study.figure.get("title", ""), made)}
+    if panel:
+        spec |= {"panels": [one for one in study.figure["panels"] if one["title"] == panel]}
+    drawing.draw(found.points, dots, spec, path, _footer(found.table, study, made), _known(study, made))
+
+
+def draw_paths(found: Conclusion, paths: pd.DataFrame, path: Path) -> None:
+    """Draw a study's diagram into `path`. paths: `panels.paths`."""
+    spec, counts = found.study.figure["diagram"], "; ".join([count_of(found.table), *_with(found.made)])
+    footer = f"standardised coefficients on ranks, {counts}; blue rises, orange falls, pale: interval holds 0"
+    draw_diagram(paths, spec["tiers"], path, titled(spec.get("title", found.study.question), found.made), footer)
 
 
 def _with(made: Made) -> list[str]:

@@ -276,6 +276,16 @@ def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[d
     return at
 
 
+def first(config: dict, split: str = "train") -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """The samples that a split begins with, drawn as those of its dataset are: {modality: [n, …]}, none where
+    images=symbolic; codes [n, F]; and captions' tokens [n, L]."""
+    world, seed, drawn, style = world_of(config, split), config["seeds"]["data"], {}, {}
+    codes = world.space.sample(store.BLOCK, generator(seed, "factors", split))
+    if config["images"] == "pixels":
+        drawn, style = store.draw(world, codes, generator(seed, "render", split, 0))
+    return drawn, codes, captions_of(config, codes, split, images=style.get(own_data.SOURCE))
+
+
 def known_of(space: FactorSpace, object: str, codes: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:
     """What a loss may be told of samples with codes [N, F] and captions tokens [N, L]: their factors [N, F], the object's
     value [N] and a number of the caption [N], equal where captions are."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data_gen import InputError, files
-from synthgap import conclusion, options, report, runs, sinks, tables
+from synthgap import conclusion, options, runs, sinks, tables, terminal
 from synthgap.conclusion import ONE_PNG, Figures
 from synthgap.judging import claims
 from synthgap.runs import Plan, variations
@@ -24,7 +24,7 @@ def run(
     InputError for a mistake in what is asked, before any run.
     """
     if study.table:
-        return report.tell(conclusion.of_table(study, study.table, folder_of(study, overrides), figures))
+        return terminal.tell(conclusion.of_table(study, study.table, folder_of(study, overrides), figures))
     plan = begin(study, overrides)
     left = sum(not plan.done(task) for task in plan.tasks)
     work(plan)
@@ -44,7 +44,7 @@ def begin(study: Study, overrides: Sequence[str] = ()) -> Plan:
     if changed := variations.of(plan).changed:
         done = sum(plan.done(task) for task in plan.tasks)
         claims.stated_after(study, variations.place(plan), done, changed)
-    report.forewarn(plan)
+    terminal.forewarn(plan)
     return plan
 
 
@@ -55,17 +55,17 @@ def planned(study: Study, overrides: Sequence[str] = ()) -> Plan:
 
 def conclude(plan: Plan, did: int = 0, redraw: bool = False, figures: Figures = ONE_PNG) -> int:
     """Write and tell what is done of a plan; 1 if a run is missing, else 0. did: how many of its runs are new."""
-    return report.tell(conclusion.of_plan(plan, redraw, figures), plan, did, redraw)
+    return terminal.tell(conclusion.of_plan(plan, redraw, figures), plan, did, redraw)
 
 
 def show(study: Study, overrides: Sequence[str] = (), figures: Figures = ONE_PNG) -> int:
     """Redraw and tell what is there: the study's table, or, where overrides are given, the runs that they ask for."""
     if study.table:
-        return report.tell(conclusion.of_table(study, study.table, folder_of(study, overrides), figures))
+        return terminal.tell(conclusion.of_table(study, study.table, folder_of(study, overrides), figures))
     folder = variations.folder_of(study, overrides)
     if variations.only_a_place(overrides) and (folder / tables.FILE).exists():
         try:
-            return report.tell(conclusion.of_table(study, folder / tables.FILE, folder, figures))
+            return terminal.tell(conclusion.of_table(study, folder / tables.FILE, folder, figures))
         except tables.DamagedError as error:
             print(f"synthgap: {error}; its runs are read instead", file=sys.stderr)
     return conclude(planned(study, overrides), redraw=True, figures=figures)

@@ -12,8 +12,9 @@ LAYERS = (
     ("synthgap.__main__", "synthgap.publish"),
     ("synthgap.cli",),
     ("synthgap.commands",),
+    ("synthgap.pages",),
     ("synthgap.sweep",),
-    ("synthgap.report",),
+    ("synthgap.terminal",),
     ("synthgap.conclusion",),
     ("synthgap.runs",),
     ("synthgap.evaluation", "synthgap.measure"),
@@ -93,7 +94,7 @@ def test_planning_imports_nothing_that_takes_seconds():
     code = """if True:
         import sys
         from importlib import import_module
-        for name in ("options", "studies", "runs", "sweep", "report"):
+        for name in ("options", "studies", "runs", "sweep", "terminal"):
             import_module(f"synthgap.{name}")
             slow = [m for m in ("torch", "matplotlib", "seaborn", "sklearn", "scipy.stats", "scipy.signal") if m in sys.modules]
             assert not slow, (name, slow)

@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, TINY
 from matplotlib.axes import Axes
 
-from synthgap import judging, panels, report, runs, studies, sweep
+from synthgap import judging, panels, runs, studies, sweep, terminal
 from synthgap.judging import overview
 from synthgap.panels import drawing
 
@@ -187,7 +187,7 @@ def test_a_study_of_one_s_own_is_told_whole(tmp_path, capsys):
     (tmp_path / "own.yaml").write_text(OWN)
     study = studies.load(str(tmp_path / "own.yaml"))
     plan = runs.plan(study, [*TINY, f"out={tmp_path}"])
-    report.introduce(study, tmp_path)
+    terminal.introduce(study, tmp_path)
     told = " ".join(capsys.readouterr().out.split())
     assert "l2m image-text stays over case = cold → warm" in told
     assert "v_measure digit rises with temperature.init, given l2m image-text" in told
@@ -232,7 +232,7 @@ def verdicts_of(tmp_path, capsys):
         for name, some in ({"own": rows} | others).items():
             (tmp_path / name).mkdir(exist_ok=True)
             pd.DataFrame(some).to_parquet(tmp_path / name / "verdicts.parquet")
-        report.all_verdicts(names, tmp_path)
+        terminal.all_verdicts(names, tmp_path)
         return " ".join(capsys.readouterr().out.split())
 
     return tell
@@ -286,9 +286,9 @@ def test_verdicts_from_before_they_named_a_test_are_told_as_well(verdicts_of):
 
 def test_the_table_fits_a_log_and_cuts_no_word(verdicts_of, tmp_path, capsys):
     verdicts_of([row("undecided", seeds_needed=375.0, effect=-0.5, low=-0.6, test="equivalence")], ["own"])
-    report.all_verdicts(["own"], tmp_path)
+    terminal.all_verdicts(["own"], tmp_path)
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= report.WIDTH and not any("…" in line for line in lines)
+    assert max(map(len, lines)) <= terminal.WIDTH and not any("…" in line for line in lines)
     assert lines[0].count("p (Holm,") == 2 and all(
         word in lines[1] for word in ("study)", "all)", "claim", "test", "verdict", "effect [95 %]", "seeds")
     )

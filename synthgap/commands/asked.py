@@ -108,13 +108,26 @@ def study(name: str, overrides: list[str]):
     return study, [*overrides, f"name={variation}"]
 
 
+def results(given: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The folders of studies, and of variations, that are asked for, each with the study as it was given; and the overrides,
+    but for name=NAME, which is in the folders' names. Raises InputError."""
+    overrides = [each for each in given if "=" in each.partition("+")[0]]  # imbalance+images=symbolic is a folder
+    variations = [each.removeprefix("name=") for each in overrides if each.startswith("name=")]
+    names = [each for each in given if each not in overrides]
+    if variations and not names:
+        raise InputError(f"name={variations[-1]}: of which study? write STUDY name={variations[-1]}")
+    of = {name: Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in names}
+    folders = {f"{stem}+{variations[-1]}" if variations else stem: name for name, stem in of.items()}
+    return folders, [each for each in overrides if not each.startswith("name=")]
+
+
 def trained(asked):
     """The study that is asked for, its overrides and the workers; None, and a line, of one that trains nothing."""
-    from synthgap import report
+    from synthgap import terminal
 
     overrides, number = workers(asked.overrides)
     found, overrides = study(asked.study, overrides)
     if found.table:
-        report.say(f"{found.name} reads {found.table} and trains nothing")
+        terminal.say(f"{found.name} reads {found.table} and trains nothing")
         return None
     return found, overrides, number

@@ -22,7 +22,7 @@ def arguments(command) -> None:
 def do(asked) -> int:
     from filelock import Timeout
 
-    from synthgap import progress, report, sweep
+    from synthgap import progress, sweep, terminal
     from synthgap.runs import leftovers
 
     names = [name for name in asked.studies if "=" not in name]
@@ -32,7 +32,7 @@ def do(asked) -> int:
     if names and not (out / names[0]).is_dir():
         raise InputError(f"{out / names[0]}: no such folder; nothing of {names[0]} is kept there")
     found = leftovers.find(out, *names)
-    total = report.tell_leftovers(found, out)
+    total = terminal.tell_leftovers(found, out)
     if not found or not (asked.yes or _agreed(len(found), total)):
         return 0
     busy = []
@@ -44,8 +44,8 @@ def do(asked) -> int:
                 busy.append(left.path)
             advance_to(i + 1)
     for path in busy:
-        report.say(f"not deleted, as another command is using it: {path}")
-    report.say(f"deleted from {out}")
+        terminal.say(f"not deleted, as another command is using it: {path}")
+    terminal.say(f"deleted from {out}")
     return 0
 
 

@@ -78,26 +78,20 @@ def _fit_captions(c: dict, space) -> None:
 def _sheet(c: dict, world, root: Path) -> list[Path]:
     """Draw the first training samples of what `c` describes, the very ones that a whole dataset would begin with, and write
     their sounds, where the world gives them."""
-    from functools import partial
-
     from data_gen import files, sheet, store
     from data_gen.seeds import generator
-    from data_gen.worlds import own_data
     from synthgap import observations
 
-    n, seed = 30, c["seeds"]["data"]
-    codes = world.space.sample(store.BLOCK, generator(seed, "factors", "train"))
-    chance = partial(generator, seed, "render", "train", 0)
-    drawn, style = store.draw(world, codes, chance())
+    n = 30
+    drawn, codes, tokens = observations.first(c)
     observed = {modality: values[:n] for modality, values in drawn.items()}
-    tokens = observations.captions_of(c, codes, "train", images=style.get(own_data.SOURCE))[:n]
     name = f"sheet-{store.digest({'config': c})}"
     path, policy = root / f"{name}.png", observations.policy_of(c, world.space)
     with files.locked(root / f"{name}.lock"):
         for left in (name, f"{name}.wavs"):
             files.sweep_up(root, left)
-        paths = [sheet.draw(world, policy, observed, codes[:n], tokens, path)]
+        paths = [sheet.draw(world, policy, observed, codes[:n], tokens[:n], path)]
         if world.listen:
-            waves = store.listen(world, codes, chance())[:n]
+            waves = store.listen(world, codes, generator(c["seeds"]["data"], "render", "train", 0))[:n]
             paths.append(sheet.save_sounds(world, waves, codes[:n], path.with_suffix(".wavs")))
     return paths

@@ -10,9 +10,9 @@ arguments, epilog = common.study_arguments, common.overrides_help
 
 
 def do(asked) -> int:
-    from synthgap import report, sweep
+    from synthgap import sweep, terminal
 
     if found := common.trained(asked):
         study, overrides, workers = found
-        report.tell_plan(sweep.planned(study, overrides), workers)
+        terminal.tell_plan(sweep.planned(study, overrides), workers)
     return 0

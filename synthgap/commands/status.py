@@ -8,12 +8,12 @@ arguments, epilog = common.study_arguments, common.overrides_help
 
 
 def do(asked) -> int:
-    from synthgap import report, sweep
+    from synthgap import sweep, terminal
     from synthgap.runs import variations
 
     if found := common.trained(asked):
         study, overrides, workers = found
         if variations.only_a_place(overrides):  # what the last sweep there was asked for
             overrides = [*variations.made_by(study, overrides), *overrides]
-        report.tell_status(sweep.planned(study, overrides), workers)
+        terminal.tell_status(sweep.planned(study, overrides), workers)
     return 0

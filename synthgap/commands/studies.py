@@ -12,12 +12,12 @@ def arguments(command) -> None:
 
 
 def do(asked) -> int:
-    from synthgap import report, studies, sweep
+    from synthgap import studies, sweep, terminal
 
     if asked.metrics:
-        report.metrics()
+        terminal.metrics()
         return 0
     out = sweep.only_out(asked.overrides)
     for name in studies.available():
-        report.introduce(studies.load(name, out), out)
+        terminal.introduce(studies.load(name, out), out)
     return 0

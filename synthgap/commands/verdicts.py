@@ -1,8 +1,6 @@
 """`synthgap verdicts`: the claims of all studies in one table."""
 
-from pathlib import Path
-
-from data_gen import InputError
+from synthgap.commands import asked as common
 
 WHAT = "show the verdicts of all studies that have run, in one table"
 VERDICTS = """\
@@ -37,14 +35,8 @@ def arguments(command) -> None:
 
 
 def do(asked) -> int:
-    from synthgap import report, sweep
+    from synthgap import sweep, terminal
 
-    where = [name for name in asked.studies if "=" in name.partition("+")[0]]  # imbalance+images=symbolic is a folder
-    variations = [name.removeprefix("name=") for name in where if name.startswith("name=")]
-    names = [name for name in asked.studies if name not in where]
-    names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in names]
-    out = sweep.only_out([override for override in where if not override.startswith("name=")])
-    if variations and not names:
-        raise InputError(f"name={variations[-1]}: of which study? write STUDY name={variations[-1]}")
-    report.all_verdicts([f"{name}+{variations[-1]}" if variations else name for name in names], out, asked.form)
+    names, overrides = common.results(asked.studies)
+    terminal.all_verdicts(list(names), sweep.only_out(overrides), asked.form)
     return 0

@@ -30,7 +30,7 @@ def stated_after(study: Study, folder: Path, runs: int = 0, changed: Sequence[st
     path = folder / "claims.json"
     writes = not files.forbidden(folder)
     with files.locked(folder / ".locks" / "claims") if writes else nullcontext():  # another `run` may be starting
-        known = _read(path)
+        known = read(path)
         count = runs if changed else max(runs, _runs_in(folder))
         now = {"stated": datetime.now(UTC).isoformat(timespec="seconds"), "runs_done": count}
         now |= {"changed": list(changed)} if changed else {}
@@ -56,7 +56,8 @@ def _checksum(name: str, record: dict) -> str:
     return store.digest([name, {key: value for key, value in record.items() if key != "checksum"}])
 
 
-def _read(path: Path) -> dict[str, dict]:
+def read(path: Path) -> dict[str, dict]:
+    """What is known of the claims of a folder, `claims.json` there, by hash; nothing where there is none. Raises InputError."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         for name, record in known.items():

@@ -213,16 +213,21 @@ def _to_stand(row, seeds: float) -> str:
     return f"(over {MOST_SEEDS})" if isinf(seeds) else f"({seeds:.0f} seeds)"
 
 
-def summed_up(judged: pd.DataFrame) -> str:
+def standing(judged: pd.DataFrame) -> str:
+    """How many verdicts of `of_all` there are of each kind, and how many of the supported stand after correction."""
     count = judged.verdict.value_counts()
     said = ", ".join(f"{count.get(verdict, 0)} {verdict}" for verdict in COLOURS)
     supported = judged[judged.verdict == "supported"]
     within, among = (supported[name].lt(ALPHA).sum() for name in ("p_holm_study", "p_holm"))
     return (
         f"{counted(len(judged), 'claim')}: {said}. Of the {len(supported)} supported, {within} stand after Holm's correction "
-        f"for all claims of their study, {among} after that for all that are shown; in brackets: how many seeds are needed. "
-        "p cannot be below its floor (1/256 for two levels at 8 seeds), so more claims need more seeds."
+        f"for all claims of their study, {among} after that for all that are shown"
     )
+
+
+def summed_up(judged: pd.DataFrame) -> str:
+    floor = "p cannot be below its floor (1/256 for two levels at 8 seeds), so more claims need more seeds."
+    return f"{standing(judged)}; in brackets: how many seeds are needed. {floor}"
 
 
 def for_a_paper(judged: pd.DataFrame, out: Path) -> list[list[str]]:

@@ -9,9 +9,11 @@ from data_gen import InputError, files
 from synthgap.runs.plan import Plan, Task
 
 
-def verify(folder: Path, run_id: str | None = None) -> None:
-    """Raises InputError if the folder of a finished run does not hold what was written: that all of it is listed, with
-    checksums that agree, and that it is the run `run_id`, if given."""
+def verify(folder: Path, run_id: str | None = None) -> dict:
+    """What done.json says of a finished run.
+
+    Raises InputError if its folder does not hold what was written: that all of it is listed, with checksums that agree, and
+    that it is the run `run_id`, if given."""
     try:
         try:
             about = json.loads((folder / "done.json").read_text())
@@ -26,6 +28,7 @@ def verify(folder: Path, run_id: str | None = None) -> None:
         for name, expected in sums.items():
             if files.checksum(folder / name) != expected:
                 raise ValueError(f"{name} does not match its checksum")
+        return about
     except PermissionError as error:
         raise files.not_yours(error) from error
     except (OSError, ValueError) as error:
@@ -40,12 +43,14 @@ def record_failure(p: Plan, task: Task, reason: str, trace: str = "") -> None:
 
 
 def collect(p: Plan) -> pd.DataFrame:
-    """The tidy table of the plan's finished runs: run_id, seed, the swept parameters, metric, of, value; in plan order."""
-    tables = []
+    """The tidy table of the plan's finished runs: run_id, seed, the swept parameters, metric, of, value; in plan
+    order. Its attributes, which Parquet keeps, tell the versions of what the runs were done with."""
+    tables, versions = [], {}
     for task in p.tasks:
         if p.done(task):
             folder = p.folder / task.run_id
-            verify(folder, task.run_id)
+            for package, version in verify(folder, task.run_id).get("versions", {}).items():
+                versions.setdefault(package, {})[version] = None
             rows = pd.read_parquet(folder / "metrics.parquet")
             known = {"run_id": task.run_id, "seed": task.config["seed"]} | task.swept
             tables.append(pd.DataFrame(known, index=rows.index).join(rows))
@@ -54,6 +59,7 @@ def collect(p: Plan) -> pd.DataFrame:
         kinds = {type(value) for value in table[column].dropna().unique()}
         if str in kinds and len(kinds) > 1:
             table[column] = table[column].map(str, na_action="ignore")
+    table.attrs["versions"] = {package: list(some) for package, some in versions.items()}
     return table
 
 

@@ -50,6 +50,11 @@ class Made:
         """All that differs from the study as written; empty if nothing does."""
         return "; ".join((*self.changed, *self.levels))
 
+    @property
+    def overrides(self) -> list[str]:
+        """Those that make it again."""
+        return [*([f"preset={self.preset}"] if self.preset else []), *self.changed, *self.levels, *self.roots]
+
 
 def of(plan: Plan) -> Made:
     """What a plan changes of its study. An override that says what the study says anyway changes nothing."""
@@ -174,9 +179,7 @@ def completed(study: Study, overrides: Sequence[str]) -> list[str]:
 def made_by(study: Study, overrides: Sequence[str]) -> list[str]:
     """The overrides of the last sweep whose result goes to `folder_of`; none where there was no sweep."""
     made, _ = asked(folder_of(study, overrides))
-    if made is None:
-        return []
-    return [*([f"preset={made.preset}"] if made.preset else []), *made.changed, *made.levels, *made.roots]
+    return made.overrides if made else []
 
 
 def check_there(study: Study, out: Path, name: str) -> None:
