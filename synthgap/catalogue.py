@@ -20,7 +20,7 @@ from data_gen import InputError, inputs, user_file
 from data_gen.errors import unknown
 
 REQUIRED = "???"  # Hydra's mark of an option that has no default and must be given
-COURSE = Any  # type of a weight, or its course through training [[share done, weight], …]
+COURSE = Any  # type of a number ≥ 0, or its course through training [[share done, number], …]
 TYPES = (
     int,
     float,
@@ -81,9 +81,11 @@ class Option:
         if self.choices and value not in self.choices:
             raise unknown(f"value of {key}", value, self.choices)
         if self.type is COURSE:
-            if not _is_course(value):
+            if not (value is None and self.default is None) and not _is_course(value, self._allows):
+                null = "null, " if self.default is None else ""
+                bound = "above 0" if self.above == 0 else "of at least 0"
                 raise InputError(
-                    f"{key}={value}: it must be a weight of at least 0, or [[share,weight],…] with rising shares in [0, 1]"
+                    f"{key}={value}: it must be {null}a number {bound}, or [[share,number],…] with rising shares in [0, 1]"
                 )
         elif isinstance(value, int | float) and not isinstance(value, bool) and not self._allows(value):
             null = ", or null" if isinstance(self.type, UnionType) else "" if self.finite else ", or inf"
@@ -181,7 +183,7 @@ KINDS = {
             )
         },
         forms=("", "pairs"),
-        needs=("known",),
+        needs=("known", "chance"),
     ),
     # All encoders of a run share one section of options: its own are how they are chosen, and what concerns them all.
     "encoder": Kind(
@@ -441,7 +443,7 @@ def encoders_of(config: Mapping, kinds: Mapping[str, str]) -> dict[str, tuple[st
     return found
 
 
-def _is_course(value: Any) -> bool:
+def _is_course(value: Any, allows: Callable[[float], bool]) -> bool:
     points = value if isinstance(value, list) else [[0, value]]
     try:
         shares, weights = zip(*points, strict=True)
@@ -449,7 +451,7 @@ def _is_course(value: Any) -> bool:
             shares[0] >= 0
             and shares[-1] <= 1
             and all(map(lt, shares, shares[1:]))
-            and all(0 <= weight < inf for weight in weights)
+            and all(weight >= 0 and allows(weight) for weight in weights)
         )
     except (TypeError, ValueError):
         return False

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from math import ceil, cos, isfinite, log, pi
+from math import ceil, cos, expm1, isfinite, log, pi
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from synthgap.encoders import Encoders
 from synthgap.metrics import l2m, logit_entropy, rmg
@@ -16,6 +17,11 @@ from synthgap.optimiser import Group, adamw, zero_grad
 
 LARGEST_SCALE = 100.0  # CLIP's clamp
 TRAJECTORY = 20  # points kept of a run's course
+#: How 1/τ comes of the number that is learnt: that number of a τ, and the function.
+SCALES = {
+    "exp": (lambda tau: -log(tau), torch.exp),
+    "softplus": (lambda tau: 1 / tau + log(-expm1(-1 / tau)), softplus),
+}
 
 Loss = Callable[..., Tensor]  # ({modality: unit-norm [B, D]}, inverse temperature, its settings by name) → a scalar
 
@@ -59,6 +65,7 @@ def train(
     watched: dict[str, Tensor],
     learnt: Mapping[str, float] = {},
     known: dict[str, Tensor] | None = None,
+    chance: torch.Generator | None = None,
     anew: Callable[[int], tuple[dict[str, Tensor], dict[str, Tensor]]] | None = None,
     then: Finetuning | None = None,
     report: Callable[[float], None] = lambda share: None,
@@ -66,32 +73,40 @@ def train(
     """Train in place on `inputs` {modality: [N, …]}: epochs of full batches in the given order, or so many steps of them.
 
     temperature, training: the config's sections of those names. settings: the loss's, which `settings_at` brings up to date
-    at each step. learnt: those that are trained from where they stand, even where the temperature is fixed → how many times
-    faster than the log scale. watched: a small
-    held-out batch on which gap and entropy are measured all along. known: {what: [N, …]}, given to the loss as `known` of
-    its batch, if at all. anew: epoch → inputs and known of that epoch, where they are not the same in all (from epoch 1
-    on). then: what follows. `report(share of the steps done)` is called now and then.
+    at each step, as it does a fixed temperature that has a schedule (which a frozen one in finetuning follows no longer).
+    learnt: those that are trained from where they stand, even where the temperature is fixed → how many times faster than the
+    temperature. watched: a small held-out batch on which gap and entropy are measured all along. known: {what: [N, …]}, given
+    to the loss as `known` of its batch, if at all. chance: what the loss may draw from, given as it is. anew: epoch → inputs
+    and known of that epoch, where they are not the same in all (from epoch 1 on). then: what follows. `report(share of the
+    steps done)` is called now and then.
     """
-    log_scale = torch.tensor(-log(temperature["init"]), device=training["device"], requires_grad=True)
+    of_tau, scale_of = SCALES[temperature.get("scale", "exp")]
+    raw = torch.tensor(of_tau(temperature["init"]), device=training["device"], requires_grad=True)
     if temperature["mode"] == "fixed":
-        log_scale.requires_grad_(False)
+        raw.requires_grad_(False)
+    schedule = temperature.get("schedule")
     rates = {name: times * temperature["lr"] for name, times in learnt.items()}
     learnt = {
         name: torch.tensor(float(settings[name]), device=training["device"], requires_grad=True) for name in learnt
     }
-    groups = _groups(model, log_scale, learnt, rates, temperature, training)
+    groups = _groups(model, raw, learnt, rates, temperature, training)
     n, batch = len(next(iter(inputs.values()))), training["batch"]
     finetuning = then.epochs if then else 0
     first = training.get("steps") or training["epochs"] * (n // batch)
     epochs, steps = ceil(first / (n // batch)), first + finetuning * (n // batch)
     every, trajectory, step = max(1, steps // TRAJECTORY), [], 0
+    last = first / steps if then and then.frozen else 1.0  # the share at which a temperature's course stops
+
+    def follow(share: float) -> None:
+        if schedule is not None:
+            raw.fill_(of_tau(settings_at({"τ": schedule}, min(share, last))["τ"]))
 
     for epoch in range(epochs + finetuning):
         if anew and 0 < epoch < epochs:
             inputs, known = anew(epoch)
         if then and epoch == epochs:
             inputs, known = then.inputs, then.known
-            log_scale.requires_grad_(log_scale.requires_grad and not then.frozen)
+            raw.requires_grad_(raw.requires_grad and not then.frozen)
             for group in groups:
                 group.lr *= then.lr / training["lr"]
         shuffled = torch.from_numpy(order.permutation(n)).to(training["device"])
@@ -100,9 +115,11 @@ def train(
             with torch.autocast(training["device"], torch.bfloat16, enabled=training["bf16"]):
                 embeddings = model({name: x[rows] for name, x in inputs.items()})
             told = {"known": {name: x[rows] for name, x in known.items()}} if known else {}
-            value = loss(embeddings, log_scale.exp(), **settings_at(settings, step / steps) | learnt, **told)
+            told |= {"chance": chance} if chance else {}
+            follow(step / steps)
+            value = loss(embeddings, scale_of(raw), **settings_at(settings, step / steps) | learnt, **told)
             if step % every == 0 or step == steps - 1:
-                now = {"loss": value.item(), "logit_scale": log_scale.exp().item()} | _items(learnt)
+                now = {"loss": value.item(), "logit_scale": scale_of(raw).item()} | _items(learnt)
                 if not isfinite(now["loss"]):
                     raise FloatingPointError(f"the loss is {now['loss']} at step {step}: try a lower training.lr")
                 trajectory.append({"step": step} | now | _watch(model, watched, now["logit_scale"]))
@@ -111,10 +128,11 @@ def train(
             value.backward()
             begun, length = (0, first) if epoch < epochs else (first, steps - first)
             adamw(groups, _rate(step - begun, length, training["warmup"]))
-            if log_scale.requires_grad:
-                log_scale.data.clamp_(max=log(LARGEST_SCALE))
+            if raw.requires_grad:
+                raw.data.clamp_(max=of_tau(1 / LARGEST_SCALE))
             step += 1
-    return Trained(log_scale.exp().item(), settings_at(settings, 1.0) | _items(learnt), pd.DataFrame(trajectory))
+    follow(1.0)
+    return Trained(scale_of(raw).item(), settings_at(settings, 1.0) | _items(learnt), pd.DataFrame(trajectory))
 
 
 def settings_at(settings: dict, share: float) -> dict:
@@ -143,7 +161,7 @@ def _items(numbers: dict[str, Tensor]) -> dict[str, float]:
 
 def _groups(
     model: Encoders,
-    log_scale: Tensor,
+    raw: Tensor,
     learnt: dict[str, Tensor],
     rates: dict[str, float],
     temperature: dict,
@@ -152,8 +170,8 @@ def _groups(
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     vectors = [p for p in model.parameters() if p.ndim < 2]
     groups = [Group(matrices, training["lr"], training["weight_decay"]), Group(vectors, training["lr"], 0.0)]
-    if log_scale.requires_grad:
-        groups.append(Group([log_scale], temperature["lr"], 0.0))
+    if raw.requires_grad:
+        groups.append(Group([raw], temperature["lr"], 0.0))
     return groups + [Group([number], rates[name], 0.0) for name, number in learnt.items()]
 
 

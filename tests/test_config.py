@@ -95,6 +95,12 @@ OTHER = {
     "posthoc.steps": "2",
     "posthoc.text_steps": "2",
     "loss.contrast": "0.5",
+    "loss.query": "image",
+    "loss.cross": "1",
+    "loss.share": "0.5",
+    "loss.soft": "true",
+    "temperature.scale": "softplus",
+    "temperature.schedule": "[[0,0.01],[1,0.05]]",
     "training.steps": "7",
     "posthoc.lr": "1",
     "shift.sd": "2",
@@ -117,6 +123,7 @@ def every_option():
     for key in found:
         if key.startswith(tuple(f"{section}." for section in options.OF_AVMNIST)):
             found[key] = ("world=avmnist", *found[key])
+    found["temperature.schedule"] = ("temperature.mode=fixed",)
     found["encoder.share"] = ("images=symbolic",)  # where encoders end alike
     return {
         key: chosen
@@ -142,7 +149,14 @@ def test_runs_of_published_tables_are_found_again_whatever_options_came_since():
 
 
 def test_an_option_that_came_later_leaves_the_ids_of_older_runs_where_it_does_nothing():
-    for later in ("training.steps=null", "loss=modgap loss.contrast=1", "posthoc=isoclip_mlp posthoc.published=false"):
+    for later in (
+        "training.steps=null",
+        "loss=modgap loss.contrast=1",
+        "posthoc=isoclip_mlp posthoc.published=false",
+        "loss.query=null",
+        "temperature.scale=exp",
+        "temperature.mode=fixed temperature.schedule=null",
+    ):
         *group, option = later.split()
         assert run_id(*group, option) == run_id(*group)
         assert run_id(*group, f"{option.split('=')[0]}={OTHER[option.split('=')[0]]}") != run_id(*group)
@@ -220,6 +234,10 @@ def test_seeds_follow_the_seed_unless_they_are_given():
         ("temperature.mode=fix", "did you mean 'fixed'"),
         ("temperature.init=-0.07", "temperature.init=-0.07: it must be above 0"),
         ("temperature.init=0", "it must be above 0"),
+        ("temperature.scale=log", "temperature.scale 'log' .allowed: exp, softplus"),
+        ("temperature.schedule=[[0,0.01],[1,0.05]]", "needs temperature.mode=fixed: a learnable one has no course"),
+        ("temperature.schedule=[[0,0.01],[1,0]]", "must be null, a number above 0, or .* rising shares in"),
+        ("temperature.schedule=warm", "temperature.schedule=warm: it must be null, a number above 0"),
         ("training.lr=nan", "it must be above 0"),
         ("training.lr=fast", "training.lr: Value 'fast'"),
         ("training.epochs=1.5", "training.epochs: Value '1.5'"),
@@ -305,6 +323,9 @@ def test_settings_of_losses_are_checked(loss, setting):
         ("posthoc=inversion posthoc.steps=0", "posthoc.steps=0"),
         ("posthoc=inversion posthoc.text_steps=0", "posthoc.text_steps=0"),
         ("loss=modgap loss.contrast=0 loss.align=0 loss.uniform=[[0,0],[1,0]]", "all its weights 0: nothing would be"),
+        ("loss=cua loss.contrast=0 loss.align=0 loss.uniform=0", "loss=cua with all its weights 0"),
+        ("loss=cua loss.cross=null", "loss.cross=None: it must be a number of at least 0"),
+        ("loss=swap loss.share=2", r"loss.share=2.0: it must lie in \[0, 1\]"),
         ("loss=alignclip loss.contrast=0 loss.weight=0", "loss=alignclip with all its weights 0"),
         ("training.steps=0", "training.steps=0: it must be at least 1, or null"),
         ("posthoc=inversion posthoc.lr=0", "posthoc.lr=0.0: it must be above 0"),
@@ -334,6 +355,7 @@ def test_a_mistake_in_a_method_s_options_is_told_in_one_line(overrides, told):
         ("loss.anchor=txt", "loss.anchor 'txt'; did you mean 'text'"),
         ("loss.anchor=audio", "loss.anchor 'audio' .allowed: null, image, text"),
         ("loss=alignclip loss.side=images", "loss.side 'images'; did you mean 'image'"),
+        ("loss.query=audio", "loss.query 'audio' .allowed: null, image, text"),
     ],
 )
 def test_a_modality_is_one_of_the_world_s(overrides, told):

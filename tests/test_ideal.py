@@ -240,6 +240,7 @@ def test_the_command_tells_the_space_and_its_ranges(capsys):
     for mistake, told in (
         ("loss=modgap", "unknown loss of an ideal space 'modgap'"),
         ("captions.attributes=1,2", "Ambiguous value for argument 'captions.attributes=1,2'"),
+        ("loss.query=image", "loss.query=image: an ideal space is of both directions"),
         ("--within=0", "within=0.0: it must be above 0 nats"),
     ):
         assert cli.main(["ideal", *asked, mistake]) == 2

@@ -1,6 +1,6 @@
 """Losses on vectors at known angles, against explicit loops, an independent implementation, and finite differences."""
 
-from itertools import combinations
+from itertools import combinations, permutations
 from math import exp, log
 
 import numpy as np
@@ -11,10 +11,24 @@ from scipy.special import log_softmax, logsumexp
 from torch.nn.functional import normalize
 
 from data_gen import InputError
-from synthgap.losses import align_true_pairs, alignclip, centroid_uniformity, clip, gram, modgap, siglip
+from synthgap.losses import (
+    align_true_pairs,
+    alignclip,
+    centroid_uniformity,
+    clip,
+    cua,
+    gram,
+    modgap,
+    one_way,
+    siglip,
+    swap,
+)
 from synthgap.losses.alignclip import distances, separation
+from synthgap.losses.cua import uniformity
 from synthgap.losses.gram import volumes
+from synthgap.losses.swap import swapped
 from synthgap.losses.unicl import labelled
+from synthgap.metrics import uniformity as measured_uniformity
 
 #: of seven samples: two factors, the first of which is the object, and which captions are equal
 KNOWN = {
@@ -59,6 +73,118 @@ def test_clip_is_its_double_sum():
     columns = [logsumexp(logits[:, i]) - logits[i, i] for i in range(7)]
     assert float(clip(x, y, 3.0)) == pytest.approx((np.mean(rows) + np.mean(columns)) / 2)
     assert float(clip(x, y, 3.0)) == pytest.approx(float(clip(y, x, 3.0)))
+
+
+def test_one_way_at_known_angles():
+    """Two images at 0° and 90°; the texts of both at 0°: images cannot be told by their texts, but one text can."""
+    images, texts = at(0, 90), at(0, 0)
+    assert float(one_way(images, texts, 2.0)) == pytest.approx(log(2))
+    assert float(one_way(texts, images, 2.0)) == pytest.approx((log(1 + exp(-2)) + log(1 + exp(2))) / 2)
+
+
+def test_one_query_asks_all_others_and_both_directions_are_clip():
+    z = tuples("image", "audio", "text")
+    expected = {}
+    for a, b in permutations(z, 2):
+        logits = 3 * (z[a] @ z[b].T).numpy()
+        expected[a, b] = np.mean([logsumexp(logits[i]) - logits[i, i] for i in range(7)])
+        assert float(one_way(z[a], z[b], 3.0)) == pytest.approx(expected[a, b])
+    for name in z:
+        asked = np.mean([value for (a, _), value in expected.items() if a == name])
+        for anchor in (None, "text"):
+            assert float(LOSSES["clip"](z, 3.0, anchor=anchor, query=name)) == pytest.approx(asked)
+    both = (expected["image", "text"] + expected["text", "image"]) / 2
+    assert float(clip(z["image"], z["text"], 3.0)) == pytest.approx(both)
+
+
+# --- CUA ---------------------------------------------------------------------------------------------------------
+
+
+def test_uniformity_at_known_angles():
+    assert float(uniformity(at(0, 180), at(0, 180))) == pytest.approx(-8)
+    assert float(uniformity(at(0, 90), at(0, 90))) == pytest.approx(-4)
+    assert float(uniformity(at(0, 90), at(180, 0))) == pytest.approx(log((1 + exp(-4)) / 2)), "true pairs do not count"
+    x, _ = pairs()
+    assert float(uniformity(x, x)) == pytest.approx(measured_uniformity(x))
+
+
+@pytest.mark.parametrize("anchor", [None, "c"])
+def test_cua_is_its_double_sums(anchor):
+    z = tuples(*"abc")
+    counted = [pair for pair in combinations("abc", 2) if anchor is None or anchor in pair]
+
+    def u(a, b):
+        apart = [float((z[a][i] - z[b][j]).square().sum()) for i, j in permutations(range(7), 2)]
+        return log(np.mean([exp(-2 * squared) for squared in apart]))
+
+    contrast = np.mean([float(clip(z[a], z[b], 3.0)) for a, b in counted])
+    align = np.mean([float((z[a][i] - z[b][i]).square().sum()) for a, b in counted for i in range(7)])
+    uniform = np.mean([(u(a, a) + u(b, b)) / 2 for a, b in counted])
+    cross = np.mean([u(a, b) for a, b in counted])
+    assert float(cua(z, 3.0, anchor=anchor)) == pytest.approx(contrast + align + uniform)
+    assert float(cua(z, 3.0, anchor=anchor, cross=1)) == pytest.approx(contrast + align + uniform + cross)
+    weighted = cua(z, 3.0, anchor=anchor, contrast=0.2, align=0.3, uniform=0.4, cross=0.5)
+    assert float(weighted) == pytest.approx(0.2 * contrast + 0.3 * align + 0.4 * uniform + 0.5 * cross)
+
+
+# --- swapping ----------------------------------------------------------------------------------------------------
+
+
+def chance(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_swapped_entries_at_known_angles():
+    """x = (1, 0) and y = (0, 1): of each entry one has 1 and the other 0, so exchanging one of two gives (1, 1) and (0, 0)."""
+    x, y = torch.eye(2, dtype=torch.float64)[:, None]
+    seen = set()
+    for seed in range(20):
+        a, b = swapped(x, y, chance(seed), soft=False)
+        seen.add((*a[0].round(decimals=9).tolist(), *b[0].round(decimals=9).tolist()))
+    half = round(0.5**0.5, 9)
+    assert seen == {(1, 0, 0, 1), (0, 1, 1, 0), (half, half, 0, 0), (0, 0, half, half)}
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_swapping_is_an_entry_by_entry_loop(soft):
+    (x, y), drawn = pairs(), torch.rand(7, 5, generator=chance())
+    a, b = swapped(x, y, chance(), soft)
+    for i in range(7):
+        mixed = []
+        for d in range(5):
+            keep = float(drawn[i, d]) if soft else float(drawn[i, d] < 0.5)
+            one, other = float(x[i, d]), float(y[i, d])
+            mixed.append((keep * one + (1 - keep) * other, keep * other + (1 - keep) * one))
+        for found, row in ((a[i], [m[0] for m in mixed]), (b[i], [m[1] for m in mixed])):
+            assert found.tolist() == pytest.approx((np.array(row) / np.linalg.norm(row)).tolist())
+    if not soft:  # half of the entries stay
+        kept = torch.rand(200, 50, generator=chance()) < 0.5
+        assert float(kept.double().mean()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_swapping_is_clip_of_what_is_swapped_in_a_share_of_the_steps_and_never_in_the_test():
+    z = tuples("image", "audio", "text")
+    plain = float(LOSSES["clip"](z, 3.0, anchor="text"))
+    assert float(swap(z, 3.0, anchor="text", share=1.0)) == plain, "no chance, as in the test"
+    assert float(swap(z, 3.0, anchor="text", share=0.0, chance=chance())) == plain
+    drawing = chance()
+    torch.rand((), generator=drawing)  # whether to swap
+    expected = [float(clip(*swapped(z[a], z["text"], drawing, True), 3.0)) for a in ("image", "audio")]
+    value = float(swap(z, 3.0, anchor="text", share=1.0, soft=True, chance=chance()))
+    assert value == pytest.approx(np.mean(expected)) and value != pytest.approx(plain)
+    drawing = chance()
+    steps = [float(swap(z, 3.0, anchor="text", share=0.3, chance=drawing)) != plain for _ in range(400)]
+    assert np.mean(steps) == pytest.approx(0.3, abs=0.07)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_swapping_has_the_gradient_of_finite_differences(soft):
+    x, y = (z.requires_grad_() for z in pairs())
+
+    def value(x, y):
+        return swap({"image": x, "text": y}, 3.0, share=1.0, soft=soft, chance=chance())
+
+    assert torch.autograd.gradcheck(value, (x, y))
 
 
 # --- SigLIP ------------------------------------------------------------------------------------------------------
@@ -291,6 +417,12 @@ def test_two_modalities_need_no_anchor(name):
         assert values == {float(clip(z["image"], z["text"], 3.0))}  # to the bit
 
 
+@pytest.mark.parametrize("name", ["modgap", "alignclip", "cua"])
+def test_contrast_is_the_weight_of_clip_in_every_loss_that_adds_to_it(name):
+    z, contrast = tuples("image", "audio", "text"), lambda x: LOSSES[name](z, 3.0, contrast=x, **GIVEN.get(name, {}))
+    assert float(contrast(2.0) - contrast(0.0)) == pytest.approx(2 * float(LOSSES["clip"](z, 3.0)))
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_an_unknown_anchor_is_told(name):
     with pytest.raises(InputError, match=r"modality in loss.anchor 'txt'; did you mean 'text'"):
@@ -298,7 +430,9 @@ def test_an_unknown_anchor_is_told(name):
 
 
 SETTINGS = {
-    "clip": [{}],
+    "clip": [{}, {"query": "b"}],
+    "cua": [{"contrast": 0.5, "align": 0.5, "uniform": 2.0, "cross": 1.5}],
+    "swap": [{}],
     "siglip": [{}],
     "modgap": [{"align": 0.5, "uniform": 2.0}, {"normalised": True}],
     "gram": [{}, {"smoothing": 0.1}],

@@ -106,6 +106,27 @@ def test_a_repetition_gives_the_same_numbers_to_the_bit(finished, tmp_path):
     assert second.equals(first[second.index])
 
 
+def test_losses_and_temperatures_can_be_swept(tmp_path):
+    """One direction of CLIP's, CUA without CLIP's, swapping; a course of the temperature, and another scale of it."""
+    asked = (
+        ("loss.query=image,text", "temperature.mode=fixed", "temperature.schedule=[[0,0.01],[1,0.05]]"),
+        ("loss=cua", "loss.contrast=0", "loss.cross=1", "temperature.scale=softplus"),
+        ("loss=swap", "loss.share=1", "loss.soft=true", "temperature.schedule=null", "temperature.mode=learnable"),
+    )
+    found = {}
+    for overrides in asked:
+        plan = finish(planned(tmp_path, "captions.attributes=1", "seed=0", *overrides))
+        assert not runs.failures(plan)
+        table = runs.collect(plan).set_index(["run_id", "metric", "of"]).value
+        found |= {task.run_id: table[task.run_id] for task in plan.tasks}
+    scales = [table["logit_scale", ""] for table in found.values()]
+    assert scales[:2] == pytest.approx([20, 20]), "the course's end"
+    assert scales[2] == pytest.approx(1 / 0.07), "nothing of this loss sees the temperature"
+    assert scales[3] != pytest.approx(1 / 0.07, rel=1e-4)
+    assert len({table["rmg", "image-text"] for table in found.values()}) == 4
+    assert all(np.isfinite(table.loc["loss", ""]) for table in found.values())
+
+
 def test_a_finished_sweep_is_left_alone(copied, capsys, monkeypatch):
     """Neither trained nor redrawn nor touched: it only says so."""
     monkeypatch.setattr(pool, "_work", None)

@@ -17,7 +17,7 @@ from synthgap.losses.gram import volumes
 from synthgap.metrics import l2m, logit_entropy, recall_at_k
 from synthgap.observations import known_of
 from synthgap.optimiser import Group, adamw
-from synthgap.training import LARGEST_SCALE, Finetuning, embed, settings_at, train
+from synthgap.training import LARGEST_SCALE, SCALES, Finetuning, embed, settings_at, train
 
 SETTINGS = dict(epochs=3, batch=128, lr=0.005, weight_decay=0.05, warmup=0.1, bf16=False, device="cpu")
 LEARNABLE = dict(mode="learnable", init=0.07, lr=0.01)
@@ -42,6 +42,7 @@ def trained(
     inputs=None,
     known=None,
     learnt=None,
+    chance=None,
     **changes,
 ):
     net, inputs = net or model(seed), inputs or pairs()
@@ -55,6 +56,7 @@ def trained(
         order=generator(seed, "order"),
         watched={name: x[:100] for name, x in inputs.items()},
         known=known,
+        chance=chance,
         learnt=learnt or {},
     )
     return net, result
@@ -86,6 +88,62 @@ def test_a_fixed_temperature_stays_and_a_learnable_one_moves_but_not_past_the_cl
     assert learnt.scale != pytest.approx(1 / 0.07, rel=0.01)
     _, eager = trained(temperature=dict(mode="learnable", init=0.07, lr=1.0), epochs=10)
     assert eager.trajectory.logit_scale.max() <= LARGEST_SCALE * (1 + 1e-6)
+
+
+def test_a_softplus_scale_starts_at_the_same_temperature_and_moves_by_the_rate_itself():
+    """One step of AdamW moves what is learnt by the rate: 1/τ by 1 of it, where exp moves its logarithm."""
+    softplus = LEARNABLE | {"scale": "softplus", "lr": 0.1}
+    _, one = trained(temperature=softplus, steps=1, warmup=0)
+    assert one.trajectory.logit_scale.iloc[0] == pytest.approx(1 / 0.07)
+    assert abs(one.scale - 1 / 0.07) == pytest.approx(0.1, rel=1e-3)
+    rising = lambda embeddings, scale: clip(*embeddings.values(), 1.0) - scale  # noqa: E731
+    _, eager = trained(loss=rising, temperature=softplus | {"lr": 60.0}, steps=4, warmup=0)
+    assert eager.scale == pytest.approx(LARGEST_SCALE), "the same clamp"
+    for tau in (1e-3, 0.07, 1.0, 50.0):
+        for start, scale in SCALES.values():
+            assert float(scale(torch.tensor(start(tau), dtype=torch.float64))) == pytest.approx(1 / tau)
+
+
+def test_a_softplus_scale_has_its_own_slope():
+    for start, scale in SCALES.values():
+        raw = torch.tensor(start(0.4), dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda raw, scale=scale: scale(raw) ** 2, (raw,))
+
+
+def test_a_fixed_temperature_goes_along_its_course_and_what_is_measured_has_its_end():
+    seen = []
+
+    def loss(embeddings, scale):
+        seen.append(1 / float(scale))
+        return clip(*embeddings.values(), scale)
+
+    course = dict(mode="fixed", init=0.07, lr=0.01, schedule=[[0, 0.01], [1, 0.05]])
+    _, result = trained(loss=loss, temperature=course, epochs=1)
+    assert seen == pytest.approx([0.01 + 0.04 * step / 8 for step in range(8)])
+    assert result.scale == pytest.approx(20)
+    assert result.trajectory.logit_scale.tolist() == pytest.approx([1 / tau for tau in seen])
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_course_of_the_temperature_is_over_finetuning_too_unless_it_is_frozen(frozen):
+    full, digit = pairs(256), pairs(256, k=0)
+    then = Finetuning({"image": full["image"], "text": digit["text"]}, None, epochs=1, lr=0.005, frozen=frozen)
+    course = dict(mode="fixed", init=0.07, lr=0.01, schedule=[[0, 0.01], [1, 0.05]])
+    options = dict(training=SETTINGS | {"epochs": 1}, settings={}, order=generator(0, "order"), watched=digit)
+    result = train(model(), full, LOSSES["clip"], temperature=course, then=then, **options)
+    expected = [0.01, 0.02, 0.03, 0.03 if frozen else 0.04]
+    assert result.trajectory.logit_scale.tolist() == pytest.approx([1 / tau for tau in expected])
+    assert result.scale == pytest.approx(1 / (0.03 if frozen else 0.05))
+
+
+def test_swapping_repeats_to_the_bit_and_leaves_the_order_of_batches():
+    def course(seed, share):
+        drawn = torch.Generator().manual_seed(seed)
+        return trained(loss=LOSSES["swap"], settings={"share": share}, chance=drawn, epochs=1)[1].trajectory
+
+    assert course(0, 1.0).equals(course(0, 1.0))
+    assert not course(0, 1.0).equals(course(1, 1.0))
+    assert course(0, 0.0).equals(trained(epochs=1)[1].trajectory), "CLIP's loss, to the bit"
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(128, 5), (128, 8), (256, 13), (1000, 3)])

@@ -31,10 +31,14 @@ def do(asked) -> int:
 
     import torch
 
+    from data_gen import InputError
     from synthgap import ideal, observations, options, progress
 
     torch.set_num_threads(1)  # the same numbers everywhere, and no slower
     config = options.resolve(asked.overrides)
+    for section, name in (("loss", "query"), ("temperature", "schedule")):
+        if (given := config[section].get(name)) is not None:
+            raise InputError(f"{section}.{name}={given}: an ideal space is of both directions, at one temperature")
     world = observations.world_of(config)
     object = config["captions"]["object"] = observations.object_of(config, world.space)
     there = ideal.population(world.space, observations.policy_of(config, world.space), world.shown_by("image"))

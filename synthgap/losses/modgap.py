@@ -60,6 +60,10 @@ def centroid_uniformity(embeddings: dict[str, Tensor], normalised: bool = False)
     if normalised:
         centroid = normalize(centroid, dim=1)
     length = centroid.square().sum(1)
-    distance = length[:, None] + length - 2 * centroid @ centroid.T
-    itself = torch.eye(len(centroid), dtype=torch.bool, device=centroid.device)
-    return (-2 * distance).masked_fill(itself, -torch.inf).logsumexp((0, 1)) - log(len(centroid))
+    return log_potential(length[:, None] + length - 2 * centroid @ centroid.T) - log(len(centroid))
+
+
+def log_potential(squared: Tensor) -> Tensor:
+    """log Σ_i Σ_{j≠i} exp(−2 d²_ij) of squared distances [B, B], B ≥ 2 (Wang & Isola 2020); a scalar."""
+    itself = torch.eye(len(squared), dtype=torch.bool, device=squared.device)
+    return (-2 * squared).masked_fill(itself, -torch.inf).logsumexp((0, 1))

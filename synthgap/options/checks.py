@@ -23,6 +23,10 @@ def check(config: dict) -> None:
     temperature = config["temperature"]
     if temperature["mode"] == "learnable" and temperature["init"] < 0.01:
         raise InputError(f"temperature.init={temperature['init']}: a learnable one is kept at 0.01 or above")
+    if temperature["mode"] == "learnable" and temperature["schedule"] is not None:
+        raise InputError(
+            f"temperature.schedule={temperature['schedule']} needs temperature.mode=fixed: a learnable one has no course"
+        )
     size = size_of(config, "train")
     images = get(config, size)
     if not 2 <= config["training"]["batch"] <= images:
@@ -97,7 +101,7 @@ def _directions(config: dict) -> int:
 
 
 def _check_loss(loss: dict) -> None:
-    terms = [loss[name] for name in ("contrast", "align", "uniform", "weight") if name in loss]
+    terms = [loss[name] for name in ("contrast", "align", "uniform", "cross", "weight") if name in loss]
     if loss["name"] in methods("loss") and "contrast" in loss and not any(_ever(weight) for weight in terms):
         raise InputError(f"loss={loss['name']} with all its weights 0: nothing would be learnt")
 

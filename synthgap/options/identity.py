@@ -20,6 +20,9 @@ LATER = {
     "encoder.others": {},
     "training.steps": None,
     "loss.contrast": 1.0,
+    "loss.query": None,
+    "temperature.scale": "exp",
+    "temperature.schedule": None,
     "posthoc.published": False,
     "posthoc.text_steps": 150,
 }

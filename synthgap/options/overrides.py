@@ -236,8 +236,10 @@ def typed(key: str, value: Any) -> Any:
 
 def _converted(kind: Any, value: Any) -> Any:
     """Raises ValueError or TypeError."""
-    if kind is Any:  # a weight, or its course
-        return [_converted(Any, part) for part in value] if isinstance(value, list) else _converted(float, value)
+    if kind is Any:  # a number, or its course; null where the option allows it, which is checked with its bounds
+        if isinstance(value, list):
+            return [_converted(Any, part) for part in value]
+        return None if value is None else _converted(float, value)
     if isinstance(kind, UnionType):  # or null
         return None if value is None else _converted(get_args(kind)[0], value)
     if kind is str and isinstance(value, str) and "${" not in value:
@@ -269,7 +271,7 @@ def _number(kind: type, value: Any) -> int | float:
 
 def _kind(kind: Any) -> str:
     if kind is Any:
-        return "a number, or [[share,weight],…]"
+        return "a number, or [[share,number],…]"
     if isinstance(kind, UnionType):
         return f"{_kind(get_args(kind)[0])}, or null"
     named = {int: "a whole number", float: "a number", bool: "true or false", str: "a text (put it in quotes)"}

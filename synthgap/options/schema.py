@@ -13,6 +13,7 @@ from data_gen import InputError, user_file
 from data_gen.errors import unknown
 from data_gen.worlds.mad import STRENGTHS, STYLE, VARIANTS
 from synthgap.catalogue import (
+    COURSE,
     KINDS,
     REQUIRED,
     Method,
@@ -117,6 +118,18 @@ SECTIONS = {
         ),
         "init": Option(0.07, "τ at the start; for good if fixed", above=0),
         "lr": Option(0.01, "of the log scale: far above the weights', else it hardly moves in a short run", above=0),
+        "scale": Option(
+            "exp",
+            "1/τ is exp(ν) or softplus(ν) of the number ν that is learnt; with softplus, temperature.lr is of 1/τ itself",
+            choices=("exp", "softplus"),
+        ),
+        "schedule": Option(
+            None,
+            "course of a fixed τ, in place of temperature.init: [[share done,τ],…], e.g. [[0,0.01],[1,0.05]]; the last counts "
+            "for what is measured",
+            type=COURSE,
+            above=0,
+        ),
     },
     "training": {
         "epochs": Option(4, "passes over the training images", low=1),

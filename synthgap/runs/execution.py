@@ -121,6 +121,7 @@ def _train(model: Encoders, c: dict, learning: dict, test: dict[str, Tensor], ch
         settings=_settings(c["loss"]),
         learnt=catalogue.of_config(c, "loss").learnt,
         order=generator(c["seeds"]["order"], "order"),
+        chance=torch.Generator().manual_seed(int(generator(c["seeds"]["order"], "loss").integers(2**63))),
         watched={name: x[:WATCHED] for name, x in test.items()},
         **learning,
     )
@@ -171,7 +172,8 @@ def _course(trajectory: pd.DataFrame) -> list[Row]:
 
 def _floors(c: dict, codes: np.ndarray, tokens: np.ndarray) -> list[Row]:
     world, policy = world_of(c), policy_of(options.as_finetuned(c), world_of(c).space)
-    return floors(world, world_of(c, "test"), policy, codes, tokens, c["training"]["batch"], c["loss"]["anchor"])
+    anchor = c["loss"].get("query") or c["loss"]["anchor"]  # only pairs with it count
+    return floors(world, world_of(c, "test"), policy, codes, tokens, c["training"]["batch"], anchor)
 
 
 def _write(folder: Path, task: Task, rows: Iterable[Row]) -> None:
