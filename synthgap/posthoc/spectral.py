@@ -1,4 +1,4 @@
-"""Spectral embedding of the graph that joins images with texts: neighbours, not places, decide (Role et al. 2025).
+"""Spectral embedding of the graph that joins images with texts by their cosines (Role et al. 2025).
 
 The samples are the nodes. Two of different modalities are joined by a weight, and two of the same are not, so that the
 adjacency of images and texts is A = [[0, W], [Wᵀ, 0]]. The coordinates of a node are its entries in the eigenvectors of

@@ -14,9 +14,7 @@ from synthgap.posthoc.whitening import leading, principal_axes
 POSTHOC = Method(
     paper="Yi et al. 2025",
     options={
-        "energy": Option(
-            0.99, "share of a modality's energy that the subspace holds which stands for it", low=0, high=1
-        ),
+        "energy": Option(0.99, "share of a modality's squared singular values that its subspace holds", low=0, high=1),
         "tolerance": Option(
             1e-3, "directions are shared whose cosine with the other subspace is above 1 less this", low=0, high=1
         ),
@@ -37,9 +35,9 @@ def ssp(
     """All modalities projected on the directions that they share (`shared_space`), then brought back to length 1.
 
     embeddings: {modality: unit-norm [N, D]}. kept: at most so many of the shared directions: the principal axes, within the
-    shared space, of the modalities' mean covariance. (The paper keeps 10 by variance; of what is not told here.) The
-    projection keeps D dimensions, so that cosines and distances are those within the shared space. A row with no part in
-    it becomes 0. Raises InputError if no direction is shared.
+    shared space, of the modalities' mean covariance. (The paper keeps the 10 of most variance; how it takes that variance
+    we do not know.) The projection keeps D dimensions, so that cosines and distances are those within the shared space. A
+    row with no part in it becomes 0. Raises InputError if no direction is shared.
     """
     shared = shared_space(embeddings, energy, tolerance, centred)
     if kept is not None:
