@@ -8,10 +8,15 @@ known, so that the loss is that of the whole population, exactly:
              with z' and c' drawn from their marginals: InfoNCE less log B, as the batch B grows without limit
     siglip   L = E_{z,c} softplus(−s·u_z·w_c − b) + (B − 1) E_z E_{c'} softplus(s·u_z·w_c' + b)
              the mean of the loss in batches of B, whose wrong pairs are independent
+    modgap   L = contrast·clip + align·E_{z,c} ‖u_z − w_c‖² + uniform·log E_{z,c} E_{z',c'} e^{−2‖μ_zc − μ_z'c'‖²}
+             with μ_zc = (u_z + w_c)/2, and (z', c') another pair: the batch's loss less (contrast + uniform) log B, as B grows
+             without limit
 
 The best of all critics reaches −I(image; caption) with clip. With siglip its logits are log p(z,c)/(p(z)p(c)(B − 1)) (Poole et
-al. 2019). What vectors on a sphere of D dimensions with one scale s lose against it is their *regret*. What the loss *leaves
-open* is how far a measure can be pulled at a price of so many nats: spaces that the loss hardly tells apart.
+al. 2019). What vectors on a sphere of D dimensions with one scale s lose against it is their *regret*. With modgap the regret
+is over the sum of what each term can reach alone: 0 for align, and for uniform its value for centroids that are spread evenly
+over the sphere (Wang & Isola 2020). No space may reach all of them. What the loss *leaves open* is how far a measure can be
+pulled at a price of so many nats: spaces that the loss hardly tells apart.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,18 +26,21 @@ from math import ceil, inf, log
 
 import numpy as np
 import torch
+from scipy.special import hyp0f1
 from torch import Generator, Tensor
 from torch.nn.functional import normalize, softplus
 
 from data_gen import FactorSpace, InputError
 from data_gen.captions import Policy
 from data_gen.errors import unknown
+from synthgap.all_pairs import log_means, mean_gaussian, mean_softplus
+from synthgap.lbfgs import descend
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 MOST_PAIRS = 2**24  # combinations × captions, of which all logits are computed
-LARGEST = 80.0  # a logit whose exponential a float32 holds, and that of its negative
+MOST_CENTROIDS = 2**15  # pairs of an image and a caption of it, of which modgap compares every two
 COLDEST = 100.0  # the scale that a learnable temperature is clamped at, as CLIP's
-TOLERANCE = 1e-7  # nats that a step has to gain
+TOLERANCE = 2e-6  # nats that a step has to gain
 EXPLORED = 0.1  # of the steps: after so many, all starts but the best are left
 PULLS = 3  # of a measure, each fitted to the price of the one before
 HELD = 10.0  # how hard the loss is held at the price
@@ -62,7 +70,7 @@ class Population:
 
 @dataclass(frozen=True)
 class Ideal:
-    """image: unit-norm [Z, D]; text: [C, D]; float32. scale: 1/τ. bias: siglip's. loss: clip or siglip, and batch: its B.
+    """image: unit-norm [Z, D]; text: [C, D]; float32. scale: 1/τ. bias: siglip's. loss: its name, and settings: as of `ideal`.
 
     value: of the loss, and regret, both in nats. starts: the regret of each start after the steps that all are given.
     """
@@ -72,7 +80,7 @@ class Ideal:
     scale: float
     bias: float
     loss: str
-    batch: int
+    settings: Mapping[str, float]
     value: float
     regret: float
     starts: tuple[float, ...]
@@ -111,29 +119,33 @@ def ideal(
     loss: str = "clip",
     temperature: float | None = 0.07,
     dimensions: int = 64,
-    batch: int = 512,
     starts: int = 3,
     steps: int = 100,
     seed: int = 0,
+    **settings: float,
 ) -> Ideal:
     """The space of the lowest loss that is found from several random starts, by L-BFGS.
 
-    loss: clip or siglip, whose bias is learnt. temperature: τ, at least 0.01; None: it is learnt. batch: of siglip. steps: at
-    most; all starts take a tenth of them, then the best goes on. Raises InputError for what is out of range.
+    loss: clip, siglip, whose bias is learnt, or modgap. temperature: τ, at least 0.01; None: it is learnt. steps: at most; all
+    starts take a tenth of them, then the best goes on. settings: of the loss, as in `DEFAULTS`: siglip's batch; modgap's
+    weights and whether centroids are normalised, as of `synthgap.losses.modgap`. Raises InputError for what is out of range,
+    and for modgap with more than 2^15 possible pairs.
     """
-    _check(loss=loss, temperature=temperature, dimensions=dimensions, starts=starts, steps=steps, batch=batch)
-    floor, first = _FLOORS[loss](population, batch), ceil(EXPLORED * steps)
+    _check(loss=loss, temperature=temperature, dimensions=dimensions, starts=starts, steps=steps)
+    settings = _settings(loss, settings, population)
+    value, first = partial(_LOSSES[loss], population, **settings), ceil(EXPLORED * steps)
+    floor = _FLOORS[loss](population, dimensions, **settings)
     found = []
     for start in range(starts):
-        free = _start(population, dimensions, loss, temperature, batch, Generator().manual_seed(seed + start))
-        found.append((_descend(partial(_LOSSES[loss], population, free, batch), free, first), free))
+        free = _start(population, dimensions, loss, temperature, settings, Generator().manual_seed(seed + start))
+        found.append((descend(partial(value, free), free.learnt(), steps=first, tolerance=TOLERANCE), free))
     best, free = min(found, key=lambda one: one[0])
     if steps > first:
-        best = _descend(partial(_LOSSES[loss], population, free, batch), free, steps - first)
+        best = descend(partial(value, free), free.learnt(), steps=steps - first, tolerance=TOLERANCE)
     with torch.no_grad():
         image, text = free.vectors(population)
         scale, bias = float(free.scale()), float(free.bias)
-    return Ideal(image, text, scale, bias, loss, batch, best, best - floor, tuple(one - floor for one, _ in found))
+    return Ideal(image, text, scale, bias, loss, settings, best, best - floor, tuple(one - floor for one, _ in found))
 
 
 def left_open(
@@ -157,7 +169,7 @@ def _end(population: Population, found: Ideal, measure: Measure, within: float, 
     reached, paid, pull = [float(measure(found.image, found.text))], [0.0], 2.0
 
     def terms() -> tuple[Tensor, Tensor]:
-        price = (_LOSSES[found.loss](population, free, found.batch) - found.value) / within
+        price = (_LOSSES[found.loss](population, free, **found.settings) - found.value) / within
         value = measure(*free.vectors(population))
         paid.append(float(price.detach()))
         if paid[-1] <= 1:
@@ -173,9 +185,9 @@ def _end(population: Population, found: Ideal, measure: Measure, within: float, 
         return HELD * (price - 0.98).clamp(min=0).square() - sign * value
 
     for _ in range(PULLS):
-        _descend(against_a_pull, free, ceil(steps / 5), tolerance=0.0)
+        descend(against_a_pull, free.learnt(), steps=ceil(steps / 5))
         pull *= min(max(0.9 / max(paid[-1], 1e-3), 0.04), 25) ** 0.5  # a price rises about as the square of the pull
-    _descend(held_at_the_price, free, ceil(2 * steps / 5), tolerance=0.0)
+    descend(held_at_the_price, free.learnt(), steps=ceil(2 * steps / 5))
     return sign * max(sign * value for value in reached)
 
 
@@ -240,14 +252,19 @@ class _Free:
 
 
 def _start(
-    population: Population, dimensions: int, loss: str, temperature: float | None, batch: int, chance: Generator
+    population: Population,
+    dimensions: int,
+    loss: str,
+    temperature: float | None,
+    settings: Mapping[str, float],
+    chance: Generator,
 ) -> _Free:
     """Random directions. A point is as long as the root of its probability: then all of them turn at one rate."""
     masses = _masses(population)
     points = normalize(torch.randn(len(masses), dimensions, generator=chance), dim=1) * masses.sqrt()[:, None]
     log_scale = torch.tensor(-log(temperature or 0.07), requires_grad=temperature is None)
     siglip = loss == "siglip"
-    bias = torch.tensor(-log(batch - 1) if siglip else 0.0, requires_grad=siglip)
+    bias = torch.tensor(-log(settings["batch"] - 1) if siglip else 0.0, requires_grad=siglip)
     return _Free(points.requires_grad_(), log_scale, bias)
 
 
@@ -255,58 +272,60 @@ def _masses(population: Population) -> Tensor:
     return torch.cat(population.single[1:])
 
 
-def _descend(loss: Callable[[], Tensor], free: _Free, steps: int, tolerance: float = TOLERANCE) -> float:
-    """So many steps of L-BFGS at most, in place, until one gains less than the tolerance; the loss that is reached."""
-    learnt = free.learnt()
-    optimiser = torch.optim.LBFGS(
-        learnt, max_iter=steps, max_eval=2 * steps, line_search_fn="strong_wolfe", history_size=10,
-        tolerance_grad=0, tolerance_change=tolerance,
-    )  # fmt: skip
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    optimiser.step(closure)
-    with torch.no_grad():
-        return float(loss())
-
-
 # --- losses of the population --------------------------------------------------------------------------------------
 
 
-def _clip(population: Population, free: _Free, batch: int) -> Tensor:
+def _clip(population: Population, free: _Free) -> Tensor:
     (joint, p, q), (u, w), scale = population.single, free.vectors(population), free.scale()
-    shift = (scale.detach() - LARGEST).clamp(min=0)
-    ratio = (
-        scale * u @ w.T - shift
-    ).exp()  # once for both directions: all that is needed are sums of rows and of columns
-    among = p @ (ratio @ q).log() + q @ (p @ ratio).log()
-    return among / 2 + shift - scale * _mean_cosine(joint, u, w)
+    among_captions, among_images = log_means(scale * u, w, p, q)
+    return (p @ among_captions + q @ among_images) / 2 - scale * _mean_cosine(joint, u, w)
 
 
-def _siglip(population: Population, free: _Free, batch: int) -> Tensor:
+def _siglip(population: Population, free: _Free, *, batch: int) -> Tensor:
     (joint, p, q), (u, w), scale = population.single, free.vectors(population), free.scale()
     z, c = joint.indices()
     true = scale * (u.index_select(0, z) * w.index_select(0, c)).sum(1) + free.bias
-    wrong = p @ softplus(scale * u @ w.T + free.bias) @ q
+    with_bias = torch.cat([scale * u, free.bias.expand(len(u), 1)], dim=1)
+    wrong = mean_softplus(with_bias, torch.cat([w, torch.ones_like(w[:, :1])], dim=1), p, q)
     return joint.values() @ softplus(-true) + (batch - 1) * wrong
+
+
+def _modgap(
+    population: Population, free: _Free, *, contrast: float, align: float, uniform: float, normalised: bool
+) -> Tensor:
+    joint, (u, w) = population.single[0], free.vectors(population)
+    loss = align * (2 - 2 * _mean_cosine(joint, u, w))
+    if contrast:
+        loss = loss + contrast * _clip(population, free)
+    if uniform:
+        z, c = joint.indices()
+        centroid = (u.index_select(0, z) + w.index_select(0, c)) / 2
+        centroid = normalize(centroid, dim=1) if normalised else centroid
+        loss = loss + uniform * mean_gaussian(centroid, joint.values(), 2.0).log()
+    return loss
 
 
 def _mean_cosine(joint: Tensor, u: Tensor, w: Tensor) -> Tensor:
     return (u * torch.sparse.mm(joint, w)).sum()
 
 
-def _clip_floor(population: Population, batch: int) -> float:
+def _clip_floor(population: Population, dimensions: int) -> float:
     return -float(population.joint.values() @ _pointwise(population))
 
 
-def _siglip_floor(population: Population, batch: int) -> float:
+def _siglip_floor(population: Population, dimensions: int, *, batch: int) -> float:
     logits, (z, c) = _pointwise(population) - log(batch - 1), population.joint.indices()
     wrong = (population.image[z] * population.caption[c]) @ softplus(logits)
     return float(population.joint.values() @ softplus(-logits) + (batch - 1) * wrong)
+
+
+def _modgap_floor(
+    population: Population, dimensions: int, *, contrast: float, align: float, uniform: float, normalised: bool
+) -> float:
+    # E e^{−2‖μ − μ'‖²} of points that are spread evenly over the sphere: e^{−4} ₀F₁(; D/2; 4). In a ball of 1 or 2 dimensions
+    # points inside are better than that; no better than in 3.
+    spread = log(hyp0f1((dimensions if normalised else max(dimensions, 3)) / 2, 4)) - 4
+    return contrast * _clip_floor(population, dimensions) + uniform * spread
 
 
 def _pointwise(population: Population) -> Tensor:
@@ -315,8 +334,33 @@ def _pointwise(population: Population) -> Tensor:
     return (population.joint.values() / (population.image[z] * population.caption[c])).log()
 
 
-_LOSSES = {"clip": _clip, "siglip": _siglip}
-_FLOORS = {"clip": _clip_floor, "siglip": _siglip_floor}
+_LOSSES = {"clip": _clip, "siglip": _siglip, "modgap": _modgap}
+_FLOORS = {"clip": _clip_floor, "siglip": _siglip_floor, "modgap": _modgap_floor}
+#: Settings of each loss, and what they are unless given.
+DEFAULTS: dict[str, dict[str, float]] = {
+    "clip": {},
+    "siglip": {"batch": 512},
+    "modgap": {"contrast": 1.0, "align": 1.0, "uniform": 1.0, "normalised": False},
+}
+
+
+def _settings(loss: str, given: Mapping[str, float], population: Population) -> dict[str, float]:
+    for name, value in given.items():
+        if name not in DEFAULTS[loss]:
+            raise unknown(f"setting of the ideal space's loss {loss}", name, DEFAULTS[loss])
+        least = 2 if name == "batch" else 0
+        if not least <= value < inf:
+            raise InputError(f"{name}={value}: an ideal space needs at least {least}")
+    settings = DEFAULTS[loss] | dict(given)
+    if loss == "modgap":
+        if not any(settings[name] for name in ("contrast", "align", "uniform")):
+            raise InputError("loss=modgap with all its weights 0: there is nothing to descend")
+        if settings["uniform"] and (n := len(population.joint.values())) > MOST_CENTROIDS:
+            raise InputError(
+                f"modgap's uniformity compares every two pairs of an image and its caption, at most {MOST_CENTROIDS:,} pairs; "
+                f"here are {n:,}"
+            )
+    return settings
 
 
 def _check_size(images: int, captions: int, what: str) -> None:
@@ -328,9 +372,9 @@ def _check_size(images: int, captions: int, what: str) -> None:
 def _check(**given) -> None:
     if given.get("loss", "clip") not in _LOSSES:
         raise unknown("loss of an ideal space", given["loss"], _LOSSES)
-    for name, least in (("dimensions", 1), ("starts", 1), ("steps", 1), ("batch", 2)):
-        if given.get(name, least) < least:
-            raise InputError(f"{name}={given[name]}: an ideal space needs at least {least}")
+    for name in ("dimensions", "starts", "steps"):
+        if given.get(name, 1) < 1:
+            raise InputError(f"{name}={given[name]}: an ideal space needs at least 1")
     temperature, within = given.get("temperature"), given.get("within", 1.0)
     if temperature is not None and not 1 / COLDEST <= temperature < inf:
         raise InputError(f"temperature={temperature}: that of an ideal space must be at least {1 / COLDEST}")

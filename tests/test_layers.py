@@ -33,7 +33,14 @@ LAYERS = (
     ),
     ("synthgap.sinks",),
     ("synthgap.metric_names",),
-    ("synthgap.statistics", "synthgap.yaml_file", "synthgap.encoders", "synthgap.optimiser"),
+    (
+        "synthgap.statistics",
+        "synthgap.yaml_file",
+        "synthgap.encoders",
+        "synthgap.optimiser",
+        "synthgap.all_pairs",
+        "synthgap.lbfgs",
+    ),
     ("synthgap.progress", "synthgap.interrupts", "synthgap.catalogue"),
     ("data_gen",),
 )

@@ -231,6 +231,14 @@ def test_what_is_done_afterwards_takes_the_model_of_another_run(tmp_path):
         assert table.centring[kept] == table.none[kept]
 
 
+def test_remedies_of_other_papers_in_one_sweep(tmp_path):
+    cells = ("seed=0", "captions.attributes=1", "posthoc=none,ssp,gap_projection,realign,spectral,standardise")
+    plan = finish(planned(tmp_path, *cells))
+    assert not runs.failures(plan)
+    gap = runs.collect(plan).query("metric == 'l2m'").set_index("posthoc").value
+    assert len(gap) == 6 and gap.drop("none").max() < gap["none"]
+
+
 def test_a_model_that_no_run_of_the_plan_trains_is_trained_all_the_same(tmp_path):
     cells = ("seed=0", "captions.attributes=1")
     plan = finish(planned(tmp_path / "a", *cells, "posthoc=translation", "posthoc.gap=0.5,1"))

@@ -4,12 +4,15 @@ WHAT = "find the best embeddings that a loss allows, without encoders, and how f
 KEPT = "nothing is written"
 EPILOG = """\
 Each image and each caption of the world has a free vector, and the loss is that of the whole population. What counts of a run's
-options: world, space, captions, loss (clip or siglip), temperature, encoder.embedding, training.batch (siglip) and seed.
+options: world, space, captions, loss (clip, siglip or modgap with its weights; of a course, the last), temperature,
+encoder.embedding, training.batch (siglip) and seed.
   synthgap ideal captions.attributes=1
   synthgap ideal captions.attributes=1 temperature.mode=fixed temperature.init=0.02 --within 0.0015
   synthgap ideal captions.attributes=1 loss=siglip
+  synthgap ideal captions.attributes=0 loss=modgap loss.align=0.5
 
-regret      the loss over that of the best critic, in nats: what vectors on a sphere with one temperature cannot say
+regret      the loss over that of the best critic, in nats: what vectors on a sphere with one temperature cannot say;
+            of modgap, over the sum of what each of its terms can reach alone
 within      the range of a measure among spaces that cost so much more; it is found by descent, and the true one may be wider
 In Python: synthgap.ideal has population, ideal, left_open and measures.
 """
@@ -33,6 +36,7 @@ def do(asked) -> int:
 
     from data_gen import InputError
     from synthgap import ideal, observations, options, progress
+    from synthgap.training import settings_at
 
     torch.set_num_threads(1)  # the same numbers everywhere, and no slower
     config = options.resolve(asked.overrides)
@@ -43,17 +47,18 @@ def do(asked) -> int:
     object = config["captions"]["object"] = observations.object_of(config, world.space)
     there = ideal.population(world.space, observations.policy_of(config, world.space), world.shown_by("image"))
     temperature = config["temperature"]["init"] if config["temperature"]["mode"] == "fixed" else None
-    measures, rows = ideal.measures(there, object), []
+    loss, measures, rows = config["loss"]["name"], ideal.measures(there, object), []
+    given = {"batch": config["training"]["batch"]} | settings_at(config["loss"], 1.0)
     with progress.bar("descending", 1 + len(measures)) as advance_to:
         found = ideal.ideal(
             there,
-            loss=config["loss"]["name"],
+            loss=loss,
             temperature=temperature,
             dimensions=config["encoder"]["embedding"],
-            batch=config["training"]["batch"],
             starts=asked.starts,
             steps=asked.steps,
             seed=config["seeds"]["init"],
+            **{name: given[name] for name in ideal.DEFAULTS.get(loss, ())},
         )
         for i, (name, measure) in enumerate(measures.items()):
             advance_to(1 + i)
@@ -62,11 +67,11 @@ def do(asked) -> int:
         advance_to(1 + len(measures))
     images, captions = len(found.image), len(found.text)
     print(f"{images:,} images and {captions:,} captions in {found.image.shape[1]} dimensions, 1/τ = {found.scale:.4g}")
-    told = (
-        f"bias {found.bias:.2f}"
-        if found.loss == "siglip"
-        else f"shared {(found.regret - found.value) / log(2):.2f} bits"
-    )
+    told = {
+        "clip": f"shared {(found.regret - found.value) / log(2):.2f} bits",
+        "siglip": f"bias {found.bias:.2f}",
+        "modgap": ", ".join(f"{name} {value:g}" for name, value in found.settings.items()),
+    }[loss]
     starts = ", ".join(f"{regret:.4f}" for regret in found.starts)
     print(f"{told}, regret {found.regret:.5f} nats (each start after a tenth of the steps: {starts})\n")
     for row in (("measure", "ideal", "from", f"to, within {asked.within:g} nats"), *rows):

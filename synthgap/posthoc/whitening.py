@@ -40,18 +40,26 @@ def whiten(x: Tensor, shrinkage: float = 0.1) -> Callable[[Tensor], Tensor]:
     return lambda rows: ((rows.double() - mean) @ inverse_root).to(rows.dtype)
 
 
-def principal_axes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def principal_axes(x: Tensor, centred: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """Mean [D], variances [D], falling, and their axes as columns [D, D] of x [N, D]; all in float64.
 
-    A spread below the rounding of x counts as none and is exactly 0: equal captions, embedded in several batches, may
-    differ in the last digit, and whitening would blow that up.
+    centred: about the mean; else about 0, which is then given as the mean. A spread below the rounding of x counts as none
+    and is exactly 0: equal captions, embedded in several batches, may differ in the last digit, and whitening would blow
+    that up.
     """
     rounding = x.shape[1] * torch.finfo(x.dtype).eps
     x = x.double()
-    mean = x.mean(0)
+    mean = x.mean(0) if centred else torch.zeros_like(x[0])
     variances, axes = torch.linalg.eigh((x - mean).T @ (x - mean) / len(x))
     nothing = rounding**2 * x.square().sum(1).mean()
     return mean, torch.where(variances > nothing, variances, 0).flip(0), axes.flip(1)
+
+
+def leading(sizes: Tensor, share: float) -> int:
+    """How many of the sizes, falling and ≥ 0, hold the share of their sum, in [0, 1]; sizes of 0 never count."""
+    reached = sizes.cumsum(0) / sizes.sum().clamp(min=torch.finfo(sizes.dtype).tiny)
+    fewest = int((reached < share - len(sizes) * torch.finfo(sizes.dtype).eps).sum()) + 1 if share > 0 else 0
+    return min(fewest, int((sizes > 0).sum()))
 
 
 def _to_the_sphere(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
