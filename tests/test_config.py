@@ -468,3 +468,11 @@ def test_values_that_refer_to_others_are_left_to_omegaconf():
     assert compose._put_in((), (), {"training.batch": "${mad.images}"}) is None
     assert compose._put_in(("training.batch=${mad.images}",), (), {"mad.images": 64}) is None
     assert options.resolve(["training.batch=${mad.images}"], {"mad.images": 2048})["training"]["batch"] == 2048
+
+
+def test_a_config_from_before_an_option_lacks_it_and_nothing_else():
+    """Runs are read again after their loss has got an option more."""
+    config = runs.plan(studies.load("imbalance"), ["seed=0", "captions.attributes=1"]).tasks[0].config
+    whole = [key for key, _, _ in options.declared_in(config)]
+    del config["loss"]["query"]
+    assert [key for key, _, _ in options.declared_in(config)] == [key for key in whole if key != "loss.query"]

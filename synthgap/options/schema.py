@@ -315,8 +315,10 @@ def declared_in(config: Mapping) -> Iterator[tuple[str, Option, Any]]:
         if kind == "encoder":
             encoders += [method] * method.own
         else:
-            for option, one in options_of(method).items():
-                yield f"{key}.{option}", one, config[key][option]
+            there = config[key]
+            yield from (
+                (f"{key}.{option}", one, there[option]) for option, one in options_of(method).items() if option in there
+            )
     for name, some in (SECTIONS | {"encoder": encoder_options(encoders)}).items():
         there = config.get(name, {}) if name else config
         for key, one in some.items():
