@@ -2,8 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WHEEL_ENV := build/wheel-check
-# Not compiled: Python compiles what it imports, and torch has thousands of files that it does not.
-INSTALL := pip install --quiet --no-compile -c constraints.txt
+INSTALL := pip install --quiet -c constraints.txt
 
 .PHONY: demo test lint pytest fuzz wheel
 
