@@ -115,6 +115,10 @@ class Option:
         return f"be at least {self.low:g}" if self.low > -inf else "be a number"
 
 
+#: Of losses that add to CLIP's.
+CONTRAST = Option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone", type=COURSE)
+
+
 @dataclass(frozen=True, eq=False)
 class Method:
     """options: its own, beside those that all of its kind have. name: how it is chosen (the file's). function: what does it, in
@@ -240,7 +244,7 @@ KINDS = {
 READ = {"encoder.image": "pixels", "encoder.text": "tokens"}
 #: The encoder of what that of images cannot read, by its kind.
 USUAL = {"pixels": "conv", "spectrogram": "conv", "tokens": "bag", "vector": "mlp"}
-_SCOPE = {"Option": Option, "Method": Method, "REQUIRED": REQUIRED, "COURSE": COURSE, "inf": inf}
+_SCOPE = {"Option": Option, "Method": Method, "REQUIRED": REQUIRED, "COURSE": COURSE, "CONTRAST": CONTRAST, "inf": inf}
 _SCOPE |= {kind.__name__: kind for kind in (int, float, bool, str, list, dict)} | {"__builtins__": {}}
 
 

@@ -17,7 +17,7 @@ from synthgap.optimiser import Group, adamw, zero_grad
 
 LARGEST_SCALE = 100.0  # CLIP's clamp
 TRAJECTORY = 20  # points kept of a run's course
-#: How 1/τ comes of the number that is learnt: that number of a τ, and the function.
+#: How 1/τ follows from the number that is learnt: (that number for a given τ, the function).
 SCALES = {
     "exp": (lambda tau: -log(tau), torch.exp),
     "softplus": (lambda tau: 1 / tau + log(-expm1(-1 / tau)), softplus),

@@ -277,7 +277,7 @@ def test_what_may_not_be_read_is_not_damaged(shared, capsys):
     for path in unreadable:
         path.chmod(0)
     become()
-    tries = (lambda: runs.collect(plan), lambda: overview.read(unreadable[1]), lambda: claims._read(unreadable[2]))
+    tries = (lambda: runs.collect(plan), lambda: overview.read(unreadable[1]), lambda: claims.read(unreadable[2]))
     for path, read in zip(unreadable, tries, strict=True):
         with pytest.raises(InputError, match=f"^{path} may not be read by you; ask its owner$"):
             read()

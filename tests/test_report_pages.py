@@ -108,6 +108,7 @@ def test_a_page_tells_what_was_claimed_and_found_and_how_it_was_made(site, finis
     text = " ".join(Page((site / "imbalance.html").read_text()).words.split())
     assert finished.study.question in text and finished.study.source in text
     judged = overview.read(finished.folder / "verdicts.parquet")
+    assert text.count("Undecided: over captions.attributes, from 1 to 5") == len(judged) == 4
     for row in judged.itertuples():
         assert row.claim in text and row.hash in text
         assert f"changes by {row.effect:+.3f}".replace("-", "−") in text
@@ -242,7 +243,7 @@ CLAIM = Claim("it falls", "rmg", "image-text", "falls", 0.05, "own", over="capti
         (
             CLAIM,
             ("supported", -0.2, -0.3, -0.1),
-            "Supported: over captions.attributes, from 1 to 5, rmg image-text changes by −0.200 (95 % interval −0.300 to "
+            "over captions.attributes, from 1 to 5, rmg image-text changes by −0.200 (95 % interval −0.300 to "
             "−0.100, 8 seeds), so it falls, by at least the 0.05 that matters.",
         ),
         (CLAIM, ("contradicted", 0.2, 0.1, 0.3), "so it rises instead."),

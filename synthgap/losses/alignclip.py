@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from synthgap.catalogue import COURSE, Method, Option
+from synthgap.catalogue import CONTRAST, Method, Option
 from synthgap.losses.clip import clip
 from synthgap.losses.pairs import pairs
 
@@ -12,7 +12,7 @@ LOSS = Method(
     paper="Eslami & de Melo 2025",
     needs=("known",),
     options={
-        "contrast": Option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone", type=COURSE),
+        "contrast": CONTRAST,
         "weight": Option(0.5, "of the separation within modalities (IMSep)", low=0),
         "distance": Option(
             "factors",

@@ -4,7 +4,7 @@ from math import log
 
 from torch import Tensor
 
-from synthgap.catalogue import COURSE, Method, Option
+from synthgap.catalogue import CONTRAST, COURSE, Method, Option
 from synthgap.losses.clip import clip
 from synthgap.losses.modgap import align_true_pairs, log_potential
 from synthgap.losses.pairs import pairwise
@@ -12,7 +12,7 @@ from synthgap.losses.pairs import pairwise
 LOSS = Method(
     paper="Fahim et al. 2024",
     options={
-        "contrast": Option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone", type=COURSE),
+        "contrast": CONTRAST,
         "align": Option(1.0, "weight of the mean squared distance of true pairs, or its course", type=COURSE),
         "uniform": Option(1.0, "weight of uniformity within each modality, or its course", type=COURSE),
         "cross": Option(0.0, "weight of uniformity across modalities, or its course; CUAXU has 1, CUA 0", type=COURSE),

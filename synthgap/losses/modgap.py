@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from synthgap.catalogue import COURSE, Method, Option
+from synthgap.catalogue import CONTRAST, COURSE, Method, Option
 from synthgap.losses.clip import clip
 from synthgap.losses.pairs import pairwise
 
 LOSS = Method(
     paper="Grassucci, Cicchetti et al. 2026",
     options={
-        "contrast": Option(1.0, "weight of CLIP's loss, or its course; 0: the loss's other terms alone", type=COURSE),
+        "contrast": CONTRAST,
         "align": Option(
             1.0, "weight of align-true-pairs, or its course [[share done,weight],…]; code: [[0.5,1],[1,2]]", type=COURSE
         ),

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from data_gen import InputError
 from synthgap import conclusion, options, panels
+from synthgap.catalogue import REQUIRED
 from synthgap.judging import overview
 from synthgap.metric_names import METRICS
 from synthgap.pages import samples
@@ -58,14 +59,16 @@ def of_study(result: Result, site: bool) -> str:
     runs = runs_of(result.table).drop(columns=["metric", "of", "value"])
     runs = runs.join(seconds.get("", pd.Series(dtype=float)).rename("seconds")).reset_index(names="run")
     tables.append(_frame("runs", "Runs, and what was varied", runs, [c for c in runs if 1 < runs[c].nunique() <= 12]))
-    told = {hash: [sentence(row, result.claims[hash]) for row in rows.itertuples()] for hash, rows in _by_claim(result)}
+    told = {
+        hash: [(row.arm, row.verdict, sentence(row, result.claims[hash])) for row in rows.itertuples()]
+        for hash, rows in (result.judged.groupby("hash", sort=False) if len(result.judged) else ())
+    }
     shown, why_not = _samples(result)
     return _rendered(
         "study.html",
         r=result,
         site=site,
         told=told,
-        arms={hash: list(rows.arm) for hash, rows in _by_claim(result)},
         count=_count(result.judged),
         metrics={name: METRICS[name].meaning for name in _metrics(result) if name in METRICS},
         figures=figures,
@@ -106,20 +109,14 @@ def _link(result: Result) -> Link:
     return Link(result.name, quote(f"{result.name}.html"))
 
 
-def _by_claim(result: Result):
-    return result.judged.groupby("hash", sort=False) if len(result.judged) else ()
-
-
 def _count(judged: pd.DataFrame) -> str:
     if not len(judged):
         return "No claim of this study is judged by these runs."
     count = judged.verdict.value_counts()
     verdicts = ", ".join(f"{count.get(verdict, 0)} {verdict}" for verdict in overview.COLOURS)
-    number, each = (
-        judged.hash.nunique(),
-        " (each arm of the comparison has its own)" if judged.hash.duplicated().any() else "",
-    )
-    return f"{overview.counted(number, 'claim')}, {overview.counted(len(judged), 'verdict')}{each}: {verdicts}."
+    claims = overview.counted(judged.hash.nunique(), "claim")
+    each = " (each arm of the comparison has its own)" if judged.hash.duplicated().any() else ""
+    return f"{claims}, {overview.counted(len(judged), 'verdict')}{each}: {verdicts}."
 
 
 def _metrics(result: Result) -> list[str]:
@@ -136,18 +133,8 @@ def _verdicts(id: str, caption: str, judged: pd.DataFrame, results: Mapping[str,
     heads, rows = ["claim", "arm", "test", "verdict", "effect", "low", "high", "p", "p (Holm, study)", "seeds"], []
     for row in judged.itertuples():
         claim = row.claim.removesuffix(f" ({row.arm})") if row.arm else row.claim
-        cells = [
-            claim,
-            row.arm,
-            row.test,
-            row.verdict,
-            row.effect,
-            row.low,
-            row.high,
-            row.p,
-            row.p_holm_study,
-            row.seeds,
-        ]
+        numbers = [row.effect, row.low, row.high, row.p, row.p_holm_study, row.seeds]
+        cells = [claim, row.arm, row.test, row.verdict, *numbers]
         if results:
             result = results[row.study]
             cells = [_link(result), *cells, row.p_holm, paper(row.source), result.world]
@@ -233,15 +220,9 @@ def _config(result: Result) -> Table | None:
 
 
 def _plain(value) -> str:
-    return (
-        "none"
-        if value is None
-        else "needed"
-        if value == "???"
-        else f"{value:g}"
-        if isinstance(value, float)
-        else f"{value}"
-    )
+    if value is None or value == REQUIRED:
+        return "none" if value is None else "needed"
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def _shown(value: float) -> str:

@@ -3,9 +3,10 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from data_gen import captions, sheet
 from synthgap.observations import first, policy_of, world_of
@@ -39,5 +40,5 @@ def samples(config: Mapping) -> Samples:
 
 def _png(image: np.ndarray) -> str:
     """An image uint8 [H, W, 3], or a spectrogram [H, W], whose low bands are then below."""
-    pixels = image[..., ::-1] if image.ndim == 3 else image[::-1]
-    return f"data:image/png;base64,{b64encode(cv2.imencode('.png', pixels)[1]).decode()}"
+    Image.fromarray(image if image.ndim == 3 else image[::-1]).save(png := BytesIO(), "PNG")
+    return f"data:image/png;base64,{b64encode(png.getvalue()).decode()}"

@@ -15,7 +15,7 @@ FALLS = {"falls": ("falls", "rises"), "rises": ("rises", "falls")}
 
 
 def sentence(row, claim: Claim) -> str:
-    """What a verdict, a row of `judging.verdicts`, says of its claim: what was found, and what follows from it."""
+    """What a row of `judging.verdicts` says of its claim, beside the verdict: what was found, and what follows from it."""
     effect = signed(row.effect)
     seeds = f"{row.seeds} seed{'s' * (row.seeds != 1)}"
     sure = "" if isnan(row.low) else f"95 % interval {signed(row.low)} to {signed(row.high)}, "
@@ -32,7 +32,7 @@ def sentence(row, claim: Claim) -> str:
             found = f"{among}the largest change of {what} from {first} is {effect} ({sure}{seeds})"
         else:
             found = f"{among}from {first} to {last}, {what} changes by {effect} ({sure}{seeds})"
-    return f"{row.verdict.capitalize()}: {found}{_so(row, claim)}."
+    return f"{found}{_so(row, claim)}."
 
 
 def signed(value: float) -> str:
