@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import softplus
 
-ROWS, COLUMNS = 96, 2560  # of a tile
+ROWS, COLUMNS = 96, 2560  # of a tile: about 1 MB of float32
 LARGEST = 80.0  # a logit whose exponential a float32 holds, and that of its negative
 
 

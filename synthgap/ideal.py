@@ -34,7 +34,6 @@ from data_gen import FactorSpace, InputError
 from data_gen.captions import Policy
 from data_gen.errors import unknown
 from synthgap.all_pairs import log_means, mean_gaussian, mean_softplus
-from synthgap.lbfgs import descend
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 MOST_PAIRS = 2**24  # combinations × captions, of which all logits are computed
@@ -138,10 +137,10 @@ def ideal(
     found = []
     for start in range(starts):
         free = _start(population, dimensions, loss, temperature, settings, Generator().manual_seed(seed + start))
-        found.append((descend(partial(value, free), free.learnt(), steps=first, tolerance=TOLERANCE), free))
+        found.append((_descend(partial(value, free), free, first), free))
     best, free = min(found, key=lambda one: one[0])
     if steps > first:
-        best = descend(partial(value, free), free.learnt(), steps=steps - first, tolerance=TOLERANCE)
+        best = _descend(partial(value, free), free, steps - first)
     with torch.no_grad():
         image, text = free.vectors(population)
         scale, bias = float(free.scale()), float(free.bias)
@@ -185,9 +184,9 @@ def _end(population: Population, found: Ideal, measure: Measure, within: float, 
         return HELD * (price - 0.98).clamp(min=0).square() - sign * value
 
     for _ in range(PULLS):
-        descend(against_a_pull, free.learnt(), steps=ceil(steps / 5))
+        _descend(against_a_pull, free, ceil(steps / 5), tolerance=0.0)
         pull *= min(max(0.9 / max(paid[-1], 1e-3), 0.04), 25) ** 0.5  # a price rises about as the square of the pull
-    descend(held_at_the_price, free.learnt(), steps=ceil(2 * steps / 5))
+    _descend(held_at_the_price, free, ceil(2 * steps / 5), tolerance=0.0)
     return sign * max(sign * value for value in reached)
 
 
@@ -270,6 +269,24 @@ def _start(
 
 def _masses(population: Population) -> Tensor:
     return torch.cat(population.single[1:])
+
+
+def _descend(loss: Callable[[], Tensor], free: _Free, steps: int, tolerance: float = TOLERANCE) -> float:
+    """So many steps of L-BFGS at most, in place, until one gains less than the tolerance; the loss that is reached."""
+    optimiser = torch.optim.LBFGS(
+        free.learnt(), max_iter=steps, max_eval=2 * steps, line_search_fn="strong_wolfe", history_size=20,
+        tolerance_grad=0, tolerance_change=tolerance,
+    )  # fmt: skip
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+    with torch.no_grad():
+        return float(loss())
 
 
 # --- losses of the population --------------------------------------------------------------------------------------

@@ -39,7 +39,6 @@ LAYERS = (
         "synthgap.encoders",
         "synthgap.optimiser",
         "synthgap.all_pairs",
-        "synthgap.lbfgs",
     ),
     ("synthgap.progress", "synthgap.interrupts", "synthgap.catalogue"),
     ("data_gen",),
