@@ -19,7 +19,7 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 
 pytest: .venv/installed-test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Ten times as many generated inputs as `make pytest` has.
 fuzz: .venv/installed-test

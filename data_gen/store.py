@@ -7,6 +7,7 @@ here or by several processes, and written as it is drawn: the memory used does n
 """
 
 import json
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -35,6 +36,7 @@ VERSION = 2  # of the pixels: raise it when the same recipe gives other bytes
 FILES = ("images.npy", "factors.parquet")
 BLOCK = 500  # images drawn from one stream: the bytes do not depend on who draws which block, nor on how many are asked
 ROWS = 64 * BLOCK  # of the factor table written at once
+SLOW_TO_LOAD = ("scipy.signal", "torch")  # seconds each: if drawing needs them, once for all processes that draw
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,15 @@ def make(
     folder = place(root, wanted)
     if folder.exists():
         return folder  # whole, and perhaps on a disk that may only be read
+    before = set(sys.modules)
     trial(world)
+    modules = [name for name in SLOW_TO_LOAD if name in sys.modules.keys() - before]
     with files.locked(f"{folder}.lock", wait):
         if not folder.exists():
             files.sweep_up(folder.parent, folder.name)
             codes = world.space.sample(-(-images // BLOCK) * BLOCK, generator(seed, "factors", split))
             tasks = ((codes[i : i + BLOCK], split, seed, i // BLOCK) for i in range(0, images, BLOCK))
-            drawn = _in_processes(again, tasks, workers) if workers else _here(world, tasks)
+            drawn = _in_processes(again, tasks, workers, modules) if workers else _here(world, tasks)
             with files.whole_folder(folder) as beside, closing(drawn):
                 try:
                     _write(beside, world, codes[:images], drawn, report)
@@ -144,8 +148,8 @@ def _block_for_parent(task: tuple):
     return _block(_world(), *task)
 
 
-def _in_processes(again: Callable[[], World], tasks: Iterator[tuple], workers: int) -> Drawn:
-    pool = ProcessPoolExecutor(workers, processes.context("data_gen.store"), _begin, (again,))
+def _in_processes(again: Callable[[], World], tasks: Iterator[tuple], workers: int, modules: list[str]) -> Drawn:
+    pool = ProcessPoolExecutor(workers, processes.context("data_gen.store", *modules), _begin, (again,))
     try:
         with processes.left_to_the_parent():  # the first task starts them all
             waiting = deque(pool.submit(_block_for_parent, task) for task in islice(tasks, 4 * workers))

@@ -98,7 +98,7 @@ def test_of_files_the_last_twelfth_is_validation_and_mads_own_train_is_whole(mni
     _, style = mad.world("idx", mnist).render(mad_codes, generator(0, "render"))
     assert style["source_index"].max() >= first
     with pytest.raises(InputError, match="has no image for the validation split"):
-        mad.world("idx", mnist, "validation")
+        mad.world("idx", mnist, "validation").render(mad_codes[:1], generator(0, "render"))
 
 
 @needed

@@ -282,10 +282,10 @@ def test_at_the_seeds_that_are_needed_half_of_all_studies_decide(mean, decided, 
     rng, share, matters = np.random.default_rng(0), np.linspace(0, 1, levels), 0.2
     few = judge(spread_out(mean, 0.35, 4)[:, None] * share, "rises", matters, fewest_levels=2)
     assert few.verdict == "undecided"
-    n, found = int(few.seeds_needed), []
-    for change in rng.normal(mean, 0.35, (80, n)):
+    n, studies, found = int(few.seeds_needed), 40, []
+    for change in rng.normal(mean, 0.35, (studies, n)):
         found.append(judge(change[:, None] * share, "rises", matters, fewest_levels=2).verdict)
-    assert found.count(decided) / 80 > 1 - by_chance(0.5, 80)
+    assert found.count(decided) / studies > 1 - by_chance(0.5, studies)
 
 
 def test_seeds_that_are_needed_are_enough_for_p_as_well():

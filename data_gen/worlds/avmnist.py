@@ -8,7 +8,7 @@ validation split's, and so is a tenth of the training speakers' recordings, whil
 
 import json
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 
@@ -56,7 +56,8 @@ def world(
 
     held_out: recordings only: the speakers of the test. kept: components left of an image; None: all. snr_db: of speech
     over white noise; infinite for none. strength: of MAD's operations.
-    Raises InputError for a name that is none of these, a number that cannot be, or files that are none.
+    Raises InputError for a name that is none of these, a number that cannot be, or files that are none; what is wrong
+    in the files is told when the world is first drawn from.
     """
     factors, of = space(speech), partial(mad.world, digits, root, strength=strength, validation=VALIDATION)
     seen = of(split=split)
@@ -131,12 +132,14 @@ def _voices(split: str):
 
 
 def _recordings(root: str, split: str, held_out: tuple[str, ...]):
-    clips, digits, speakers, files = recordings.read(root, split, held_out)
-    order, counts = np.argsort(digits, kind="stable"), np.bincount(digits, minlength=10)
-    starts = np.cumsum(counts) - counts
+    @cache  # read when first drawn from: a world may be asked for its name alone
+    def found():
+        clips, digits, speakers, files = recordings.read(root, split, held_out)
+        order, counts = np.argsort(digits, kind="stable"), np.bincount(digits, minlength=10)
+        return clips, speakers, files, order, np.cumsum(counts) - counts, counts
 
     def draw(codes: np.ndarray, generator: np.random.Generator):
-        digit = codes[:, 0]
+        (clips, speakers, files, order, starts, counts), digit = found(), codes[:, 0]
         chosen = order[starts[digit] + (generator.random(len(digit)) * counts[digit]).astype(int)]
         return clips[chosen], {"speaker": speakers[chosen], "recording": files[chosen]}
 

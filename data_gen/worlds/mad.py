@@ -1,6 +1,7 @@
 """MAD, Multimodal Attributes and Digits (Schrodi et al., ICLR 2025): digits perturbed, scaled and coloured."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -59,7 +60,8 @@ def world(
     given: strokes only: latents of the handwriting set to a number (data_gen.digits.strokes.LATENTS).
     validation: IDX files only: the share of the training file, its last images, that `split="validation"` is and `train`
         is without (strokes' validation split has writers of its own).
-    Raises InputError for a name that is none of these, or files that are none.
+    Raises InputError for a name that is none of these, or files that are none; what is wrong in the files is told when
+    the world is first drawn from.
     """
     for what, name, allowed in (("mad.variant", variant, VARIANTS), ("mad.strength", strength, STRENGTHS)):
         if name not in allowed:
@@ -78,7 +80,7 @@ def world(
     elif digits == "idx":
         if style or given:
             raise InputError("style can be a factor or be given only where digits=strokes draws it")
-        draw = _picker(*idx.read(root, split, validation), f"{split} split of the IDX files in {root}")
+        draw = _picker(root, split, validation)
         identity |= {"files": idx.fingerprint(root)}
     else:
         raise unknown("digit source", digits, DIGITS)
@@ -130,15 +132,19 @@ def _recoloured(images: np.ndarray, codes: np.ndarray, generator: np.random.Gene
     return _paint_as_published(gray, codes[:, colour]), codes
 
 
-def _picker(images: np.ndarray, labels: np.ndarray, where: str):
-    by_digit = [np.flatnonzero(labels == digit) for digit in range(10)]
-    if absent := [digit for digit, found in enumerate(by_digit) if not len(found)]:
-        raise InputError(f"the {where} holds no image of {absent}; MAD needs all ten digits")
-    counts = np.array([len(found) for found in by_digit])
-    starts, by_digit = np.cumsum(counts) - counts, np.concatenate(by_digit)
+def _picker(root: str, split: str, validation: float):
+    @cache  # read when first drawn from: a world may be asked for its name alone
+    def found():
+        images, labels = idx.read(root, split, validation)
+        by_digit = [np.flatnonzero(labels == digit) for digit in range(10)]
+        if absent := [digit for digit, found in enumerate(by_digit) if not len(found)]:
+            where = f"{split} split of the IDX files in {root}"
+            raise InputError(f"the {where} holds no image of {absent}; MAD needs all ten digits")
+        counts = np.array([len(found) for found in by_digit])
+        return images, np.concatenate(by_digit), np.cumsum(counts) - counts, counts
 
     def draw(codes: np.ndarray, generator: np.random.Generator):
-        digit = codes[:, 0]
+        (images, by_digit, starts, counts), digit = found(), codes[:, 0]
         chosen = by_digit[starts[digit] + (generator.random(len(digit)) * counts[digit]).astype(int)]
         return images[chosen], {"source_index": chosen.astype(np.int32)}
 

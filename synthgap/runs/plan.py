@@ -62,7 +62,7 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
     tasks, known = {}, dict.fromkeys(metric_names.METRICS)
     for resolved, cell in _resolved(constant, cells[:most]):
         out = Path(resolved["out"])
-        world, tested = (world_of(resolved, split) for split in SPLITS)  # both are read now: damage in either is told
+        world, tested = (world_of(resolved, split) for split in SPLITS)
         check_encoders(resolved, world)
         resolved["captions"]["object"] = object_of(resolved, world.space)
         if resolved["finetune"]["name"] != "none" and world.look:
