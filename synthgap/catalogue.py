@@ -213,6 +213,12 @@ KINDS = {
             "width": Option(
                 64, "of word and patch vectors, and of what MLPs read; the transformer has one head each 32", low=1
             ),
+            "start": Option(
+                "usual",
+                "weights at the start: usual, each modality's own; procrustes, with its embeddings rotated onto the first "
+                "modality's; or same, those of the first modality's encoder",
+                choices=("usual", "procrustes", "same"),
+            ),
             "apart": Option(
                 0.0,
                 "how far modalities are set apart at the start, in their embeddings' usual lengths",

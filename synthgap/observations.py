@@ -238,17 +238,24 @@ def captions_of(
 ) -> np.ndarray:
     """The tokens, int64 [N, L], that a config's policy writes for codes [N, F] of a split.
 
-    images: which image of a table each sample is, [N], which matters where captions are as written.
+    images: which image of a table each sample is, [N], which matters where captions are as written. Of training images,
+    the share `training.mismatched` get the captions of one another, if they are two or more.
     """
-    space = world_of(config, split).space
-    chance = generator(config["seeds"]["data"], "captions", split, *epoch)
-    return captions.write(space, policy_of(config, space, split), codes, chance, images)
+    space, seed = world_of(config, split).space, config["seeds"]["data"]
+    chance = generator(seed, "captions", split, *epoch)
+    tokens = captions.write(space, policy_of(config, space, split), codes, chance, images)
+    share = config["training"].get("mismatched", 0.0)  # older runs' configs have none
+    if split == "train" and share:
+        order = generator(seed, "mismatched", *epoch).permutation(len(tokens))
+        mismatched = order[: round(share * len(tokens))]
+        tokens[mismatched] = tokens[np.roll(mismatched, 1)]
+    return tokens
 
 
 def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[dict[str, np.ndarray], np.ndarray]]:
     """What encoders see of a split, by epoch: epoch → {modality: array [N, …]}, and its codes [N, F].
 
-    The same in every epoch, unless the world has a `look` of its own at each.
+    The same in every epoch, unless the world has a `look` of its own at each, or captions are drawn anew.
     """
     world, number, _, seed = dataset_of(config, split)
     images = None
@@ -268,12 +275,20 @@ def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[d
     first["text"] = captions_of(config, codes, split, images=images)
 
     def at(epoch: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        if world.look is None or epoch == 0:
+        if not changes(config, world) or epoch == 0:
             return first, codes
-        image, now = world.look(first["image"], codes, generator(seed, "look", split, epoch))
-        return first | {"image": image, "text": captions_of(config, now, split, epoch)}, now
+        shown, now = first, codes
+        if world.look:
+            image, now = world.look(first["image"], codes, generator(seed, "look", split, epoch))
+            shown = first | {"image": image}
+        return shown | {"text": captions_of(config, now, split, epoch, images=images)}, now
 
     return at
+
+
+def changes(config: dict, world: World) -> bool:
+    """Whether training shows other samples in each epoch: images, captions or both."""
+    return world.look is not None or config["training"].get("captions_anew", False)
 
 
 def first(config: dict, split: str = "train") -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:

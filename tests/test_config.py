@@ -16,6 +16,9 @@ FIGURES = Path(__file__).parents[1] / "figures"
 MAD = {"world": "mad"}
 #: another value for every option that decides a run's numbers, under the group choice that has the option
 OTHER = {
+    "encoder.start": "procrustes",
+    "training.mismatched": "0.2",
+    "training.captions_anew": "true",
     "world": "'mine.py'",
     "images": "symbolic",
     "seed": "1",

@@ -2,12 +2,15 @@
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 from conftest import ENCODER, bags, built
+from scipy.linalg import orthogonal_procrustes
 
+from data_gen import InputError
 from synthgap import catalogue
-from synthgap.encoders import initialise, set_apart
+from synthgap.encoders import initialise, set_apart, start_together
 from synthgap.training import embed
 
 PIXELS, SOUND = torch.zeros(5, 28, 28, 3, dtype=torch.uint8), torch.zeros(5, 112, 112, dtype=torch.uint8)
@@ -163,6 +166,35 @@ def test_nothing_runs_differently_in_training():
     images = torch.randint(0, 256, (4, 28, 28, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(encoder.train()(images), encoder.eval()(images), rtol=0, atol=0)
     torch.testing.assert_close(encoder(images)[:1], encoder(images[:1]), rtol=1e-4, atol=1e-5)  # nor on its neighbours
+
+
+def test_a_procrustes_start_is_scipy_s_rotation_and_brings_pairs_closest():
+    x = {name: tokens(200, seed=i) for i, name in enumerate(("image", "text", "audio"))}
+    x["text"] = x["image"].flip(1)  # they have something to do with one another
+    before = seeded(bags(*x, width=32, embedding=16))
+    z = embed(before, x)
+    after = embed(start_together(seeded(bags(*x, width=32, embedding=16)), x, "procrustes"), x)
+    torch.testing.assert_close(after["image"], z["image"])
+    for name in ("text", "audio"):
+        rotation, _ = orthogonal_procrustes(z[name].numpy(), z["image"].numpy())
+        np.testing.assert_allclose(after[name].numpy(), z[name].numpy() @ rotation, atol=1e-5)
+        assert (after[name] - z["image"]).square().sum() < (z[name] - z["image"]).square().sum()
+        torch.testing.assert_close(after[name] @ after[name].T, z[name] @ z[name].T, atol=1e-5, rtol=1e-4)
+
+
+def test_encoders_with_the_same_weights_embed_alike_and_are_not_tied():
+    x = {name: tokens() for name in ("image", "text")}
+    net = start_together(seeded(bags(*x)), x, "same")
+    z = embed(net, x)
+    assert torch.equal(z["image"], z["text"])
+    with torch.no_grad():
+        net.by_modality["text"].projection.bias += 1
+    assert not torch.equal(embed(net, x)["text"], embed(net, x)["image"]) and torch.equal(
+        embed(net, x)["image"], z["image"]
+    )
+    unlike = built({"image": PIXELS, "text": tokens()})
+    with pytest.raises(InputError, match="those of image and text are not"):
+        start_together(unlike, {"image": PIXELS, "text": tokens()}, "same")
 
 
 @pytest.mark.parametrize("modalities", [2, 3])

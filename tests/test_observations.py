@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import torch
 from conftest import TINY
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from data_gen import AVMNIST, MAD, InputError, store
@@ -30,6 +32,50 @@ def test_hidden_factors_are_not_in_the_image_but_may_be_in_the_caption(tmp_path)
     assert (shown["text"][:, 0] - 1 - MAD.offsets[5] == codes[:, 5]).all()
     symbols, codes = observed(tmp_path, "space.hidden=[colour]", "images=symbolic")
     assert (symbols["image"] == 1 + MAD.offsets[:5] + codes[:, :5]).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(share=st.floats(0, 1), seed=st.integers(0, 99))
+def test_a_share_of_training_images_have_the_caption_of_another(tmp_path_factory, share, seed):
+    asked = ("images=symbolic", "captions.attributes=5", f"seed={seed}", "training.mismatched=")
+    folder = tmp_path_factory.getbasetemp()
+    true, codes = observed(folder, *asked[:-1])
+    shown, same = observed(folder, *asked[:-1], asked[-1] + str(share))
+    assert (codes == same).all() and (shown["image"] == true["image"]).all()
+    moved = (shown["text"] != true["text"]).any(1).sum()
+    wanted = round(share * 600)
+    assert moved <= wanted and moved >= 0.95 * wanted - 2, "but few of 1,680 captions are alike by chance"
+    rows = [sorted(map(tuple, x["text"].tolist())) for x in (true, shown)]
+    assert rows[0] == rows[1], "the captions are the same ones, in another order"
+    tested = [observed(folder, *asked[:-1], *more, split="test")[0]["text"] for more in ((), (f"{asked[-1]}{share}",))]
+    assert (tested[0] == tested[1]).all()
+
+
+def test_captions_drawn_anew_begin_as_those_that_are_drawn_once(tmp_path):
+    asked = ("images=symbolic", "captions.attributes=2")
+    once = observed(tmp_path, *asked)[0]["text"]
+    assert (observed(tmp_path, *asked, epoch=3)[0]["text"] == once).all()
+    first, second = (observed(tmp_path, *asked, "training.captions_anew=true", epoch=e) for e in (0, 1))
+    assert (first[0]["text"] == once).all() and (first[1] == second[1]).all()
+    assert (second[0]["text"] != once).any(1).mean() > 0.9
+    assert (second[0]["image"] == first[0]["image"]).all()
+    again = observed(tmp_path, *asked, "training.captions_anew=true", epoch=1)[0]["text"]
+    assert (second[0]["text"] == again).all()
+
+
+@pytest.mark.parametrize("more", ["training.mismatched=0.3", "training.captions_anew=true", "encoder.start=procrustes"])
+def test_each_of_them_trains_another_model_than_without(tmp_path, more):
+    plan = runs.plan(
+        studies.load("imbalance"),
+        [*TINY, f"out={tmp_path}", "seed=0", "captions.attributes=2", more, "training.epochs=2"],
+    )
+    usual = runs.plan(plan.study, [*TINY, f"out={tmp_path}", "seed=0", "captions.attributes=2", "training.epochs=2"])
+    losses = []
+    for p in (plan, usual):
+        runs.work(p)
+        assert not runs.failures(p)
+        losses.append(runs.collect(p).query("metric == 'loss'").value.item())
+    assert np.isfinite(losses).all() and losses[0] != losses[1]
 
 
 def test_reverse_imbalance_is_counted_in_bits():

@@ -14,7 +14,7 @@ from synthgap.encoders.bag import bag
 from synthgap.encoders.conv import conv, conv_mlp
 from synthgap.encoders.layers import Pixels, mlp_trunk
 from synthgap.encoders.mlp import mlp
-from synthgap.encoders.model import Encoder, Encoders, build, initialise, set_apart, shared
+from synthgap.encoders.model import Encoder, Encoders, build, initialise, set_apart, shared, start_together
 from synthgap.encoders.transformer import Blocks, transformer
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "mlp_trunk",
     "set_apart",
     "shared",
+    "start_together",
     "transformer",
 ]

@@ -102,6 +102,34 @@ def shared(encoders: dict[str, Encoder], degree: str) -> dict[str, Encoder]:
     return encoders
 
 
+def start_together(model: Encoders, inputs: dict[str, Tensor], start: str) -> Encoders:
+    """Bring the other modalities' encoders to the first one's before training; inputs: {modality: [N, …]}, rows that belong
+    together.
+
+    start: usual leaves them as they are. procrustes rotates each one's embeddings onto the first one's: the orthogonal map
+    that brings their unit-norm rows closest (Schönemann 1966), as Liang et al. 2022 start. same copies the first one's
+    weights. Raises InputError where their weights have other shapes.
+    """
+    first, *others = inputs
+    target = model.by_modality[first]
+    with torch.no_grad():
+        for name in others if start != "usual" else ():
+            encoder = model.by_modality[name]
+            if start == "same":
+                shapes = [{key: tuple(x.shape) for key, x in e.state_dict().items()} for e in (target, encoder)]
+                if shapes[0] != shapes[1]:
+                    raise InputError(
+                        f"encoder.start=same needs encoders alike, and those of {first} and {name} are not"
+                    )
+                encoder.load_state_dict(target.state_dict())
+                continue
+            x, y = (normalize(e(inputs[m]).float(), dim=1) for m, e in ((first, target), (name, encoder)))
+            u, _, vh = torch.linalg.svd(x.T @ y)
+            encoder.projection.weight.copy_(u @ vh @ encoder.projection.weight)
+            encoder.projection.bias.copy_(u @ vh @ encoder.projection.bias)
+    return model
+
+
 def set_apart(model: Encoders, inputs: dict[str, Tensor], lengths: float, generator: torch.Generator) -> Encoders:
     """Shift every modality's embeddings by `lengths` times their root mean square length on `inputs`, before they are
     normalised, by the biases of the projections: two modalities in opposite directions, more as far apart as can be.

@@ -57,6 +57,8 @@ def check_encoders(config: dict, kinds: Mapping[str, str]) -> None:
             f"encoder.share={encoder['share']} needs encoders that end alike: encoder.image=conv-mlp and "
             f"encoder.text=bag, or both transformer (here: {here})"
         )
+    if encoder["start"] != "usual" and encoder["share"] != "none":
+        raise InputError(f"encoder.start={encoder['start']} needs encoders of their own: leave encoder.share=none")
     if encoder["apart"] and encoder["embedding"] < len(kinds):
         raise InputError(f"encoder.apart={encoder['apart']} needs encoder.embedding of {len(kinds)} or more")
     done = config["posthoc"]["name"]

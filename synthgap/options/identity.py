@@ -16,9 +16,12 @@ VERSION = 2  # of what a config means: raise it when the same config gives other
 #: What came later, and what it is where it does nothing: then it is left out of a run's identity, too.
 LATER = {
     "finetune": {"name": "none"},
+    "encoder.start": "usual",
     "encoder.apart": 0.0,
     "encoder.others": {},
     "training.steps": None,
+    "training.mismatched": 0.0,
+    "training.captions_anew": False,
     "loss.contrast": 1.0,
     "loss.query": None,
     "temperature.scale": "exp",

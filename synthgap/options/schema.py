@@ -144,6 +144,10 @@ SECTIONS = {
             0.008, "AdamW's peak, after warmup and before the cosine; high, as the schedule is short", above=0
         ),
         "weight_decay": Option(0.05, "AdamW's, on matrices only", low=0),
+        "mismatched": Option(
+            0.0, "share of the training images that get the caption of another; tests are matched", low=0, high=1
+        ),
+        "captions_anew": Option(False, "captions are drawn anew in each epoch, so that training may last"),
         "warmup": Option(0.1, "share of the steps in which the rate rises", low=0, below=1),
         "bf16": Option(False, "bfloat16 autocast: quicker where the CPU or GPU has it, other numbers"),
         "device": Option("cpu", "cpu or cuda", choices=("cpu", "cuda")),

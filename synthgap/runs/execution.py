@@ -20,13 +20,23 @@ from torch import Tensor
 from data_gen import InputError, files, user_file
 from data_gen.seeds import generator
 from synthgap import catalogue, metric_names, options
-from synthgap.encoders import Encoders, build, initialise, set_apart
+from synthgap.encoders import Encoders, build, initialise, set_apart, start_together
 from synthgap.evaluation import Row, check, evaluate, finite, within
 from synthgap.losses import of_all
 from synthgap.metrics import own
 from synthgap.metrics.embedded import QUERIES
 from synthgap.metrics.floors import floors
-from synthgap.observations import SPLITS, captions_of, kinds_of, known_of, language_of, observe, policy_of, world_of
+from synthgap.observations import (
+    SPLITS,
+    captions_of,
+    changes,
+    kinds_of,
+    known_of,
+    language_of,
+    observe,
+    policy_of,
+    world_of,
+)
 from synthgap.posthoc import heads
 from synthgap.runs import Plan, Task, failure_in, verify
 from synthgap.runs.plan import identify
@@ -101,7 +111,7 @@ def _to_learn_from(p: Plan, c: dict) -> dict:
         return device_of(shown), device_of(known_of(world.space, object, codes, shown["text"]))
 
     inputs, known = seen_in(0)
-    found = {"inputs": inputs, "known": known, "anew": None if world.look is None else seen_in, "then": None}
+    found = {"inputs": inputs, "known": known, "anew": seen_in if changes(c, world) else None, "then": None}
     told, codes = options.as_finetuned(c), seen(0)[1]
     if told is not c:
         text, f = captions_of(told, codes, "train"), c["finetune"]
@@ -111,8 +121,10 @@ def _to_learn_from(p: Plan, c: dict) -> dict:
 
 
 def _train(model: Encoders, c: dict, learning: dict, test: dict[str, Tensor], chance: torch.Generator) -> Trained:
+    some = {name: x[:500] for name, x in learning["inputs"].items()}
+    start_together(model, some, c["encoder"]["start"])
     if c["encoder"]["apart"]:
-        set_apart(model, {name: x[:500] for name, x in learning["inputs"].items()}, c["encoder"]["apart"], chance)
+        set_apart(model, some, c["encoder"]["apart"], chance)
     return train(
         model,
         loss=of_all(catalogue.of_config(c, "loss")),

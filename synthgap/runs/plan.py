@@ -8,7 +8,16 @@ from pathlib import Path
 
 from data_gen import InputError, World, store
 from synthgap import catalogue, metric_names, options, progress, studies
-from synthgap.observations import SPLITS, check_encoders, dataset_of, object_of, policy_of, world_of, written_in
+from synthgap.observations import (
+    SPLITS,
+    changes,
+    check_encoders,
+    dataset_of,
+    object_of,
+    policy_of,
+    world_of,
+    written_in,
+)
 from synthgap.studies import CASE, Study
 
 SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # what a folder of a variation can be called after STUDY+, on every system
@@ -65,9 +74,10 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
         world, tested = (world_of(resolved, split) for split in SPLITS)
         check_encoders(resolved, world)
         resolved["captions"]["object"] = object_of(resolved, world.space)
-        if resolved["finetune"]["name"] != "none" and world.look:
+        if resolved["finetune"]["name"] != "none" and changes(resolved, world):
             kept = f"finetune={resolved['finetune']['name']} keeps the images"
-            raise InputError(f"{kept}, and this world (mad.variant=published, or your own) shows others in each epoch")
+            others = "others in each epoch: mad.variant=published, training.captions_anew, or a world of your own"
+            raise InputError(f"{kept} and captions, and training shows {others}")
         for shown in (resolved, options.as_finetuned(resolved)):
             policy_of(shown, world.space)
         learnt = metric_names.learnt_by([catalogue.of_config(resolved, "loss")])
