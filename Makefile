@@ -4,7 +4,7 @@ BIN := .venv/bin
 WHEEL_ENV := build/wheel-check
 INSTALL := pip install --quiet -c constraints.txt
 
-.PHONY: demo test lint pytest fuzz wheel
+.PHONY: demo test lint pytest fuzz newcomer wheel
 
 demo: .venv/installed
 	$(BIN)/synthgap run imbalance preset=quick
@@ -25,6 +25,10 @@ pytest: .venv/installed-test
 fuzz: .venv/installed-test
 	SYNTHGAP_FUZZ=20000 $(BIN)/python -m pytest -n 2 tests/test_fuzz_*.py
 
+# All that README.md shows, as it is printed, in a fresh clone: about an hour.
+newcomer: .venv/installed-test
+	SYNTHGAP_NEWCOMER=1 $(BIN)/python -m pytest -s tests/test_newcomer.py
+
 # The wheel, in an environment of its own, from an empty folder: no checkout to lean on.
 wheel:
 	rm -rf dist $(WHEEL_ENV)
@@ -41,7 +45,9 @@ wheel:
 	$(BIN)/$(INSTALL) -e .
 	touch $@
 
+# Tests start hundreds of processes. Where Python is told to write no bytecode, each would compile the sources anew.
 .venv/installed-test: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/$(INSTALL) -e .[test]
+	$(BIN)/python -m compileall -q synthgap data_gen
 	touch $@
