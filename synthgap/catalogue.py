@@ -268,12 +268,18 @@ def find(kind: str, name: Any, key: str = "") -> Method:
     """The method of that name, or that a user's file of that path declares. Raises InputError. key: what chooses it (kind)."""
     key = key or kind
     if not isinstance(name, str) or not name.endswith(".py") or not KINDS[kind].own:
-        ours = {name: method for name, method in methods(kind).items() if READ.get(key) in (None, *method.reads)}
+        ours = _ours(kind, READ.get(key))
         if isinstance(name, str) and name in ours:
             return ours[name]
         raise unknown(key if key == kind else f"value of {key}", name, ours)
     path = Path(name).absolute()
     return _own(kind, name, path, user_file.read(path, f"{key}={name}"), f"{key}={name}")
+
+
+@cache
+def _ours(kind: str, read: str | None) -> dict[str, Method]:
+    """Those of `methods` that read this kind of input, where one is asked for."""
+    return {name: method for name, method in methods(kind).items() if read in (None, *method.reads)}
 
 
 @lru_cache
@@ -360,12 +366,17 @@ def options_of(method: Method) -> dict[str, Option]:
 
 def load(method: Method) -> Callable:
     """The function of a method: imports its module, or runs the user's file."""
-    if method.path.is_relative_to(Path(__file__).parent):
-        inside = method.path.relative_to(Path(__file__).parent).with_suffix("")
-        module = import_module(".".join(("synthgap", *inside.parts)))
-    else:
-        module = user_file.run(method.path, method.source, method.key)
+    module = (
+        import_module(ours) if (ours := _module(method.path)) else user_file.run(method.path, method.source, method.key)
+    )
     return getattr(module, method.function)
+
+
+@cache
+def _module(path: Path) -> str:
+    """The name of our module in that file; empty of a user's."""
+    here = Path(__file__).parent
+    return ".".join(("synthgap", *path.relative_to(here).with_suffix("").parts)) if path.is_relative_to(here) else ""
 
 
 def chosen_in(config: Mapping) -> Iterator[tuple[str, str, str]]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,9 +108,13 @@ def _settings(chosen: dict) -> dict:
 
 def _refuse(config: dict, option: str, why: str) -> None:
     given = options.get(config, option)
-    default = next(iter(options.GROUPS[option])) if option in options.GROUPS else options.keys()[option][0]
-    if given != default:
+    if given != _default(option):
         raise InputError(f"{option}={given} {why}")
+
+
+@cache
+def _default(option: str) -> Any:
+    return next(iter(options.GROUPS[option])) if option in options.GROUPS else options.keys()[option][0]
 
 
 def _of_mad(config: dict, split: str) -> tuple:

@@ -46,13 +46,21 @@ def resolve(overrides: Sequence[str], cell: Mapping[str, Any] | None = None) -> 
 def _updated(overrides: tuple[str, ...], own: tuple[Method, ...], cell: Mapping[str, Any]) -> DictConfig:
     """The composed config with a cell's values."""
     config = loads(_composed(overrides, own))
-    chosen = {}
-    if cell:
-        chosen = {group: get(config, group) for group in GROUPS} | {key: name for _, key, name in chosen_in(config)}
     for key, value in cell.items():
-        check_key(key, chosen)
-        OmegaConf.update(config, key, value, force_add=True)  # checked above; a probability is a new key
+        _update(config, overrides, own, key, value)
     return config
+
+
+def _update(config: DictConfig, overrides: tuple[str, ...], own: tuple[Method, ...], key: str, value: Any) -> None:
+    check_key(key, _chosen(overrides, own))
+    OmegaConf.update(config, key, value, force_add=True)  # checked above; a probability is a new key
+
+
+@lru_cache
+def _chosen(overrides: tuple[str, ...], own: tuple[Method, ...]) -> dict[str, Any]:
+    """What is chosen of groups and of encoders."""
+    config = loads(_plain(overrides, own))
+    return {group: get(config, group) for group in GROUPS} | {key: name for _, key, name in chosen_in(config)}
 
 
 def _resolved(config: DictConfig) -> dict:
@@ -76,17 +84,25 @@ def _plain(overrides: tuple[str, ...], own: tuple[Method, ...]) -> bytes:
     return dumps(OmegaConf.to_container(loads(_composed(overrides, own))))
 
 
+@lru_cache
+def _scratch(overrides: tuple[str, ...], own: tuple[Method, ...]) -> DictConfig:
+    """The composed config that values are tried in, one after the other."""
+    return loads(_composed(overrides, own))
+
+
 @lru_cache(maxsize=4096)
 def _typed(overrides: tuple[str, ...], own: tuple[Method, ...], key: str, value: bytes) -> Any:
     """A value as the option's type has it. Raises as `_updated` does."""
-    found = OmegaConf.select(_updated(overrides, own, {key: loads(value)}), key)
+    config = _scratch(overrides, own)
+    _update(config, overrides, own, key, loads(value))
+    found = OmegaConf.select(config, key)
     return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
 
 
 def _unsettled(part: Any) -> bool:
     """Whether anything in it refers to another value, or is yet to be given."""
-    if isinstance(part, Mapping | list):
-        return any(_unsettled(inner) for inner in (part.values() if isinstance(part, Mapping) else part))
+    if isinstance(part, dict | list):
+        return any(map(_unsettled, part.values() if isinstance(part, dict) else part))
     return isinstance(part, str) and (part == MISSING or "${" in part)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from copy import deepcopy
 from functools import reduce
 from hashlib import sha256
 from typing import Any
@@ -67,7 +66,7 @@ def as_finetuned(config: dict) -> dict:
 
 def run_id(config: dict, identity: dict) -> str:
     """Hash of all that decides a run's numbers. identity: of the world's files, which count and not where they lie."""
-    kept = deepcopy(config)
+    kept = _copied(config)
     own = {}
     for kind, key, name in chosen_in(config):  # a user's file: what is in it counts, not its name nor where it lies
         if name in kept.get("own", {}):
@@ -90,6 +89,11 @@ def run_id(config: dict, identity: dict) -> str:
         kept["world"] = None  # its identity says what is in the file, wherever that lies
     text = json.dumps({"version": VERSION, "config": kept, "world": identity}, sort_keys=True)
     return sha256(text.encode()).hexdigest()[:12]
+
+
+def _copied(part: dict) -> dict:
+    """The same mappings anew; what else is in them is only read."""
+    return {key: _copied(value) if isinstance(value, dict) else value for key, value in part.items()}
 
 
 def _value(config: Mapping, key: str) -> Any:

@@ -313,21 +313,23 @@ def __getattr__(name: str) -> type:
 
 def declared_in(config: Mapping) -> Iterator[tuple[str, Option, Any]]:
     """(key, declaration, value) of every option of a config; an older run's may lack some, and so may a part of a config."""
-    encoders = []
-    for kind, key, name in chosen_in(config):
-        method = find(kind, name, key)
-        if kind == "encoder":
-            encoders += [method] * method.own
-        else:
-            there = config[key]
-            yield from (
-                (f"{key}.{option}", one, there[option]) for option, one in options_of(method).items() if option in there
-            )
-    for name, some in (SECTIONS | {"encoder": encoder_options(encoders)}).items():
-        there = config.get(name, {}) if name else config
-        for key, one in some.items():
-            if key in there:
-                yield f"{name}.{key}".lstrip("."), one, there[key]
+    for key, section, name, one in _declared(tuple(find(kind, name, key) for kind, key, name in chosen_in(config))):
+        there = config.get(section, {}) if section else config
+        if name in there:
+            yield key, one, there[name]
+
+
+@lru_cache
+def _declared(methods: tuple[Method, ...]) -> tuple[tuple[str, str, str, Option], ...]:
+    """(key, section, name, declaration) of every option, where these are chosen."""
+    own = [method for method in methods if method.kind == "encoder" and method.own]
+    sections = [(method.kind, options_of(method)) for method in methods if method.kind != "encoder"]
+    sections += (SECTIONS | {"encoder": encoder_options(own)}).items()
+    return tuple(
+        (f"{section}.{name}".lstrip("."), section, name, one)
+        for section, some in sections
+        for name, one in some.items()
+    )
 
 
 @lru_cache

@@ -68,7 +68,7 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
     """
     name, overrides = _name_in(overrides)
     swept, cells, constant = studies.expand(study, overrides)
-    tasks, known = {}, dict.fromkeys(metric_names.METRICS)
+    tasks, known, told = {}, dict.fromkeys(metric_names.METRICS), set()
     for resolved, cell in _resolved(constant, cells[:most]):
         out = Path(resolved["out"])
         world, tested = (world_of(resolved, split) for split in SPLITS)
@@ -78,13 +78,16 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
             kept = f"finetune={resolved['finetune']['name']} keeps the images"
             others = "others in each epoch: mad.variant=published, training.captions_anew, or a world of your own"
             raise InputError(f"{kept} and captions, and training shows {others}")
-        for shown in (resolved, options.as_finetuned(resolved)):
-            policy_of(shown, world.space)
-        learnt = metric_names.learnt_by([catalogue.of_config(resolved, "loss")])
-        measured = learnt | metric_names.METRICS | metric_names.own(resolved["metrics"])
-        for metric, of in metric_names.possible(world, resolved["captions"]["object"], measured.values()).items():
-            known.setdefault(metric)
-            known[metric] = dict.fromkeys([*(known[metric] or ()), *of])
+        policy_of(resolved, world.space)
+        if resolved["finetune"]["name"] != "none":
+            policy_of(options.as_finetuned(resolved), world.space)
+        loss, object, space = catalogue.of_config(resolved, "loss"), resolved["captions"]["object"], world.space
+        alike = (loss, object, space.names, space.sizes, str(world.shows), *resolved["metrics"])
+        if alike not in told:  # else it is measured as another run is
+            told.add(alike)
+            measured = metric_names.learnt_by([loss]) | metric_names.METRICS | metric_names.own(resolved["metrics"])
+            for metric, of in metric_names.possible(world, object, measured.values()).items():
+                known[metric] = dict.fromkeys([*(known.get(metric) or ()), *of])
         run_id = identify(resolved, world, tested)
         places = {key: cell[CASE] if key == CASE else swept_value(resolved, key) for key in swept}
         if CASE in cell and run_id in tasks:
