@@ -113,7 +113,7 @@ def _tell_places(places: dict[str, Path]) -> None:
 
 
 def forewarn(plan: Plan) -> None:
-    """Tell, before a sweep, which claims its seeds are too few to support, and how many are needed."""
+    """Tell, before a sweep, which claims its seeds are too few to support, and which models are to be trained again."""
     sweep = [task.swept | {"seed": task.config["seed"]} for task in plan.tasks]
     short = [
         f"{claim.claim} ({counted(has, 'seed')}, {needed} are needed)"
@@ -123,6 +123,10 @@ def forewarn(plan: Plan) -> None:
     if short:
         of = counted(len(plan.study.claims), "claim")
         say(f"too few seeds to support {len(short)} of {of}: {'; '.join(short)}")
+    if again := runs.to_train_again(plan):
+        say(
+            f"{counted(len(again), 'model')} that other runs take, and that keep=tables did not keep, to train again first"
+        )
 
 
 def metrics() -> None:

@@ -199,7 +199,7 @@ def test_a_world_that_looks_anew_in_each_epoch_cannot_be_finetuned_on(tmp_path):
     published = ["seed=0", "images=pixels", "mad.variant=published", "captions.attributes=5", f"out={tmp_path}"]
     assert len(runs.plan(studies.load("imbalance"), published).tasks) == 1
     with pytest.raises(
-        InputError, match=r"finetune=attributes keeps the images, and training shows others in each epoch"
+        InputError, match=r"finetune=attributes keeps the images and captions, and training shows others in each epoch"
     ):
         runs.plan(studies.load("imbalance"), [*published, "finetune=attributes"])
 

@@ -8,8 +8,9 @@ WHAT = "list what no table needs, and delete it if you say yes"
 KEPT = "what is deleted is gone, all else is whole"
 EPILOG = """\
 What can go: what killed commands left; records of failed runs; runs that are in no table of their study or its variations,
-and that the last sweep did not ask for; and, unless a study is given, datasets that none of the kept runs read. A dataset
-can be drawn again and a run trained again: both come out the same.
+and that the last sweep did not ask for; models that keep=tables kept for as long as other runs took them; and, unless a
+study is given, datasets that none of the kept runs read. A dataset can be drawn again and a run trained again: both come
+out the same.
 """
 
 

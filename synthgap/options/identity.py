@@ -30,7 +30,7 @@ LATER = {
 }
 COMMON = KINDS["finetune"].before  # what finetuning is told beside its policy
 #: What no run reads, and what the identity of files tells, of metrics and of data: left out of a run's identity too.
-UNREAD = ("avmnist.validation_images", "sinks", "metrics", "data")
+UNREAD = ("avmnist.validation_images", "sinks", "keep", "metrics", "data")
 #: Sections that only avmnist reads.
 OF_AVMNIST = ("avmnist", "image", "audio", "speech")
 

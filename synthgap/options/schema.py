@@ -41,6 +41,11 @@ SECTIONS = {
         ),
         "metrics": NAMES("Python files of metrics of your own, each with METRICS = [Metric(…), …]"),
         "sinks": NAMES("also write finished runs for tensorboard, mlflow or wandb, each an extra"),
+        "keep": Option(
+            "models",
+            "models: of each run its weights too; tables: weights only where another run of the sweep takes them",
+            choices=("models", "tables"),
+        ),
         "images": Option(
             "pixels", "pixels, or symbolic: the factors themselves as tokens", choices=("pixels", "symbolic")
         ),

@@ -1,7 +1,7 @@
 """Runs: planned, claimed, trained, kept; then gathered into one tidy table."""
 
 from synthgap.runs.estimate import estimate, held
-from synthgap.runs.plan import Plan, Task, missing_datasets, plan, with_starts
+from synthgap.runs.plan import Plan, Task, missing_datasets, plan, to_train_again, with_starts
 from synthgap.runs.prepare import prepare
 from synthgap.runs.results import collect, failure_in, failures, record_failure, verify
 from synthgap.runs.worker import limit_threads, pass_on, running, work, workers_in
@@ -21,6 +21,7 @@ __all__ = [
     "prepare",
     "record_failure",
     "running",
+    "to_train_again",
     "verify",
     "with_starts",
     "work",

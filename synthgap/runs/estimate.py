@@ -8,13 +8,13 @@ from statistics import mean
 
 from data_gen import files, store
 from synthgap import options
-from synthgap.runs.plan import Plan, Task, missing_datasets, with_starts
+from synthgap.runs.plan import Plan, Task, left, missing_datasets, with_starts
 
 #: Measured on one core, at the default sizes: seconds of training an image and epoch, of drawing a sample, and of measuring
 #: a run. Medians of the published tables, so larger encoders and other machines need more.
 TRAINING = {"pixels": 1.7e-4, "symbolic": 1.7e-5}
 DRAWING, MEASURING = 1 / 2854, 1.9
-RUN_BYTES = 2**20  # weights and tables: under 1 MiB a run at the default sizes
+RUN_BYTES = {"models": 2**20, "tables": 2**16}  # at the default sizes a run is smaller than that
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,21 @@ class Estimate:
 
 def estimate(p: Plan) -> Estimate:
     """Raises InputError where a dataset's world cannot be drawn."""
-    left = tuple(task for task in with_starts(p) if not p.done(task))
+    to_do = tuple(left(p))
     new = [wanted for place, wanted in missing_datasets(p).items() if not place.exists()]
     known = {kind: [_seconds(p.folder / task.run_id) for task in some] for kind, some in _by_kind(p).items()}
-    seconds = sum(mean(times) if (times := known.get(_kind(task))) else _guess(task) for task in left)
+    seconds = sum(mean(times) if (times := known.get(_kind(task))) else _guess(task) for task in to_do)
     seconds += sum(number for _, number, _, _ in new) * DRAWING
-    timed = sum(len(known.get(kind, ())) for kind in {_kind(task) for task in left})
-    every = all(known.get(_kind(task)) for task in left)
+    timed = sum(len(known.get(kind, ())) for kind in {_kind(task) for task in to_do})
+    every = all(known.get(_kind(task)) for task in to_do)
     return Estimate(
-        sum(p.done(task) for task in p.tasks), left, len(new), seconds, bytes_needed(p), timed if every else 0
+        sum(p.done(task) for task in p.tasks), to_do, len(new), seconds, bytes_needed(p), timed if every else 0
     )
 
 
 def bytes_needed(p: Plan) -> int:
     """What the runs and datasets that are missing will take on disk, about."""
-    needed = RUN_BYTES * sum(not p.done(task) for task in p.tasks)
+    needed = sum(RUN_BYTES["tables" if task.start else task.config["keep"]] for task in p.tasks if not p.done(task))
     for place, (world, number, _, _) in missing_datasets(p).items():
         if not place.exists():
             needed += number * store.trial(world)

@@ -39,7 +39,7 @@ from synthgap.observations import (
 )
 from synthgap.posthoc import heads
 from synthgap.runs import Plan, Task, failure_in, verify
-from synthgap.runs.plan import identify
+from synthgap.runs.plan import MODEL, identify
 from synthgap.training import Finetuning, Trained, settings_at, train
 
 WATCHED = 500  # test samples on which gap and entropy are followed through training
@@ -72,16 +72,17 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     model = initialise(model, chance).to(device, memory_format=torch.channels_last)
     if task.start is None:
         trained = _train(model, c, learning, test, chance)
-        with files.whole(folder / "model.safetensors") as beside:  # which the library makes readable by its owner alone
-            save_model(model, beside)
+        if c["keep"] == "models" or task.run_id in p.taken:
+            with files.whole(folder / MODEL) as beside:  # which the library makes readable by its owner alone
+                save_model(model, beside)
         trained.trajectory.to_parquet(folder / "trajectory.parquet")
         scale, settings, before = trained.scale, trained.settings, None
     else:
         place = p.folder / task.start.run_id
-        if not p.done(task.start):
+        if not p.ready(task.start):
             raise RuntimeError(f"the run whose model it takes failed: {failure_in(p.failure(task.start))['reason']}")
         verify(place, task.start.run_id)
-        load_model(model, place / "model.safetensors", device=device)
+        load_model(model, place / MODEL, device=device)
         before = pd.read_parquet(place / "metrics.parquet")
         scale, settings = _learnt(before, c)
     clock.append(perf_counter())
@@ -201,6 +202,8 @@ def _write(folder: Path, task: Task, rows: Iterable[Row]) -> None:
     }
     if task.start:
         about["model"] = task.start.run_id
+    elif not (folder / MODEL).exists():
+        about["keep"] = "tables"
     about["checksums"] = {path.name: files.checksum(path) for path in sorted(folder.iterdir())}
     (folder / "done.json").write_text(json.dumps(about, indent=1))
 

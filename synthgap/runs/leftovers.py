@@ -1,4 +1,5 @@
-"""What no table needs: left-overs of killed commands, records of failed runs, and runs and datasets that no table refers to.
+"""What no table needs: left-overs of killed commands, records of failed runs, runs and datasets that no table refers to, and
+models that keep=tables asked to keep only for as long as other runs take them.
 
 A run that the last sweep of its study asked for is needed, too, whether or not that sweep came to its table.
 """
@@ -16,6 +17,8 @@ from data_gen import InputError, files, store
 from synthgap import progress, tables
 from synthgap.observations import SPLITS, dataset_of
 from synthgap.runs import running, variations
+from synthgap.runs.plan import MODEL
+from synthgap.runs.results import forget_model
 
 RUN_ID = re.compile(r"[0-9a-f]{12}")
 
@@ -45,9 +48,12 @@ def find(out: Path, study: str = "") -> list[Leftover]:
         for path in sorted(folder.glob("*.failed.json")):
             lock = folder / ".locks" / path.name.removesuffix(".failed.json")
             found.append(Leftover(path, "record of a failed run", lock))
+        ended = all((folder / run_id / "done.json").exists() for run_id in needed)
         for path in sorted(path for path in folder.glob("*") if RUN_ID.fullmatch(path.name) and path.is_dir()):
             if path.name in needed:
                 kept.append(path)
+                if ended and (path / MODEL).exists() and _keeps(path) == "tables":
+                    found.append(Leftover(path / MODEL, "model, by keep=tables", folder / ".locks" / path.name))
             else:
                 found.append(Leftover(path, "run that no table refers to", folder / ".locks" / path.name))
     return found if study else found + list(_datasets(out / "datasets", kept))
@@ -56,7 +62,18 @@ def find(out: Path, study: str = "") -> list[Leftover]:
 def remove(left: Leftover) -> None:
     """Delete it, whole. Raises filelock.Timeout if another command writes it now."""
     with files.locked(left.lock, wait=False):
-        files.remove(left.path)
+        if left.path.name == MODEL:
+            forget_model(left.path.parent)
+        else:
+            files.remove(left.path)
+
+
+def _keeps(run: Path) -> str:
+    """What the run's config says of keep; what older ones do not say, and damaged ones cannot, is models."""
+    try:
+        return yaml.safe_load((run / "config.yaml").read_text())["keep"]
+    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
+        return "models"
 
 
 def _needed(out: Path, name: str) -> set[str]:
@@ -106,7 +123,20 @@ def _datasets(root: Path, kept: list[Path]) -> Iterator[Leftover]:
 
 #: sections of a config that do not decide which pixels a run reads
 _UNREAD = {
-    *("captions", "loss", "temperature", "encoder", "training", "posthoc", "finetune", "study", "out", "seed", "sinks"),
+    *(
+        "captions",
+        "loss",
+        "temperature",
+        "encoder",
+        "training",
+        "posthoc",
+        "finetune",
+        "study",
+        "out",
+        "seed",
+        "sinks",
+        "keep",
+    ),
 }
 
 

@@ -1,6 +1,6 @@
 """A finished run again: its model, and what it makes of its test samples."""
 
-import json
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +12,13 @@ import yaml
 from safetensors.torch import load_model
 from torch import Tensor
 
-from data_gen import InputError, World, captions
+from data_gen import InputError, World, captions, files
 from synthgap.encoders import Encoders, build
 from synthgap.observations import kinds_of, language_of, observe, policy_of, world_of
 from synthgap.options import as_finetuned
+from synthgap.runs.plan import MODEL, Plan, Task
 from synthgap.runs.results import verify
+from synthgap.runs.worker import run as do
 from synthgap.training import embed
 
 
@@ -58,20 +60,39 @@ def open(run: str | Path, datasets: str | Path | None = None) -> OpenRun:  # syn
     """The run that trained a model in the folder `run`, `<out>/<study>/<run_id>`. datasets: `<out>/datasets`, if they lie
     elsewhere.
 
-    Test samples are drawn anew if their dataset is gone. Raises InputError where there is no such run, it took its model
-    from another, or a file of it is damaged.
+    Test samples are drawn anew if their dataset is gone, and the model is trained again if it was not kept (keep=tables).
+    Raises InputError where there is no such run, it took its model from another, or a file of it is damaged.
     """
     folder = Path(run)
     if not (folder / "done.json").exists():
         raise InputError(f"{folder} is no folder of a finished run, OUT/STUDY/RUN_ID: it has no done.json")
-    verify(folder)
-    if not (folder / "model.safetensors").exists():
-        start = json.loads((folder / "done.json").read_text()).get("model")
-        raise InputError(f"{folder} took its model from another run; open {folder.with_name(start)}")
+    about = verify(folder)
+    if "model" in about:
+        raise InputError(f"{folder} took its model from another run; open {folder.with_name(about['model'])}")
     config = yaml.safe_load((folder / "config.yaml").read_text())
+    if not (folder / MODEL).exists():
+        _train_again(folder, config, Path(datasets or folder.absolute().parents[1] / "datasets"), about["threads"])
     world = world_of(config, "test")
     shown, codes = observe(Path(datasets or folder.absolute().parents[1] / "datasets"), as_finetuned(config), "test")(0)
     inputs = {name: torch.from_numpy(x) for name, x in shown.items()}
     model = build(config, inputs, kinds_of(config, world), **language_of(config))
-    load_model(model, folder / "model.safetensors")
+    load_model(model, folder / MODEL)
     return OpenRun(folder, config, model, pd.read_parquet(folder / "metrics.parquet"), inputs, codes, world)
+
+
+def _train_again(folder: Path, config: dict, datasets: Path, threads: int) -> None:
+    """The run once more, with its model, which keep=tables did not keep. threads: as many as it had, on which its last
+    digits depend. Raises InputError where you may not write."""
+    if why := files.forbidden(folder.parent):
+        raise InputError(
+            f"the model of {folder} was not kept, and cannot be trained again there: {why}; copy that folder"
+        )
+    print(f"synthgap: the model of {folder} was not kept (keep=tables), so it is trained again", file=sys.stderr)
+    task = Task(folder.name, config | {"keep": "models"}, {})
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with files.locked(folder.parent / ".locks" / folder.name):
+            do(Plan(None, folder.parent, datasets, (task,)), task)
+    finally:
+        torch.set_num_threads(before)

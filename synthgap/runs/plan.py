@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from data_gen import InputError, World, store
@@ -20,6 +21,7 @@ from synthgap.observations import (
 )
 from synthgap.studies import CASE, Study
 
+MODEL = "model.safetensors"  # in a run's folder
 SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # what a folder of a variation can be called after STUDY+, on every system
 
 
@@ -41,10 +43,11 @@ class Task:
 class Plan:
     """All runs of a study under some overrides. folder: `<out>/<study>`; datasets: `<out>/datasets`.
 
-    name: of the variation, if it was given one: its result goes to `<out>/<study>+<name>`.
+    study: none, of a run that is done once more by itself. name: of the variation, if it was given one: its result goes to
+    `<out>/<study>+<name>`.
     """
 
-    study: Study
+    study: Study | None
     folder: Path
     datasets: Path
     tasks: tuple[Task, ...]
@@ -54,11 +57,21 @@ class Plan:
     def done(self, task: Task) -> bool:
         return (self.folder / task.run_id / "done.json").exists()
 
+    def ready(self, task: Task) -> bool:
+        """Whether others can take the run's model: it is done, and its model was kept."""
+        return self.done(task) and (self.folder / task.run_id / MODEL).exists()
+
     def failure(self, task: Task) -> Path:
         return self.folder / f"{task.run_id}.failed.json"
 
-    def settled(self, task: Task) -> bool:
-        return self.done(task) or self.failure(task).exists()
+    def settled(self, task: Task, model: bool = False) -> bool:
+        """Whether nothing is left to do of a run. model: that others take is needed, too."""
+        return (self.ready(task) if model else self.done(task)) or self.failure(task).exists()
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """The runs whose models others of the plan take."""
+        return frozenset(task.start.run_id for task in self.tasks if task.start)
 
 
 def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Plan:
@@ -160,6 +173,17 @@ def with_starts(p: Plan) -> list[Task]:
     """The plan's tasks after those whose models some of them take, which may not be in the plan."""
     starts = [task.start for task in p.tasks if task.start and not p.done(task)]
     return list({task.run_id: task for task in (*starts, *p.tasks)}.values())
+
+
+def left(p: Plan) -> list[Task]:
+    """What is to be done: runs that are not, and those whose models are to be taken and were not kept."""
+    return [task for task in with_starts(p) if not p.done(task)] + to_train_again(p)
+
+
+def to_train_again(p: Plan) -> list[Task]:
+    """The runs that are done, but for models that others are to take and that were not kept (keep=tables)."""
+    starts = {task.start.run_id: task.start for task in p.tasks if task.start and not p.done(task)}
+    return [start for start in starts.values() if p.done(start) and not p.ready(start)]
 
 
 def missing_datasets(p: Plan) -> dict[Path, tuple]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from data_gen import InputError, files
-from synthgap.runs.plan import Plan, Task
+from synthgap.runs.plan import MODEL, Plan, Task
 
 
 def verify(folder: Path, run_id: str | None = None) -> dict:
@@ -20,7 +20,11 @@ def verify(folder: Path, run_id: str | None = None) -> dict:
             sums = dict(about["checksums"])
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError("done.json is no list of checksums") from error
-        needed = ("config.yaml", "metrics.parquet", *(() if "model" in about else ("model.safetensors",)))
+        needed = (
+            "config.yaml",
+            "metrics.parquet",
+            *(() if "model" in about or about.get("keep") == "tables" else (MODEL,)),
+        )
         if lacking := [name for name in needed if name not in sums]:
             raise ValueError(f"done.json lists no {', '.join(lacking)}")
         if run_id and about.get("run_id", run_id) != run_id:  # none: written before it was recorded
@@ -33,6 +37,15 @@ def verify(folder: Path, run_id: str | None = None) -> dict:
         raise files.not_yours(error) from error
     except (OSError, ValueError) as error:
         raise InputError(f"the run in {folder} is damaged ({error}); delete that folder and it is run again") from error
+
+
+def forget_model(folder: Path) -> None:
+    """Delete the model of a finished run, and record that it was not kept. Hold the run's lock."""
+    about = json.loads((folder / "done.json").read_text())
+    about["checksums"].pop(MODEL, None)
+    with files.whole(folder / "done.json") as beside:  # first, as a model that is not listed is no damage
+        beside.write_text(json.dumps(about | {"keep": "tables"}, indent=1))
+    files.remove(folder / MODEL)
 
 
 def record_failure(p: Plan, task: Task, reason: str, trace: str = "") -> None:

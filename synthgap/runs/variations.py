@@ -65,7 +65,7 @@ def of(plan: Plan) -> Made:
         key = override.partition("=")[0]
         if key in (*options.PLACES, "metrics"):  # what is measured besides changes no run of the study
             roots += [override] * (key != "out")
-        elif key not in ("preset", "workers", "sinks"):
+        elif key not in ("preset", "workers", "sinks", "keep"):
             told[key] = override
     own, every = _levels(study, [preset]), _levels(study, study.presets)
     grid = {**study.grid, **study.presets[preset].get("grid", {})}

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from data_gen import files, store
 from data_gen.errors import one_line
 from synthgap import sinks
-from synthgap.runs.plan import Plan, Task, missing_datasets, with_starts
+from synthgap.runs.plan import Plan, Task, left, missing_datasets, with_starts
 from synthgap.runs.results import record_failure
 
 
@@ -28,16 +28,18 @@ def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
         for wanted in missing_datasets(p).values():
             with suppress(Exception):  # the runs that need it fail with the same reason, and record it
                 store.make(p.datasets, *wanted, wait=False)
+        models = {task.run_id for task in left(p)} & p.taken
         # first what no other worker holds; then the rest, whose holders may have been killed
         for wait in (False, True):
             for task in with_starts(p):
-                if not wait and task.start and not p.settled(task.start):
+                if not wait and task.start and not p.settled(task.start, model=True):
                     continue  # another worker trains its model
                 with suppress(Timeout), files.locked(p.folder / ".locks" / task.run_id, wait):
-                    new = not p.settled(task)
+                    model = task.run_id in models
+                    new = not p.settled(task, model)
                     if new:
                         begins(task)
-                        _run_or_record(p, task)
+                        _run_or_record(p, task, model)
                     if new or not wait:  # once, also of what was finished before
                         pass_on(p, task)
 
@@ -81,17 +83,28 @@ def pass_on(p: Plan, task: Task) -> None:
             print(f"synthgap: {line}", file=sys.stderr, flush=True)
 
 
-def _run_or_record(p: Plan, task: Task) -> None:
+def _run_or_record(p: Plan, task: Task, model: bool) -> None:
+    """model: others take it."""
+    try:
+        run(p, task)
+    except Exception as error:  # the folder is gone by now, which on a full disk makes room for the reason
+        if p.settled(task, model):
+            return  # where locks do not hold between machines, another may have done it meanwhile: with the same numbers
+        record_failure(p, task, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def run(p: Plan, task: Task) -> None:
+    """Do a run whose lock you hold, into its folder. Raises what it fails with; then that folder is as it was."""
     from synthgap.runs.execution import execute  # brings torch, which planning does without
 
     for place in (p.folder / task.run_id, p.failure(task)):
         files.sweep_up(p.folder, place.stem)  # a killed worker's; we hold the lock, so no other writes it
-    try:
+    if not p.done(task):
         shutil.rmtree(p.folder / task.run_id, ignore_errors=True)  # without its done mark, it is a deletion's rest
-        with files.whole_folder(p.folder / task.run_id) as partial:
-            execute(p, task, partial)
-    except Exception as error:  # the folder is gone by now, which on a full disk makes room for the reason
-        record_failure(p, task, f"{type(error).__name__}: {error}", traceback.format_exc())
+    with files.whole_folder(p.folder / task.run_id) as partial:
+        execute(p, task, partial)
+        if p.done(task):  # its model was not kept, and is now: what was there stays until then
+            files.remove(p.folder / task.run_id)
 
 
 def limit_threads() -> None:
