@@ -16,6 +16,8 @@ FIGURES = Path(__file__).parents[1] / "figures"
 MAD = {"world": "mad"}
 #: another value for every option that decides a run's numbers, under the group choice that has the option
 OTHER = {
+    "encoder.rank": "8",
+    "encoder.angle": "30",
     "encoder.start": "procrustes",
     "training.mismatched": "0.2",
     "training.captions_anew": "true",
@@ -135,6 +137,7 @@ def every_option():
         if key.startswith(tuple(f"{section}." for section in options.OF_AVMNIST)):
             found[key] = ("world=avmnist", *found[key])
     found["temperature.schedule"] = ("temperature.mode=fixed",)
+    found["encoder.angle"] = ("encoder.rank=8",)
     found["encoder.share"] = ("images=symbolic",)  # where encoders end alike
     return {
         key: chosen
@@ -274,6 +277,9 @@ def test_seeds_follow_the_seed_unless_they_are_given():
         ("encoder.share=trunk", "encoder.share=trunk needs encoders that end alike: encoder.image=conv-mlp"),
         ("encoder.patches=0", "encoder.patches=0: it must be at least 1"),
         ("encoder.apart=-1", r"encoder.apart=-1.0: it must lie in \[0, 100\]"),
+        ("encoder.rank=65", "encoder.rank=65: it must be a whole number from 0 to encoder.embedding=64"),
+        ("encoder.angle=91", r"encoder.angle=91.0: it must lie in \[0, 90\], or null"),
+        ("encoder.angle=30", "encoder.angle=30.0 is between subspaces: add encoder.rank"),
         ("finetune=quarter", "unknown finetune 'quarter'"),
         ("finetune.epochs=2", "add finetune=attributes to use it"),
         ("posthoc=isoklip", "unknown posthoc 'isoklip'; did you mean 'isoclip'"),
@@ -341,6 +347,9 @@ def test_settings_of_losses_are_checked(loss, setting):
         ("loss=cua loss.cross=null", "loss.cross=None: it must be a number of at least 0"),
         ("loss=swap loss.share=2", r"loss.share=2.0: it must lie in \[0, 1\]"),
         ("loss=alignclip loss.contrast=0 loss.weight=0", "loss=alignclip with all its weights 0"),
+        ("encoder.rank=40 encoder.angle=0", "2 subspaces of 40 dimensions needs encoder.embedding of 80 or more"),
+        ("encoder.rank=8 encoder.apart=1", "encoder.apart=1.0 would leave the subspaces: it needs encoder.rank=0"),
+        ("encoder.rank=8 encoder.angle=9 encoder.start=procrustes", "needs subspaces of their own"),
         ("training.steps=0", "training.steps=0: it must be at least 1, or null"),
         ("posthoc=inversion posthoc.lr=0", "posthoc.lr=0.0: it must be above 0"),
         ("posthoc=isoclip_mlp encoder.text=transformer", "posthoc=isoclip_mlp is for trunks that read vectors"),

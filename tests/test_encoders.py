@@ -10,7 +10,8 @@ from scipy.linalg import orthogonal_procrustes
 
 from data_gen import InputError
 from synthgap import catalogue
-from synthgap.encoders import initialise, set_apart, start_together
+from synthgap.encoders import at_an_angle, initialise, set_apart, start_together
+from synthgap.metrics import principal_angles
 from synthgap.training import embed
 
 PIXELS, SOUND = torch.zeros(5, 28, 28, 3, dtype=torch.uint8), torch.zeros(5, 112, 112, dtype=torch.uint8)
@@ -211,3 +212,36 @@ def test_modalities_set_apart_lie_on_opposite_sides_before_they_learn(modalities
     z = embed(net, inputs)
     for x, y in combinations(z.values(), 2):
         assert (x @ y.T).mean() == pytest.approx(-1 / (modalities - 1), abs=0.02), "the corners of a regular simplex"
+
+
+@pytest.mark.parametrize("start", ["usual", "procrustes"])
+def test_embeddings_of_a_rank_lie_in_so_many_dimensions_wherever_the_bias_is(start):
+    x = {name: tokens(200, seed=i) for i, name in enumerate(("image", "text"))}
+    net = seeded(bags(*x, rank=3))
+    with torch.no_grad():
+        for encoder in net.by_modality.values():
+            encoder.projection.inner.bias += 1
+    z = embed(start_together(net, x, start), x)
+    for some in z.values():
+        assert torch.linalg.matrix_rank(some, rtol=1e-5) == 3 and some.shape == (200, 24)
+    aligned = principal_angles(z["image"], z["text"], 1.0)[:3].max() < 1
+    assert aligned == (start == "procrustes"), "a rotation brings the subspaces onto one another"
+    encoder = net.by_modality.image
+    features = encoder.features(x["image"])
+    torch.testing.assert_close(encoder(x["image"]), features @ encoder.projection.weight.T + encoder.projection.bias)
+
+
+@pytest.mark.parametrize("modalities", [2, 3])
+@pytest.mark.parametrize("degrees", [0.0, 30.0, 90.0])
+def test_subspaces_at_an_angle_make_it_in_all_their_dimensions_and_are_not_learnt(modalities, degrees):
+    x = {name: tokens(200, seed=i) for i, name in enumerate(("image", "text", "audio")[:modalities])}
+    net = at_an_angle(seeded(bags(*x, rank=4)), degrees, torch.Generator().manual_seed(1))
+    for a, b in combinations(embed(net, x).values(), 2):
+        angles = principal_angles(a, b, 1 - 1e-9)
+        assert angles[:4].tolist() == pytest.approx([degrees] * 4, abs=0.05)
+        assert (a @ b.T).max() <= np.cos(np.radians(degrees)) + 1e-5, "no two are closer than their subspaces"
+    before = [encoder.projection.outer.weight.clone() for encoder in net.by_modality.values()]
+    sum(z[:, 0].sum() for z in net(x).values()).backward()
+    for encoder, weight in zip(net.by_modality.values(), before, strict=True):
+        assert encoder.projection.outer.weight.grad is None and encoder.projection.inner.weight.grad is not None
+        torch.testing.assert_close(weight.T @ weight, torch.eye(4), atol=1e-5, rtol=0)

@@ -12,16 +12,18 @@ declared with form="mlp" or form="transformer" has `mlp_trunk(width)` or `Blocks
 
 from synthgap.encoders.bag import bag
 from synthgap.encoders.conv import conv, conv_mlp
-from synthgap.encoders.layers import Pixels, mlp_trunk
+from synthgap.encoders.layers import LowRank, Pixels, mlp_trunk
 from synthgap.encoders.mlp import mlp
-from synthgap.encoders.model import Encoder, Encoders, build, initialise, set_apart, shared, start_together
+from synthgap.encoders.model import Encoder, Encoders, at_an_angle, build, initialise, set_apart, shared, start_together
 from synthgap.encoders.transformer import Blocks, transformer
 
 __all__ = [
     "Blocks",
     "Encoder",
     "Encoders",
+    "LowRank",
     "Pixels",
+    "at_an_angle",
     "bag",
     "build",
     "conv",

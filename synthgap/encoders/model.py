@@ -1,7 +1,8 @@
-"""A model: an encoder a modality, built, shared, drawn, and set apart."""
+"""A model: an encoder a modality, built, shared, drawn, set apart, and held in subspaces."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
+from math import cos, radians
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +12,13 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from data_gen import InputError, user_file
 from synthgap import catalogue
+from synthgap.encoders.layers import LowRank
 
 
 class Encoder(nn.Module):
     """Inputs [B, …] → [B, embedding], not yet of unit norm: projection(features), features = trunk(adapter(inputs))."""
 
-    def __init__(self, adapter: nn.Module, trunk: nn.Module, projection: nn.Linear):
+    def __init__(self, adapter: nn.Module, trunk: nn.Module, projection: nn.Linear | LowRank):
         super().__init__()
         self.adapter, self.trunk, self.projection = adapter, trunk, projection
 
@@ -59,7 +61,9 @@ def build(
             made = catalogue.load(method)(tuple(some.shape[1:]), **given)
             adapter, trunk = made if isinstance(made, tuple) else (made, nn.Identity())
             features = _features(adapter, trunk, tried, f"{chosen}: {method.function}()")
-        encoders[modality] = Encoder(adapter, trunk, nn.Linear(features, options["embedding"]))
+        rank = options.get("rank", 0)  # older runs' configs have none
+        sizes = features, options["embedding"]
+        encoders[modality] = Encoder(adapter, trunk, LowRank(*sizes, rank) if rank else nn.Linear(*sizes))
     return Encoders(shared(encoders, options["share"]))
 
 
@@ -125,8 +129,9 @@ def start_together(model: Encoders, inputs: dict[str, Tensor], start: str) -> En
                 continue
             x, y = (normalize(e(inputs[m]).float(), dim=1) for m, e in ((first, target), (name, encoder)))
             u, _, vh = torch.linalg.svd(x.T @ y)
-            encoder.projection.weight.copy_(u @ vh @ encoder.projection.weight)
-            encoder.projection.bias.copy_(u @ vh @ encoder.projection.bias)
+            last = encoder.projection.outer if isinstance(encoder.projection, LowRank) else encoder.projection
+            for weight in last.parameters():
+                weight.copy_(u @ vh @ weight)
     return model
 
 
@@ -144,6 +149,24 @@ def set_apart(model: Encoders, inputs: dict[str, Tensor], lengths: float, genera
         for encoder, x, direction in zip(encoders, inputs.values(), directions, strict=True):
             length = encoder(x).float().square().sum(1).mean().sqrt()
             encoder.projection.bias += lengths * length * direction.to(length.device)
+    return model
+
+
+def at_an_angle(model: Encoders, degrees: float, generator: torch.Generator) -> Encoders:
+    """Give each modality a subspace of its own and keep it: the r dimensions that its `LowRank` projection leads to are drawn,
+    and not learnt.
+
+    All r principal angles between the subspaces of any two modalities are `degrees`, in [0, 90]; 0: all have the same one. For
+    M modalities the space has M·r dimensions or more.
+    """
+    outer = [encoder.projection.outer for encoder in model.by_modality.values()]
+    (dimensions, rank), cosine = outer[0].weight.shape, cos(radians(degrees))
+    values, axes = torch.linalg.eigh(torch.full((len(outer),) * 2, cosine).fill_diagonal_(1.0))
+    root = axes * values.clamp(min=0).sqrt() @ axes.T  # rows of length 1, any two of them at the angle
+    normal = torch.randn(dimensions, len(outer) * rank, generator=generator)
+    blocks = torch.linalg.qr(normal).Q.view(dimensions, len(outer), rank)
+    for layer, row in zip(outer, root, strict=True):
+        layer.weight.requires_grad_(False).copy_(torch.einsum("m,dmr->dr", row, blocks))
     return model
 
 

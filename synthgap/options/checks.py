@@ -61,6 +61,7 @@ def check_encoders(config: dict, kinds: Mapping[str, str]) -> None:
         raise InputError(f"encoder.start={encoder['start']} needs encoders of their own: leave encoder.share=none")
     if encoder["apart"] and encoder["embedding"] < len(kinds):
         raise InputError(f"encoder.apart={encoder['apart']} needs encoder.embedding of {len(kinds)} or more")
+    _check_subspaces(encoder, len(kinds))
     done = config["posthoc"]["name"]
     if done == "isoclip_mlp" and "transformer" in forms:
         raise InputError(
@@ -68,6 +69,27 @@ def check_encoders(config: dict, kinds: Mapping[str, str]) -> None:
         )
     if done == "inversion" and any(kinds[name] == "tokens" and method.own for name, method in methods.items()):
         raise InputError("posthoc=inversion looks for a word of bag or transformer: an encoder of your own has none")
+
+
+def _check_subspaces(encoder: dict, modalities: int) -> None:
+    rank, angle, size = encoder["rank"], encoder["angle"], encoder["embedding"]
+    if rank > size:
+        raise InputError(f"encoder.rank={rank}: it must be a whole number from 0 to encoder.embedding={size}")
+    if rank and encoder["apart"]:
+        raise InputError(f"encoder.apart={encoder['apart']} would leave the subspaces: it needs encoder.rank=0")
+    if angle is None:
+        return
+    if not rank:
+        raise InputError(f"encoder.angle={angle} is between subspaces: add encoder.rank, e.g. encoder.rank=8")
+    if rank * modalities > size:
+        raise InputError(
+            f"encoder.angle={angle} of {modalities} subspaces of {rank} dimensions needs encoder.embedding of "
+            f"{rank * modalities} or more"
+        )
+    if encoder["share"] != "none" or encoder["start"] != "usual":
+        raise InputError(
+            f"encoder.angle={angle} needs subspaces of their own: leave encoder.share=none and encoder.start=usual"
+        )
 
 
 def _check_afterwards(config: dict) -> None:

@@ -17,6 +17,8 @@ LATER = {
     "finetune": {"name": "none"},
     "encoder.start": "usual",
     "encoder.apart": 0.0,
+    "encoder.rank": 0,
+    "encoder.angle": None,
     "encoder.others": {},
     "training.steps": None,
     "training.mismatched": 0.0,

@@ -20,7 +20,7 @@ from torch import Tensor
 from data_gen import InputError, files, user_file
 from data_gen.seeds import generator
 from synthgap import catalogue, metric_names, options
-from synthgap.encoders import Encoders, build, initialise, set_apart, start_together
+from synthgap.encoders import Encoders, at_an_angle, build, initialise, set_apart, start_together
 from synthgap.evaluation import Row, check, evaluate, finite, within
 from synthgap.losses import of_all
 from synthgap.metrics import own
@@ -126,6 +126,8 @@ def _train(model: Encoders, c: dict, learning: dict, test: dict[str, Tensor], ch
     start_together(model, some, c["encoder"]["start"])
     if c["encoder"]["apart"]:
         set_apart(model, some, c["encoder"]["apart"], chance)
+    if c["encoder"]["angle"] is not None:
+        at_an_angle(model, c["encoder"]["angle"], chance)
     return train(
         model,
         loss=of_all(catalogue.of_config(c, "loss")),
