@@ -18,18 +18,21 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import catalogue, cli, options, studies, tables
+from synthgap import catalogue, cli, options, studies, tables, yaml_file
 from synthgap.judging import overview
 from synthgap.variables import of_runs
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "figures"
 MARK = re.compile(r"<!-- (\w+)((?: [^\n]*?)?) -->((?:(?!<!--).)*?)<!-- / -->", re.S)
+#: how a table tells what a quantity does
+SIGNS = {"rises": "↑", "falls": "↓", "stays": "0", "open": "?"}
 #: group of options → where its options are written down: a file each (or several in a file), or one file for all
 HOMES = {
     "loss": "synthgap/losses",
@@ -41,11 +44,11 @@ HOMES = {
 
 
 def pages() -> list[Path]:
-    """Every README of the checkout. Raises InputError where there is no checkout."""
+    """Every README of the checkout, and the page on what the gap is. Raises InputError where there is no checkout."""
     if not (FIGURES / "README.md").is_file():
         raise InputError(f"publish works in a checkout of synthgap: {FIGURES} has no README.md")
     beside = [ROOT / folder / "README.md" for folder in (".", "data_gen", "synthgap", "experiments", "figures")]
-    return [*beside, *sorted(FIGURES.glob("*/README.md"))]
+    return [*beside, FIGURES / "what-is-the-modality-gap.md", *sorted(FIGURES.glob("*/README.md"))]
 
 
 def renewed(page: Path) -> str:
@@ -247,6 +250,46 @@ def compare(folders: Sequence[Path], arm: str = "", **columns: str) -> str:
     return _grid(["Claim", *columns, "p (floor)", "seeds"], rows)
 
 
+def rivals(folders: Sequence[Path], file: str) -> str:
+    """What theories foretell beside what verdicts say was measured: a row a theory, a column an intervention.
+
+    file: YAML of interventions {name: {study, claim, arm}} and theories {name: {intervention: rises, falls or stays}}. A study
+    without a folder is not measured yet.
+    """
+    said = yaml_file.read(folders[0] / file)
+    measured = {name: _measured(**asked) for name, asked in said["interventions"].items()}
+    told = [f"{_effect(row)} ({SIGNS[sign]})" if sign else "not measured" for row, sign in measured.values()]
+    rows = [["*measured*", *told]]
+    for theory, foretold in said["theories"].items():
+        for name in foretold:
+            if name not in measured:
+                raise unknown("intervention", name, measured)
+        cells = []
+        for name, (_, sign) in measured.items():
+            found = "" if sign in ("", "open") else " **yes**" if foretold.get(name) == sign else " **no**"
+            cells.append(SIGNS[foretold[name]] + found if name in foretold else "")
+        rows.append([theory, *cells])
+    return _grid(["", *measured], rows)
+
+
+def _measured(study: str, claim: str, arm: str = "") -> tuple[Any, str]:
+    """A verdict's row, and what was measured: rises, falls, stays (within what the claim says does not matter) or open; nothing
+    of a study that is not published."""
+    if not (FIGURES / study).is_dir():
+        return None, ""
+    judged = _judged(FIGURES / study)
+    rows = judged[(judged.arm == arm) & judged.claim.str.startswith(claim)]
+    (matters,) = [one.matters for one in studies.load(study).claims if one.claim == claim]
+    if len(rows) != 1:
+        raise InputError(f"{study} has {len(rows)} verdicts on {claim!r} with the arm {arm!r}, not one")
+    (row,) = rows.itertuples()
+    if -matters < row.low and row.high < matters:
+        return row, "stays"
+    if abs(row.effect) < matters or row.low <= 0 <= row.high:
+        return row, "open"
+    return row, "rises" if row.effect > 0 else "falls"
+
+
 def index(folders: Sequence[Path]) -> str:
     """The studies whose verdicts are in figures/, a row a folder."""
     rows = []
@@ -334,6 +377,7 @@ KINDS = {
     "pivot": pivot,
     "study": study,
     "compare": compare,
+    "rivals": rivals,
     "index": index,
     "every": every,
     "options": options_of,

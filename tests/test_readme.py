@@ -1,5 +1,6 @@
 """What the READMEs promise: their numbers are those of the committed tables, their examples run, their links resolve."""
 
+import importlib.util
 import json
 import re
 import shlex
@@ -128,6 +129,38 @@ def test_a_reader_sees_nothing_of_the_comments(page):
     assert opened == text.count("<!-- / -->") == len(publish.MARK.findall(text))
     seen, plain = (re.sub(r"\n<!--.*?-->(?=\n)|<!--.*?-->", "", t) for t in (MARKDOWN.render(text), text))
     assert seen.split() == MARKDOWN.render(plain).split()
+
+
+RIVALS = """
+interventions:
+  more: {study: gap-parts, claim: the distance of the means (L2M) falls as captions tell more, arm: "τ = 0.02"}
+  more learnt: {study: gap-parts, claim: the distance of the means (L2M) falls as captions tell more, arm: τ learnt}
+  later: {study: not-run-yet, claim: it falls}
+theories:
+  Right: {more: falls, more learnt: stays}
+  Wrong: {more: rises, later: falls}
+"""
+
+
+def test_rivals_are_compared_with_what_a_verdict_says_was_measured(tmp_path):
+    (tmp_path / "rivals.yaml").write_text(RIVALS)
+    heads, _, *rows = publish.rivals([tmp_path], "rivals.yaml").splitlines()
+    assert heads == "|  | more | more learnt | later |"
+    measured, right, wrong = ([cell.strip() for cell in row.split("|")[1:-1]] for row in rows)
+    assert measured[1].endswith("(↓)") and measured[2].endswith("(0)") and measured[3] == "not measured"
+    assert right == ["Right", "↓ **yes**", "0 **yes**", ""] and wrong == ["Wrong", "↑ **no**", "", "↓"]
+    (tmp_path / "rivals.yaml").write_text(RIVALS.replace("more: rises", "mroe: rises"))
+    with pytest.raises(InputError, match="unknown intervention 'mroe'; did you mean 'more'"):
+        publish.rivals([tmp_path], "rivals.yaml")
+
+
+def test_the_parts_of_the_gap_that_are_drawn_are_those_that_runs_measured():
+    spec = importlib.util.spec_from_file_location("gap", ROOT / "experiments" / "gap.py")
+    gap = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(gap)
+    found = gap.parts(gap.runs("gap-parts"))
+    assert len(found) == 144 and (found.rest > 0).all()
+    np.testing.assert_allclose(found.means / (found.means + found.rest), found.centroid_share, atol=1e-4)
 
 
 def test_outside_a_checkout_there_is_nothing_to_publish(monkeypatch, tmp_path):
