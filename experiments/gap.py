@@ -48,7 +48,7 @@ def draw_parts(table: pd.DataFrame, path: Path) -> None:
         _sketch(sketch)
         for axis, case in zip(axes, ("τ learnt", "τ = 0.02"), strict=True):
             some = table[table.case == case]
-            for i, (k, seeds) in enumerate(some.groupby("captions.attributes")):
+            for i, (_, seeds) in enumerate(some.groupby("captions.attributes")):
                 means, rest = seeds.means.mean(), seeds.rest.mean()
                 axis.bar(i, means, 0.6, color=MEANS, label="means apart: L2M²/4" if not i else None)
                 axis.bar(i, rest, 0.6, means, color=REST, label="pairs apart beyond that" if not i else None)
