@@ -20,6 +20,7 @@ COMMANDS = (
     "show",
     "verdicts",
     "report",
+    "pool",
     "clean",
     "make",
     "embed",
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     parser = _parser(helps=not {"-h", "--help"}.isdisjoint(given))
     asked, more = parser.parse_known_args(arguments)  # overrides behind an option, which argparse takes for strangers
-    many = next((name for name in ("overrides", "studies", "matrices") if hasattr(asked, name)), None)
+    many = next((name for name in ("overrides", "studies", "matrices", "folders") if hasattr(asked, name)), None)
     if any(argument.startswith("-") for argument in more) or (more and not many):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     if more:

@@ -1,6 +1,6 @@
 """What the terminal shows of studies: what they ask, and what they came to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -41,6 +41,20 @@ def tell(found: Conclusion | None, plan: Plan | None = None, did: int = 0, redra
     if missing:
         _tell_missing(console, plan, runs.failures(plan))
     return int(missing)
+
+
+def tell_students(students: pd.DataFrame, judged: Mapping[str, pd.DataFrame]) -> None:
+    """Tell what each student brings to a pooled table, and what their own runs came to. judged: student → verdicts."""
+    shown = Table(box=None, header_style="bold", title="What is pooled", title_justify="left")
+    for name in ("student", "seeds", "runs", "new seeds", "same runs as", "verdicts alone"):
+        shown.add_column(name, justify="right" if name in ("runs", "new seeds") else "left")
+    for who, part in students.groupby("student", sort=False):
+        count = judged[who].verdict.value_counts() if len(judged[who]) else {}
+        alone = ", ".join(f"{count[verdict]} {verdict}" for verdict in overview.COLOURS if verdict in count)
+        new, same = part[part.same_as == ""], [name for name in part.same_as.unique() if name]
+        cells = [who, ", ".join(map(str, part.seed)), str(part.runs.sum()), str(len(new)), ", ".join(same), alone]
+        shown.add_row(*map(escape, cells))
+    terminal().print(shown, highlight=False)
 
 
 def _tell_result(console: Console, found: Conclusion) -> None:

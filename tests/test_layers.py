@@ -12,6 +12,7 @@ LAYERS = (
     ("synthgap.__main__", "synthgap.publish"),
     ("synthgap.cli",),
     ("synthgap.commands",),
+    ("synthgap.pooling",),
     ("synthgap.pages",),
     ("synthgap.sweep",),
     ("synthgap.terminal",),

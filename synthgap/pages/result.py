@@ -67,6 +67,8 @@ class Result:
     @property
     def command(self) -> str:
         """What makes this result; empty if nothing tells of it."""
+        if pooled := self.table.attrs.get("pooled"):
+            return shlex.join(["synthgap", "pool", *pooled])
         if self.asked is None and not self.study.table:
             return ""
         name = self.name.partition("+")[2]
