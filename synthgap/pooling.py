@@ -176,7 +176,7 @@ def _notes(students: pd.DataFrame, differing: int, versions: Mapping[str, Sequen
     if again := int((students.same_as != "").sum()):
         notes.append(
             f"{counted(again, 'seed')} of {len(students)} count once only: the same runs (options, seed and run id) were "
-            "handed in before, and are no new evidence. Others would be: seed=10,11,12 for one student, seed=20,21,22 for the next"
+            "handed in before, and are no new evidence. Others would be: seed=10,11,12 for one student, 20,21,22 for the next"
         )
     if differing:
         notes.append(
