@@ -5,11 +5,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from hashlib import sha256
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from data_gen.errors import InputError, unknown
+
+if TYPE_CHECKING:  # it takes half a second to load, which the command's help and its errors can do without
+    import pandas as pd
 
 MOST_COMBINATIONS = 10**6  # a joint distribution lists them all
 
@@ -286,15 +289,17 @@ class FactorSpace:
             raise InputError("no combination of factors is left")
         return FactorSpace(self.factors, joint / joint.sum())
 
-    def table(self, codes: np.ndarray) -> pd.DataFrame:
+    def table(self, codes: np.ndarray) -> "pd.DataFrame":
         """Codes [N, F] as a table of value names, one categorical column a factor."""
+        import pandas as pd
+
         return pd.DataFrame(
             {f.name: pd.Categorical.from_codes(codes[:, i], list(f.values)) for i, f in enumerate(self.factors)}
         )
 
-    def codes(self, table: pd.DataFrame | Mapping[str, Iterable] | np.ndarray) -> np.ndarray:
+    def codes(self, table: "pd.DataFrame | Mapping[str, Iterable] | np.ndarray") -> np.ndarray:
         """Codes int64 [N, F] from a table or mapping with a column a factor (value names or indices), or from codes."""
-        if not (isinstance(table, Mapping | pd.DataFrame)):
+        if not isinstance(table, Mapping) and not hasattr(table, "columns"):
             codes = np.asarray(table)
             if codes.ndim != 2 or codes.shape[1] != len(self):
                 raise InputError(

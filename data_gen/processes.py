@@ -1,12 +1,13 @@
 """Worker processes that end with their parent: for work that is spread over cores."""
 
+import atexit
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import get_context, parent_process, resource_tracker
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver, get_context, parent_process, resource_tracker
 from multiprocessing.context import BaseContext
 
 #: what a terminal sends to all processes of a command, though only the command itself is to answer
@@ -24,6 +25,34 @@ def context(*modules: str) -> BaseContext:
     server = get_context("forkserver")
     server.set_forkserver_preload(list(modules))  # of the first call: the server stays until this process ends
     return server
+
+
+def start_server(*modules: str) -> None:
+    """Starts the server of `context`, where there is one, so that it loads `modules` while this process does something else.
+
+    If this process ends before, nobody waits for it.
+    """
+    if context(*modules).get_start_method() == "forkserver":
+        with left_to_the_parent():
+            forkserver.ensure_running()
+        atexit.register(_dismiss_server)
+
+
+def _dismiss_server() -> None:
+    with suppress(OSError, AttributeError, TypeError):  # it has none, or it has ended
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+
+
+@contextmanager
+def inheriting(environment: Mapping[str, str]) -> Iterator[None]:
+    """Processes that are started within have these variables, unless this one has others of their names."""
+    new = {name: value for name, value in environment.items() if name not in os.environ}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name in new:
+            os.environ.pop(name, None)
 
 
 @contextmanager

@@ -36,7 +36,8 @@ def begin(study: Study, overrides: Sequence[str] = ()) -> Plan:
     plan = planned(study, overrides)
     sinks.check({name for task in plan.tasks for name in task.config["sinks"]})
     variations.place(plan)  # a name that belongs to another variation, and
-    runs.collect(plan)  # a damaged result, are told before any work
+    if any(not plan.done(task) for task in plan.tasks):
+        runs.verify_all(plan)  # a damaged result, are told before any work
     runs.prepare(plan)
     if not files.forbidden(plan.folder):  # else all is done, and it is only shown
         variations.record(plan)

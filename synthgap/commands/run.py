@@ -1,5 +1,8 @@
 """`synthgap run`: a study from its runs to its verdicts."""
 
+from pathlib import Path
+
+from synthgap import server
 from synthgap.commands import asked as common
 
 WHAT = "do the runs of a study (those that are left), then write its table, figure and verdicts"
@@ -7,6 +10,10 @@ arguments, epilog = common.study_arguments, common.overrides_help
 
 
 def do(asked) -> int:
+    out = [override.removeprefix("out=") for override in asked.overrides if override.startswith("out=")]
+    if not Path((out or ["runs"])[-1], Path(asked.study).stem).exists():  # so there are runs to do
+        server.start()  # which takes as long to load as what follows
+
     from synthgap import sweep
     from synthgap.runs import pool
 

@@ -8,9 +8,6 @@ import warnings
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import normalized_mutual_info_score, v_measure_score
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -56,6 +53,9 @@ def clusters(embeddings: dict[str, Tensor], k: int, *, seed: int = 0) -> np.ndar
 
     Fewer rows than k make as many clusters as there are rows.
     """
+    from sklearn.cluster import KMeans  # a second to load, which training need not wait for
+    from sklearn.exceptions import ConvergenceWarning
+
     stacked = torch.cat(list(embeddings.values())).cpu().numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters: so be it
@@ -71,6 +71,8 @@ def v_measure(assigned: np.ndarray, classes: np.ndarray | Tensor) -> float:
     """
     if _one_value(classes):
         return float("nan")
+    from sklearn.metrics import v_measure_score
+
     return float(v_measure_score(_of_each(classes, assigned), assigned.ravel()))
 
 
@@ -82,6 +84,8 @@ def nmi(assigned: np.ndarray, classes: np.ndarray | Tensor) -> float:
     """
     if _one_value(classes):
         return float("nan")
+    from sklearn.metrics import normalized_mutual_info_score
+
     return float(
         normalized_mutual_info_score(_of_each(classes, assigned), assigned.ravel(), average_method="geometric")
     )

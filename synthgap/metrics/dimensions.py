@@ -8,9 +8,6 @@ from collections.abc import Callable
 from math import nan
 
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from data_gen import InputError
@@ -81,6 +78,10 @@ def separability(x: Tensor, y: Tensor, dimensions: tuple[int, int]) -> float:
     The line is that of a logistic regression, fitted on the even rows of both, asked of the odd ones. Dimensions are
     scaled to unit variance, so that the penalty (C = 1000) is faint for entries of any length.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     even, odd = (torch.cat([z[start::2][:, list(dimensions)] for z in (x, y)]).cpu().numpy() for start in (0, 1))
     is_y = [torch.arange(2).repeat_interleave(len(rows) // 2).numpy() for rows in (even, odd)]
     line = make_pipeline(StandardScaler(), LogisticRegression(C=1000, max_iter=1000)).fit(even, is_y[0])

@@ -5,7 +5,6 @@ x, y: unit-norm rows [N, D] and [M, D]; which of them are pairs does not matter,
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from synthgap.metric_names import Metric
@@ -33,6 +32,8 @@ def modality_auc(x: Tensor, y: Tensor) -> float:
     The probe is that of `linear_probe`, fitted on the even rows of both, asked of the odd ones; N, M ≥ 2. It saturates: Fahim
     et al. 2024 find an accuracy of 1.0 at l2m = 0.06.
     """
+    from sklearn.metrics import roc_auc_score
+
     (fitted, of_fitted), (asked, of_asked) = (_both(x[start::2], y[start::2]) for start in (0, 1))
     return float(roc_auc_score(of_asked, logistic(fitted, of_fitted).decision_function(asked)))
 

@@ -3,8 +3,6 @@
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from synthgap.metric_names import Metric
@@ -43,8 +41,11 @@ def scaled(x: Tensor) -> np.ndarray:
     return x.cpu().numpy() * np.sqrt(x.shape[1])
 
 
-def logistic(features: np.ndarray, codes: np.ndarray) -> LogisticRegression:
-    """A logistic regression (C = 1) that is fitted."""
+def logistic(features: np.ndarray, codes: np.ndarray):
+    """A logistic regression (C = 1) that is fitted, a `sklearn.linear_model.LogisticRegression`."""
+    from sklearn.exceptions import ConvergenceWarning  # a second to load, which training need not wait for
+    from sklearn.linear_model import LogisticRegression
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 100 steps are within 0.1 % of converged here
         return LogisticRegression(max_iter=100, tol=1e-3).fit(features, codes)

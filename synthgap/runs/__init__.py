@@ -3,7 +3,7 @@
 from synthgap.runs.estimate import estimate, held
 from synthgap.runs.plan import Plan, Task, missing_datasets, plan, to_train_again, with_starts
 from synthgap.runs.prepare import prepare
-from synthgap.runs.results import collect, failure_in, failures, record_failure, verify
+from synthgap.runs.results import collect, failure_in, failures, record_failure, verify, verify_all
 from synthgap.runs.worker import limit_threads, pass_on, running, work, workers_in
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "running",
     "to_train_again",
     "verify",
+    "verify_all",
     "with_starts",
     "work",
     "workers_in",

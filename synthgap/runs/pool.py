@@ -3,21 +3,17 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from ctypes import Array
 from multiprocessing.process import BaseProcess
-from time import sleep
+from time import sleep, thread_time
 
 from data_gen import InputError, processes
-from synthgap import progress, runs
+from synthgap import progress, runs, server
 from synthgap.runs import Plan, Task
 
-#: glibc hands a step's large blocks back to the system and faults them in again at the next: a third of a run's time.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
-
-#: modules that workers need and that take seconds to load
-LOADED_ONCE = ("synthgap.runs.execution", "sklearn.cluster", "sklearn.linear_model")
-
 GRACE = 10.0  # seconds that a worker has to clean up
+RARELY = 50  # how much longer to wait for runs than it takes to look for them
 
 
 def sweep(plan: Plan, workers: int) -> int:
@@ -30,12 +26,11 @@ def sweep(plan: Plan, workers: int) -> int:
         for task in plan.tasks:
             runs.pass_on(plan, task)
         return 0
-    for name, value in KEEP_MEMORY.items():
-        os.environ.setdefault(name, value)  # read once, when a process starts: inherited by the workers
-    context = processes.context(*LOADED_ONCE)
+    context = server.context()
     started: dict[BaseProcess, Array] = {}  # with the id of the run that it is in
+    finished = _counter(plan)
     try:
-        with processes.left_to_the_parent():
+        with processes.left_to_the_parent(), processes.inheriting(server.ENVIRONMENT):
             for _ in range(min(workers, len(left))):
                 at = context.Array("c", 64, lock=False)
                 process = context.Process(target=_work, args=(plan, at), daemon=True)
@@ -46,9 +41,9 @@ def sweep(plan: Plan, workers: int) -> int:
             with progress.bar("datasets", len(datasets)) as advance_to:
                 _watch(started, lambda: sum(place.exists() for place in datasets), len(datasets), advance_to)
         with progress.bar("runs", len(plan.tasks)) as advance_to:
-            _watch(started, lambda: _finished(plan), len(plan.tasks), advance_to)
+            _watch(started, finished, len(plan.tasks), advance_to)
     finally:
-        _end(list(started), at_once=_finished(plan) < len(plan.tasks))
+        _end(list(started), at_once=finished() < len(plan.tasks))
     for process, at in started.items():
         if process.exitcode:
             _record(plan, at.value.decode(), process.exitcode)
@@ -80,14 +75,27 @@ def _record(plan: Plan, run_id: str, code: int) -> None:
         runs.record_failure(plan, task, f"its worker {how}")
 
 
-def _finished(plan: Plan) -> int:
-    return sum(plan.done(task) or plan.failure(task).exists() for task in plan.tasks)
+def _counter(plan: Plan) -> Callable[[], int]:
+    """Counts the runs that are settled. It looks for those alone whose folder or record was not there when it last looked."""
+    open_runs = {task.run_id: task for task in plan.tasks}
+
+    def count() -> int:
+        there = set(os.listdir(plan.folder)) if plan.folder.exists() else set()
+        for run_id, task in list(open_runs.items()):
+            if (run_id in there or plan.failure(task).name in there) and plan.settled(task):
+                del open_runs[run_id]
+        return len(plan.tasks) - len(open_runs)
+
+    return count
 
 
 def _watch(workers, count, total: int, advance_to) -> None:
-    while (done := count()) < total and any(process.is_alive() for process in workers):
+    while True:
+        begun = thread_time()
+        if (done := count()) >= total or not any(process.is_alive() for process in workers):
+            break
         advance_to(done)
-        sleep(0.2)
+        sleep(max(0.2, RARELY * (thread_time() - begun)))
     advance_to(count())
 
 

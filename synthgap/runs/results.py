@@ -1,11 +1,15 @@
 """What finished and failed runs left: verified, and gathered into one tidy table."""
 
 import json
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from data_gen import InputError, files
+from synthgap import progress
 from synthgap.runs.plan import MODEL, Plan, Task
 
 
@@ -48,6 +52,15 @@ def forget_model(folder: Path) -> None:
     files.remove(folder / MODEL)
 
 
+def verify_all(p: Plan) -> None:
+    """Verifies the runs that are done. Raises InputError for the first that is damaged."""
+    with progress.bar("checking runs", len(p.tasks), after=progress.SOON) as advance_to:
+        for i, task in enumerate(p.tasks):
+            if p.done(task):
+                verify(p.folder / task.run_id, task.run_id)
+            advance_to(i + 1)
+
+
 def record_failure(p: Plan, task: Task, reason: str, trace: str = "") -> None:
     """Keep why a run failed, beside where its folder would be."""
     record = {"reason": reason, "swept": task.swept, "config": task.config, "traceback": trace}
@@ -58,16 +71,25 @@ def record_failure(p: Plan, task: Task, reason: str, trace: str = "") -> None:
 def collect(p: Plan) -> pd.DataFrame:
     """The tidy table of the plan's finished runs: run_id, seed, the swept parameters, metric, of, value; in plan
     order. Its attributes, which Parquet keeps, tell the versions of what the runs were done with."""
-    tables, versions = [], {}
-    for task in p.tasks:
-        if p.done(task):
-            folder = p.folder / task.run_id
-            for package, version in verify(folder, task.run_id).get("versions", {}).items():
-                versions.setdefault(package, {})[version] = None
-            rows = pd.read_parquet(folder / "metrics.parquet")
-            known = {"run_id": task.run_id, "seed": task.config["seed"]} | task.swept
-            tables.append(pd.DataFrame(known, index=rows.index).join(rows))
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    runs, tables, versions = [], [], {}
+    with progress.bar("collecting", len(p.tasks), after=progress.SOON) as advance_to:
+        for i, task in enumerate(p.tasks):
+            if p.done(task):
+                folder = p.folder / task.run_id
+                for package, version in verify(folder, task.run_id).get("versions", {}).items():
+                    versions.setdefault(package, {})[version] = None
+                with pq.ParquetFile(folder / "metrics.parquet") as rows:
+                    tables.append(rows.read(use_threads=False))
+                runs.append({"run_id": task.run_id, "seed": task.config["seed"]} | task.swept)
+            advance_to(i + 1)
+    table = pd.DataFrame()
+    if runs:
+        alike = groupby(
+            runs, lambda run: tuple(map(type, run.values()))
+        )  # what types differ in, pandas brings together
+        known = pd.concat([pd.DataFrame(list(some)) for _, some in alike], ignore_index=True)
+        known = known.loc[known.index.repeat([len(rows) for rows in tables])].reset_index(drop=True)
+        table = known.join(pa.concat_tables(tables).to_pandas())
     for column in set(table) - {"value"}:  # a weight may be a number here and a course there: one column has one type
         kinds = {type(value) for value in table[column].dropna().unique()}
         if str in kinds and len(kinds) > 1:

@@ -1,5 +1,6 @@
 """Does the runs of a plan that are neither done nor claimed, beside any other workers."""
 
+import os
 import shutil
 import sys
 import traceback
@@ -110,10 +111,11 @@ def run(p: Plan, task: Task) -> None:
 def limit_threads() -> None:
     """One thread a worker: two workers on two cores do almost twice the work of one worker with two threads."""
     import cv2
-    import sklearn.cluster
-    import sklearn.linear_model  # noqa: F401  (with their linear algebra: only what is loaded can be limited)
     import torch
 
+    if os.environ.get("OMP_NUM_THREADS") != "1":  # else what loads later limits itself
+        import sklearn.cluster
+        import sklearn.linear_model  # noqa: F401  (with their linear algebra: only what is loaded can be limited)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     threadpool_limits(1)
