@@ -198,8 +198,8 @@ KINDS = {
             "embedding": Option(64, "dimensions of the shared space: far above the 10.7 bits there are to say", low=1),
             "image": Option(
                 "conv",
-                "conv (straight into the space), conv-mlp (by way of a bag's MLP), transformer, or my_encoder.py; sounds' and "
-                "other modalities' too, where it can read them (else conv, bag or mlp does)",
+                "conv (straight into the space), patch-conv (quicker), conv-mlp (by way of a bag's MLP), transformer, or "
+                "my_encoder.py; sounds' and other modalities' too, where it can read them (else conv, bag or mlp does)",
             ),
             "text": Option("bag", "bag (blind to word order, as MAD's captions are), transformer, or my_encoder.py"),
             "others": Option(

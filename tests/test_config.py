@@ -272,7 +272,7 @@ def test_seeds_follow_the_seed_unless_they_are_given():
         ("captions.fraction=0.5", "add captions=contiguous"),
         ("loss.bias=-5", "add loss=siglip"),
         ("encoder=3", "unknown option 'encoder'"),
-        ("encoder.image=vit", "encoder.image 'vit' .allowed: conv, conv-mlp, transformer"),
+        ("encoder.image=vit", "encoder.image 'vit' .allowed: conv, conv-mlp, patch-conv, transformer"),
         ("encoder.share=all", "encoder.share 'all'"),
         ("encoder.share=trunk", "encoder.share=trunk needs encoders that end alike: encoder.image=conv-mlp"),
         ("encoder.patches=0", "encoder.patches=0: it must be at least 1"),

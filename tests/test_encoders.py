@@ -44,9 +44,11 @@ def seeded(module, seed=0):
         ("transformer", tokens(length=1)),
         ("transformer", PIXELS),
         ("conv-mlp", PIXELS),
+        ("patch-conv", PIXELS),
         ("transformer", torch.zeros(5, 33, 50, 3, dtype=torch.uint8)),
         ("transformer", SOUND),
         ("conv-mlp", SOUND),
+        ("patch-conv", SOUND),
         ("mlp", TOUCH),
     ],
 )
@@ -150,6 +152,7 @@ def test_padding_says_nothing(name):
         ("transformer", tokens()),
         ("transformer", PIXELS),
         ("conv-mlp", PIXELS),
+        ("patch-conv", PIXELS),
     ],
 )
 def test_weights_follow_from_the_generator_alone(name, inputs):

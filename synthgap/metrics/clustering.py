@@ -21,15 +21,15 @@ METRICS = (
     Metric(
         "v_measure", "factor", "do clusters of all modalities follow the factor's values? 0 to 1", ONE, low=0, high=1,
         paper="Rosenberg & Hirschberg 2007",
-        by=lambda seen, factor: v_measure(_clusters_by(seen, factor), seen.values(factor)),
+        by=lambda seen, factor: v_measure(_clusters_by(seen, factor), seen.some.values(factor)),
     ),
     Metric(
         "v_measure_centred", "object", "the same with each modality's mean taken off", ONE, low=0, high=1,
-        by=lambda seen, of: v_measure(clusters(centred(seen.z), len(seen.world.space[of])), seen.values(of)),
+        by=lambda seen, of: _centred(seen.some, of),
     ),
     Metric(
         "nmi", "object", "normalised mutual information of those clusters and the object, 0 to 1", ONE, low=0, high=1,
-        paper="Strehl & Ghosh 2002", by=lambda seen, of: nmi(_clusters_by(seen, of), seen.values(of)),
+        paper="Strehl & Ghosh 2002", by=lambda seen, of: nmi(_clusters_by(seen, of), seen.some.values(of)),
     ),
     Metric(
         "single_modality_clusters", "object", "how many of those clusters hold one modality alone", low=0,
@@ -38,7 +38,7 @@ METRICS = (
     Metric(
         "knn", "object", "accuracy of the nearest neighbours, all modalities pooled",
         "the samples that it compares with have one value", low=0, high=1, paper="Grassucci, Cicchetti et al. 2026",
-        by=lambda seen, of: knn(seen.z, seen.values(of)),
+        by=lambda seen, of: knn(seen.some.z, seen.some.values(of)),
     ),
 )  # fmt: skip
 
@@ -136,4 +136,8 @@ def _clusters_by(seen: Embedded, factor: str) -> np.ndarray:
 
 
 def _clusters(seen: Embedded, k: int) -> np.ndarray:
-    return clusters(seen.z, k)
+    return clusters(seen.some.z, k)
+
+
+def _centred(seen: Embedded, object: str) -> float:
+    return v_measure(clusters(centred(seen.z), len(seen.world.space[object])), seen.values(object))

@@ -1,7 +1,8 @@
 """What metrics read of a trained model: its embeddings of the test samples, and all that is known of these."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from data_gen import FactorSpace, World
 
 QUERIES = 1000  # that search within a modality: the first samples, among all
+MOST = 10_000  # that ask across modalities, or are compared with one another: the first samples, where there are more
 
 
 @dataclass
@@ -42,6 +44,14 @@ class Embedded:
         if (function, arguments) not in self._kept:
             self._kept[function, arguments] = function(self, *arguments)
         return self._kept[function, arguments]
+
+    @cached_property
+    def some(self) -> "Embedded":
+        """The same of the first `MOST` samples: what takes the square of their number, or iterates, is told of these."""
+        if len(self.codes) <= MOST:
+            return self
+        z, known = ({name: x[:MOST] for name, x in all_.items()} for all_ in (self.z, self.known))
+        return replace(self, z=z, known=known, codes=self.codes[:MOST])
 
     def values(self, factor: str) -> np.ndarray:
         """The value index of each sample, [N]."""

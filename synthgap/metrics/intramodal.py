@@ -12,6 +12,7 @@ from synthgap.metric_names import Metric
 from synthgap.metrics.embedded import QUERIES, Embedded
 
 FOUND = "no two samples share a value"
+SORTED = 2**20  # similarities that are sorted at once
 
 METRICS = (
     Metric(
@@ -41,26 +42,45 @@ def mean_average_precision(
     right for query i if their codes agree; precision is taken at every right answer of the full ranking. A query that is
     alone with its code has no right answer: it counts as `alone`, or is left out where that is nan (nan if all are). The
     evaluation of Mistretta et al. 2025 and of IsoCLIP, 2026, is that of alone=0. Equally near rows rank by their number,
-    which favours none if rows are in random order. Row blocks keep the memory at 512·N.
+    which favours none if rows are in random order.
     """
     codes, queries = torch.as_tensor(codes, device=gallery.device), gallery if queries is None else queries
     if not len(gallery) == len(codes) >= len(queries):
         rows = f"{len(gallery)}, {len(codes)} and {len(queries)}"
         raise InputError(f"gallery, codes and queries must be of the same rows, got {rows}")
     factors = codes.reshape(len(codes), -1).T.contiguous()
-    places = torch.arange(1, len(gallery), device=gallery.device)
-    found = [[] for _ in factors]
-    for start in range(0, len(queries), 512):
-        similarity = queries[start : start + 512] @ gallery.T
+    places = torch.arange(
+        1, len(gallery), device=gallery.device, dtype=torch.float32
+    )  # whole numbers below 2^24 are exact
+    found, step = [[] for _ in factors], max(1, SORTED // len(gallery))
+    for start in range(0, len(queries), step):
+        similarity = queries[start : start + step] @ gallery.T
         itself = torch.arange(start, start + len(similarity), device=gallery.device)
         similarity[itself - start, itself] = -torch.inf  # sorted last, and cut off there
-        order = similarity.sort(dim=1, descending=True, stable=True).indices[:, :-1]
+        order = falling(similarity)[:, :-1]
         for of_factor, factor in zip(found, factors, strict=True):
-            right = factor[order] == factor[itself, None]
-            precision = right.cumsum(1) / places
-            of_factor.append((precision * right).sum(1, dtype=torch.float64) / right.sum(1))  # nan where none is right
+            right = (factor[order] == factor[itself, None]).float()
+            number = right.cumsum(1)
+            precision = (number / places).mul_(right)
+            of_factor.append(precision.sum(1, dtype=torch.float64) / number[:, -1])  # nan where none is right
     each = [float(torch.cat(of_factor).nan_to_num(alone).nanmean()) for of_factor in found]
     return each if codes.ndim > 1 else each[0]
+
+
+def falling(similarity: Tensor) -> Tensor:
+    """The order of each row's numbers [B, N], the largest first, equal ones as they stand; N below 2³².
+
+    On a CPU the numbers are packed into whole ones, each before its place, which sort several times faster than pairs do.
+    """
+    if similarity.device.type != "cpu" or similarity.dtype != torch.float32:
+        return similarity.sort(dim=1, descending=True, stable=True).indices
+    bits = (similarity + 0.0).numpy().view(np.uint32)  # + 0: −0 and 0 are equal
+    rising = np.where(
+        bits < 2**31, bits ^ 0x7FFFFFFF, bits
+    )  # as the number falls: of negative ones, bits do it by themselves
+    key = rising.astype(np.uint64) << 32 | np.arange(bits.shape[1], dtype=np.uint64)
+    key.sort(axis=1)
+    return torch.from_numpy((key & 0xFFFFFFFF).view(np.int64))
 
 
 def nearest_class_mean(x: Tensor, codes: np.ndarray | Tensor, fitted: int) -> float:

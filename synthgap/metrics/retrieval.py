@@ -3,20 +3,21 @@
 Ties count as their expectation under random order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from synthgap.metric_names import Metric
+from synthgap.metrics import tiles
 from synthgap.metrics.embedded import Embedded
 
 METRICS = (
     Metric(
         "entropy", "direction", "how unsure the softmax over all candidates is, in nats", low=0,
         paper="Schrodi et al. 2025",
-        by=lambda seen, query, there: logit_entropy(seen.z[query], seen.z[there], seen.scale),
+        by=lambda seen, query, there: logit_entropy(seen.some.z[query], seen.z[there], seen.scale),
     ),
     Metric(
         "recall@1", "direction", "share of queries whose nearest candidate has the same caption", low=0, high=1,
@@ -36,13 +37,25 @@ METRICS = (
 def logit_entropy(x: Tensor, y: Tensor, scale: float) -> float:
     """Mean Shannon entropy, in nats and in [0, ln N], of softmax(scale · x_i · Yᵀ) over all N candidates in y.
 
-    x: queries, unit-norm [M, D]; y: candidates, unit-norm [N, D]. Row blocks keep the memory at 512·N. (Schrodi et al.
-    2025, fig. 8.)
+    x: queries, unit-norm [M, D]; y: candidates, unit-norm [N, D]. (Schrodi et al. 2025, fig. 8.)
     """
-    total = 0.0
-    for rows in x.split(512):
-        log_p = torch.log_softmax(scale * rows @ y.T, dim=1)
-        total -= float((log_p.exp() * log_p).double().sum())
+    total, room, other = 0.0, tiles.room(x), tiles.room(x)
+    scaled, candidates = tiles.padded(scale * x), tiles.padded(y)
+    for block in tiles.blocks(len(x)):
+        top = torch.full(
+            (block.stop - block.start, 1), torch.finfo(x.dtype).min / 2, dtype=torch.float64, device=x.device
+        )
+        mass, moment = torch.zeros_like(top), torch.zeros_like(top)  # Σ e^u, Σ u e^u, where u is a logit less the top
+        for within in tiles.columns(len(y)):
+            logits = tiles.products(scaled, candidates, block, within, room)
+            higher = torch.maximum(top, logits.amax(1, keepdim=True))
+            sunk = top - higher
+            mass, moment, top = mass * sunk.exp(), (moment + sunk * mass) * sunk.exp(), higher
+            logits.sub_(higher.to(x.dtype))
+            weights = torch.exp(logits, out=other[: logits.numel()].view(logits.shape))
+            mass += weights.sum(1, keepdim=True)
+            moment += weights.mul_(logits).sum(1, keepdim=True)
+        total += float((mass.log() - moment / mass).sum())
     return total / len(x)
 
 
@@ -63,32 +76,60 @@ def recall_at_k(x: Tensor, y: Tensor, k: int = 1, groups: Tensor | None = None, 
 def ranks(x: Tensor, y: Tensor, groups: Tensor | None = None, pairs: Tensor | None = None) -> Ranks:
     """Where queries x find their right candidates among all y. x: unit-norm [N, D]; y: unit-norm [M, D].
 
-    Neither groups nor pairs: M = N, and only row i of y is right for query i (instance level). groups: [N], M = N;
+    Neither groups nor pairs: M ≥ N, and only row i of y is right for query i (instance level). groups: [M], M ≥ N;
     candidate j is right for query i if their groups agree (equal captions, or a class). pairs: [P, 2], a row of x and a
-    row of y that is right for it; queries that are in no pair are left out. Row blocks keep the memory at 512·M.
+    row of y that is right for it; queries that are in no pair are left out.
     """
     if pairs is None:
-        return ranks_by(x, y, [groups])[0]
+        groups = torch.arange(len(y), device=x.device) if groups is None else torch.as_tensor(groups, device=x.device)
+        return Ranks(*_in_groups(x, y, groups))
+    return Ranks(*_in_pairs(x, y, pairs))
+
+
+def _in_groups(x: Tensor, y: Tensor, groups: Tensor) -> Tensor:
+    """Ranks, [3, queries], where candidates of the query's group are right. groups: [M]; those of the queries are its first.
+
+    Queries and candidates are brought into the order of their groups, so that what is right stands together: most tiles
+    hold nothing that is, and are only counted.
+    """
+    ascending, to = (groups[: len(x)].argsort(stable=True), groups.argsort(stable=True))
+    queries, candidates, asking, groups = tiles.padded(x[ascending]), tiles.padded(y[to]), groups[ascending], groups[to]
+    first, last = torch.searchsorted(groups, asking), torch.searchsorted(groups, asking, right=True)
+    found, room, other = x.new_zeros(3, len(x), dtype=torch.int64), tiles.room(x), tiles.room(x)
+    for block in tiles.blocks(len(x)):
+        low, high = int(first[block.start]), int(last[block.stop - 1])
+        best = x.new_full((block.stop - block.start, 1), -torch.inf)
+        for within in tiles.columns(len(y), low, high):
+            part = _cut(tiles.products(queries, candidates, block, within, room), within, low, high)
+            right = asking[block, None] == groups[max(low, within.start) : min(high, within.stop)]
+            best = torch.maximum(best, part.masked_fill(~right, -torch.inf).amax(1, keepdim=True))
+        for within in tiles.columns(len(y)):
+            similarity = tiles.products(queries, candidates, block, within, room)
+            counts = other[: similarity.numel()].view(similarity.shape)
+            nearer = torch.gt(similarity, best, out=counts).sum(1).long()
+            found[0, block] += nearer
+            found[1, block] += torch.ge(similarity, best, out=counts).sum(1).long() - nearer
+            if low < within.stop and within.start < high:
+                right = asking[block, None] == groups[max(low, within.start) : min(high, within.stop)]
+                found[2, block] += ((_cut(similarity, within, low, high) == best) & right).sum(1)
+    return torch.empty_like(found).index_copy_(1, ascending, found)
+
+
+def _cut(tile: Tensor, within: slice, low: int, high: int) -> Tensor:
+    """The columns of a tile that are from `low` up to `high`."""
+    return tile[:, max(low, within.start) - within.start : min(high, within.stop) - within.start]
+
+
+def _in_pairs(x: Tensor, y: Tensor, pairs: Tensor) -> Tensor:
+    """The same where pairs say which candidates are right: of the queries that are in any, [3, those]."""
     is_right, asked = _among(pairs, len(x), len(y))
-    return Ranks(*_ranked(x, y, [is_right])[0][:, asked])
-
-
-def ranks_by(x: Tensor, y: Tensor, groupings: Sequence[Tensor | None]) -> list[Ranks]:
-    """`ranks` by each of several groupings, [N] or None, from similarities that are computed once."""
-    return [Ranks(*every) for every in _ranked(x, y, [_of_groups(groups, x) for groups in groupings])]
-
-
-def _ranked(x: Tensor, y: Tensor, rights: Sequence[Callable[[int, int], Tensor]]) -> list[Tensor]:
-    """Ranks, [3, N], for each of the ways to say which candidates are right for the queries from one to another."""
-    found = [[] for _ in rights]
-    for start in range(0, len(x), 512):
-        similarity = x[start : start + 512] @ y.T
-        for of_right, is_right in zip(found, rights, strict=True):
-            right = is_right(start, start + len(similarity))
-            best = similarity.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
-            tied = similarity == best
-            of_right.append(torch.stack([(similarity > best).sum(1), tied.sum(1), (tied & right).sum(1)]))
-    return [torch.cat(of_right, dim=1) for of_right in found]
+    found = []
+    for block in tiles.blocks(len(x)):
+        similarity, right = x[block] @ y.T, is_right(block.start, block.stop)
+        best = similarity.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
+        tied = similarity == best
+        found.append(torch.stack([(similarity > best).sum(1), tied.sum(1), (tied & right).sum(1)]))
+    return torch.cat(found, dim=1)[:, asked]
 
 
 def recall(found: Ranks, k: int = 1) -> float:
@@ -108,11 +149,6 @@ def median_rank(found: Ranks) -> float:
     expected = found.nearer + (found.tied + 1).double() / (found.right + 1)
     middle = expected.sort().values[(len(expected) - 1) // 2 : len(expected) // 2 + 1]
     return float(middle.mean())
-
-
-def _of_groups(groups: Tensor | None, x: Tensor) -> Callable[[int, int], Tensor]:
-    groups = torch.arange(len(x), device=x.device) if groups is None else torch.as_tensor(groups, device=x.device)
-    return lambda start, end: groups[start:end, None] == groups
 
 
 def _among(pairs: Tensor, queries: int, candidates: int) -> tuple[Callable[[int, int], Tensor], Tensor]:
@@ -140,4 +176,4 @@ def _chance(places: Tensor, tied: Tensor, right: Tensor) -> Tensor:
 
 def _found(seen: Embedded, query: str, there: str) -> dict[str, Ranks]:
     groupings = {"caption": seen.known["caption"], "instance": None, "object": seen.known["object"]}
-    return dict(zip(groupings, ranks_by(seen.z[query], seen.z[there], list(groupings.values())), strict=True))
+    return {name: ranks(seen.some.z[query], seen.z[there], groups) for name, groups in groupings.items()}

@@ -7,12 +7,15 @@ All of it follows from the sums of the embeddings of each value: with S_v = Σ_{
 value sum to Σ_v ‖S_v‖² − N and all pairs to ‖Σ_v S_v‖² − N. So it costs O(N·D) and never needs the N × N matrix.
 """
 
+from math import exp
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from data_gen import FactorSpace, InputError
 from synthgap.metric_names import Metric
+from synthgap.metrics import tiles
 from synthgap.metrics.embedded import Embedded
 
 BIAS = "a factor has one value among the samples, or no two samples share one"
@@ -21,7 +24,7 @@ METRICS = (
     Metric(
         "uniformity", "modality", "how evenly a modality fills the sphere, -8 to 0, lower is more even",
         "an embedding is zero", low=-8, high=0, paper="Wang & Isola 2020",
-        by=lambda seen, modality: uniformity(seen.z[modality]),
+        by=lambda seen, modality: uniformity(seen.some.z[modality]),
     ),
     Metric(
         "mean_within_cosine", "modality", "mean cosine of a modality's embeddings: how narrow a cone they fill, -1 to 1",
@@ -50,9 +53,17 @@ def uniformity(x: Tensor) -> float:
     n = len(x)
     if n < 2 or not x.any(1).all():
         return float("nan")
-    # ‖a − b‖² = 2 − 2·cos; row blocks keep the memory at 512·N
-    total = sum(float((4 * (rows @ x.T) - 4).exp().double().sum()) for rows in x.split(512))
-    return float(torch.tensor((total - n) / (n * (n - 1))).log())
+    # ‖a − b‖² = 2 − 2·cos; what is above the diagonal counts twice
+    total, room, four, x = 0.0, tiles.room(x), tiles.padded(4 * x), tiles.padded(x)
+    for block in tiles.blocks(n):
+        for within in tiles.columns(n, block.start):
+            near = tiles.products(four, x, block, within, room).exp_()[:, max(block.start - within.start, 0) :]
+            if within.start <= block.start:  # it begins with the square on the diagonal, which has both halves
+                square = near[:, : len(near)]
+                square.diagonal().zero_()
+                total -= float(square.sum(1).double().sum())
+            total += 2 * float(near.sum(1).double().sum())
+    return float(torch.tensor(total / (n * (n - 1)) * exp(-4)).log())
 
 
 def mean_within_cosine(x: Tensor) -> float:

@@ -77,12 +77,12 @@ def _record(plan: Plan, run_id: str, code: int) -> None:
 
 def _counter(plan: Plan) -> Callable[[], int]:
     """Counts the runs that are settled. It looks for those alone whose folder or record was not there when it last looked."""
-    open_runs = {task.run_id: task for task in plan.tasks}
+    open_runs = {task.run_id: (plan.failure(task).name, task) for task in plan.tasks}
 
     def count() -> int:
         there = set(os.listdir(plan.folder)) if plan.folder.exists() else set()
-        for run_id, task in list(open_runs.items()):
-            if (run_id in there or plan.failure(task).name in there) and plan.settled(task):
+        for run_id, (record, task) in list(open_runs.items()):
+            if (run_id in there or record in there) and plan.settled(task):
                 del open_runs[run_id]
         return len(plan.tasks) - len(open_runs)
 

@@ -1,0 +1,237 @@
+"""What planning, collecting, measuring and training cost here, beside what they cost in another checkout, in one run.
+
+    git worktree add ../before TAG_OR_COMMIT
+    python experiments/benchmarks/speed.py --old ../before [--rounds 5] [--out FILE] [CASE …]
+
+Each round runs both checkouts one after the other, each in a process of its own with one thread, and takes the CPU time of
+what is measured, so that other work on the machine counts little. A row a case: seconds of both (medians), their ratio, and
+how far the numbers that come out differ at most. Without --old, this checkout alone.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import process_time
+
+HERE = Path(__file__).parents[2]
+
+
+def planning():
+    """2,000 runs of a study, from its file to their ids."""
+    from synthgap import runs, studies
+
+    study = studies.load("imbalance", Path("runs"))
+    asked = ["images=symbolic", "seed=range(200)", "captions.attributes=1,2,3,4,5", "temperature.mode=learnable,fixed"]
+    return lambda: [int(task.run_id, 16) % 2**32 for task in runs.plan(study, asked).tasks]
+
+
+def collecting():
+    """400 finished runs, verified, into one table."""
+    import pandas as pd
+
+    from data_gen.files import checksum
+    from synthgap import runs, studies
+
+    study = studies.load("imbalance", Path("runs"))
+    plan = runs.plan(study, ["images=symbolic", "seed=range(100)", "captions.attributes=1,2", f"out={Path.cwd()}"])
+    rows = pd.DataFrame({"metric": [f"m{i % 60}" for i in range(240)], "of": "image", "value": range(240)})
+    for task in plan.tasks:
+        folder = plan.folder / task.run_id
+        folder.mkdir(parents=True)
+        rows.to_parquet(folder / "metrics.parquet")
+        for name in ("config.yaml", "model.safetensors", "trajectory.parquet"):
+            (folder / name).write_bytes(bytes(100_000))
+        sums = {path.name: checksum(path) for path in folder.iterdir()}
+        (folder / "done.json").write_text(json.dumps({"run_id": task.run_id, "checksums": sums}))
+    return lambda: [float(runs.collect(plan).value.sum())]
+
+
+def _clouds(n: int, d: int = 64):
+    import torch
+    from torch.nn.functional import normalize
+
+    chance = torch.Generator().manual_seed(0)
+    x = torch.randn(n, d, generator=chance)
+    return normalize(x, dim=1), normalize(x + 0.5 * torch.randn(n, d, generator=chance), dim=1)
+
+
+def recall():
+    """Recall at 1 by caption, class and instance among 3,000, both ways."""
+    import torch
+
+    from synthgap import metrics
+
+    x, y = _clouds(3000)
+    groups = (torch.arange(3000) % 700, torch.arange(3000) % 10, None)
+    return lambda: [metrics.recall_at_k(*two, 1, some) for two in ((x, y), (y, x)) for some in groups]
+
+
+def entropy():
+    """Entropy among 3,000, both ways."""
+    from synthgap import metrics
+
+    x, y = _clouds(3000)
+    return lambda: [metrics.logit_entropy(x, y, 30.0), metrics.logit_entropy(y, x, 30.0)]
+
+
+def uniformity():
+    """Uniformity of two modalities, 3,000 samples."""
+    from synthgap import metrics
+
+    return lambda: [metrics.uniformity(z) for z in _clouds(3000)]
+
+
+def mean_average_precision():
+    """Mean average precision of five factors, 1,000 queries among 3,000."""
+    import torch
+
+    from synthgap import metrics
+
+    x, _ = _clouds(3000)
+    codes = torch.arange(3000)[:, None] // torch.tensor([1, 5, 25, 125, 625]) % 5
+    return lambda: metrics.mean_average_precision(x, codes, x[:1000])
+
+
+def large():
+    """Entropy both ways, recall by class and mean average precision among 20,000."""
+    import torch
+
+    from synthgap import metrics
+
+    x, y = _clouds(20_000)
+    groups = torch.arange(len(x)) % 10
+    return lambda: [
+        metrics.logit_entropy(x, y, 30.0),
+        metrics.logit_entropy(y, x, 30.0),
+        metrics.recall_at_k(x, y, 1, groups),
+        metrics.mean_average_precision(x, groups, x[:1000]),
+    ]
+
+
+def _training(**encoder):
+    import torch
+
+    from data_gen import MAD
+    from synthgap import options
+    from synthgap.encoders import build, initialise
+    from synthgap.losses import clip
+    from synthgap.optimiser import Group, adamw, zero_grad
+
+    chance = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (512, 28, 28, 3), dtype=torch.uint8, generator=chance)
+    inputs = {"image": images, "text": torch.randint(1, len(MAD.words) + 1, (512, len(MAD)), generator=chance)}
+    kinds = {"image": "pixels", "text": "tokens"}
+    config = options.resolve([f"encoder.{name}={value}" for name, value in encoder.items()])
+    model = build(config, inputs, kinds, vocabulary=len(MAD.words), longest=len(MAD))
+    model = initialise(model, chance).to(memory_format=torch.channels_last)
+    groups = [Group([p for p in model.parameters() if p.ndim > 1], 0.008, 0.05)]
+
+    def steps():
+        losses = []
+        for _ in range(12):
+            z = model(inputs)
+            loss = clip(z["image"], z["text"], 14.0)
+            zero_grad(groups)
+            loss.backward()
+            adamw(groups, 0.1)
+            losses.append(loss.item())
+        return losses
+
+    steps()
+    return steps
+
+
+def training():
+    """12 steps of 512 images and captions, the usual encoder."""
+    return _training()
+
+
+def training_patch_conv():
+    """The same with encoder.image=patch-conv (where a checkout has none: the usual encoder)."""
+    from synthgap.catalogue import methods
+
+    return _training(**({"image": "patch-conv"} if "patch-conv" in methods("encoder") else {}))
+
+
+CASES = {
+    each.__name__.replace("_", "-"): each
+    for each in (
+        planning,
+        collecting,
+        recall,
+        entropy,
+        uniformity,
+        mean_average_precision,
+        large,
+        training,
+        training_patch_conv,
+    )
+}
+
+
+def once(name: str) -> None:
+    """Does a case in this process, and prints its seconds and its numbers."""
+    do = CASES[name]()
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    begun = process_time()
+    numbers = do()
+    print(json.dumps([process_time() - begun, numbers]))
+
+
+def _in(checkout: Path, name: str) -> tuple[float, list[float]]:
+    environment = os.environ | {"PYTHONPATH": str(checkout.absolute()), "OMP_NUM_THREADS": "1"}
+    with TemporaryDirectory() as folder:
+        asked = [sys.executable, str(Path(__file__).absolute()), "--case", name]
+        done = subprocess.run(asked, env=environment, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{name} in {checkout} failed: {done.stderr.strip().splitlines()[-1]}")
+    seconds, numbers = json.loads(done.stdout.splitlines()[-1])
+    return seconds, numbers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (all)")
+    parser.add_argument("--old", type=Path, metavar="CHECKOUT", help="the folder of another checkout")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is done (5)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table as CSV")
+    parser.add_argument("--case", choices=CASES, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.case:
+        return once(asked.case)
+    for name in asked.cases:
+        if name not in CASES:
+            parser.error(f"there is no case {name!r}; there are {', '.join(CASES)}")
+    if asked.old and not (asked.old / "synthgap").is_dir():
+        parser.error(f"--old {asked.old} is no checkout of synthgap")
+    import pandas as pd
+
+    rows = []
+    for name in asked.cases or CASES:
+        found = {}
+        for _ in range(asked.rounds):
+            for what, checkout in (("old", asked.old), ("new", HERE)):
+                if checkout:
+                    found.setdefault(what, []).append(_in(checkout, name))
+        row = {"what": CASES[name].__doc__.strip().rstrip(".")}
+        row |= {f"{what} seconds": median(seconds for seconds, _ in some) for what, some in found.items()}
+        if asked.old:
+            ratios = [old / new for (old, _), (new, _) in zip(found["old"], found["new"], strict=True)]
+            old, new = (found[what][0][1] for what in ("old", "new"))
+            row |= {"ratio": median(ratios), "difference": max(abs(a - b) for a, b in zip(old, new, strict=True))}
+        rows.append(row)
+        print(*(f"{value:.3g}" if isinstance(value, float) else value for value in row.values()), sep="  ", flush=True)
+    table = pd.DataFrame(rows)
+    if asked.out:
+        table.to_csv(asked.out, index=False)
+        print(asked.out)
+
+
+if __name__ == "__main__":
+    main()

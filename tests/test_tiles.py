@@ -1,0 +1,80 @@
+"""What is computed in tiles is what the plain computation over all pairs gives, ties and the edges of tiles included."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from synthgap import metrics
+from synthgap.metrics import embedded, intramodal, retrieval, tiles
+
+
+@pytest.fixture(autouse=True)
+def _small_tiles(monkeypatch):
+    monkeypatch.setattr(tiles, "ROWS", 16)
+    monkeypatch.setattr(tiles, "COLUMNS", 64)
+
+
+def unit(n: int, seed: int, repeated: int = 1, d: int = 8) -> torch.Tensor:
+    """Rows of length 1, each there so many times, in random order."""
+    some = torch.Generator().manual_seed(seed)
+    x = normalize(torch.randn(-(-n // repeated), d, generator=some), dim=1).repeat(repeated, 1)[:n]
+    return x[torch.randperm(n, generator=some)]
+
+
+def plain_ranks(x: torch.Tensor, y: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    similarity, right = x @ y.T, groups[: len(x), None] == groups
+    best = similarity.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
+    tied = similarity == best
+    return torch.stack([(similarity > best).sum(1), tied.sum(1), (tied & right).sum(1)])
+
+
+@pytest.mark.parametrize(("queries", "n"), [(5, 5), (33, 33), (128, 128), (150, 150), (20, 150)])
+def test_ranks_are_those_of_the_whole_matrix_with_ties(queries, n):
+    x, y = (torch.randint(-2, 3, (rows, 8)).float() for rows in (queries, n))  # whole numbers: no sum is rounded
+    for groups in (torch.arange(n), torch.arange(n) % 4, torch.randint(0, 40, (n,)), torch.zeros(n, dtype=torch.int64)):
+        assert torch.equal(torch.stack(list(metrics.ranks(x, y, groups))), plain_ranks(x, y, groups))
+    assert torch.equal(torch.stack(list(metrics.ranks(x, y))), plain_ranks(x, y, torch.arange(n)))
+
+
+@pytest.mark.parametrize("n", [33, 66, 129, 195])
+def test_equal_candidates_tie_in_whichever_tile_they_stand(n):
+    found = metrics.ranks(unit(n, 0), unit(n, 1, repeated=3))
+    assert found.tied.unique().tolist() == [3]
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 14.0, 100.0])
+def test_entropy_is_that_of_the_whole_softmax(scale):
+    x, y = unit(50, 2), unit(150, 3, repeated=2)
+    log_p = torch.log_softmax(scale * x.double() @ y.double().T, dim=1)
+    plain = -float((log_p.exp() * log_p).sum(1).mean())
+    assert metrics.logit_entropy(x, y, scale) == pytest.approx(plain, abs=5e-6)
+    assert metrics.logit_entropy(x.double(), y.double(), scale) == pytest.approx(plain, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 16, 64, 65, 150])
+def test_uniformity_counts_each_pair_twice_and_no_row_with_itself(n):
+    x = unit(n, 4).double()
+    near = (-2 * torch.cdist(x, x).square()).exp()
+    plain = math.log(float(near.sum() - near.trace()) / (n * (n - 1)))
+    assert metrics.uniformity(x.float()) == pytest.approx(plain, abs=5e-6)
+
+
+def test_packed_numbers_sort_as_a_stable_sort_does():
+    x = (torch.randn(20, 300) * 3).round() / 3  # ties, zeros of both signs
+    x[:, ::7] *= -0.0
+    x[:, 5], x[:, 6] = -torch.inf, torch.inf
+    assert torch.equal(intramodal.falling(x), x.sort(dim=1, descending=True, stable=True).indices)
+
+
+def test_of_many_samples_the_first_ask_all(monkeypatch):
+    monkeypatch.setattr(embedded, "MOST", 40)
+    z = {"image": unit(100, 5), "text": unit(100, 6)}
+    known = {"caption": torch.arange(100) % 30, "object": torch.arange(100) % 3}
+    seen = embedded.Embedded(z, np.arange(100)[:, None] % 3, world=None, known=known)
+    found = retrieval._found(seen, "image", "text")
+    for name, groups in (("caption", known["caption"]), ("object", known["object"]), ("instance", torch.arange(100))):
+        assert torch.equal(torch.stack(list(found[name])), plain_ranks(z["image"][:40], z["text"], groups)), name
+    assert len(seen.some.z["text"]) == len(seen.some.codes) == len(seen.some.known["object"]) == 40
