@@ -20,6 +20,7 @@ COMMANDS = (
     "show",
     "verdicts",
     "report",
+    "explore",
     "pool",
     "clean",
     "make",

@@ -69,6 +69,7 @@ def train(
     anew: Callable[[int], tuple[dict[str, Tensor], dict[str, Tensor]]] | None = None,
     then: Finetuning | None = None,
     report: Callable[[float], None] = lambda share: None,
+    seen: Callable[[dict[str, Tensor]], None] = lambda embeddings: None,
 ) -> Trained:
     """Train in place on `inputs` {modality: [N, …]}: epochs of full batches in the given order, or so many steps of them.
 
@@ -78,7 +79,8 @@ def train(
     temperature. watched: a small held-out batch on which gap and entropy are measured all along. known: {what: [N, …]}, given
     to the loss as `known` of its batch, if at all. chance: what the loss may draw from, given as it is. anew: epoch → inputs
     and known of that epoch, where they are not the same in all (from epoch 1 on). then: what follows. `report(share of the
-    steps done)` is called now and then.
+    steps done)` is called now and then, and `seen(embeddings of what is watched, {modality: [N, D]})` for each row of the
+    trajectory.
     """
     of_tau, scale_of = SCALES[temperature.get("scale", "exp")]
     raw = torch.tensor(of_tau(temperature["init"]), device=training["device"], requires_grad=True)
@@ -122,7 +124,9 @@ def train(
                 now = {"loss": value.item(), "logit_scale": scale_of(raw).item()} | _items(learnt)
                 if not isfinite(now["loss"]):
                     raise FloatingPointError(f"the loss is {now['loss']} at step {step}: try a lower training.lr")
-                trajectory.append({"step": step} | now | _watch(model, watched, now["logit_scale"]))
+                there = embed(model, watched)
+                trajectory.append({"step": step} | now | _watch(there, now["logit_scale"]))
+                seen(there)
                 report(step / steps)
             zero_grad(groups)
             value.backward()
@@ -180,8 +184,8 @@ def _rate(step: int, steps: int, warmup: float) -> float:
     return min(rising, (1 + cos(pi * step / steps)) / 2)
 
 
-def _watch(model: Encoders, watched: dict[str, Tensor], scale: float) -> dict[str, float]:
-    pairs = list(combinations(embed(model, watched).values(), 2))
+def _watch(embeddings: dict[str, Tensor], scale: float) -> dict[str, float]:
+    pairs = list(combinations(embeddings.values(), 2))
     both = [direction for x, y in pairs for direction in ((x, y), (y, x))]
     found = {gap.__name__: float(np.mean([gap(x, y) for x, y in pairs])) for gap in (rmg, l2m)}
     return found | {"entropy": float(np.mean([logit_entropy(x, y, scale) for x, y in both]))}

@@ -43,8 +43,9 @@ SECTIONS = {
         "sinks": NAMES("also write finished runs for tensorboard, mlflow or wandb, each an extra"),
         "keep": Option(
             "models",
-            "models: of each run its weights too; tables: weights only where another run of the sweep takes them",
-            choices=("models", "tables"),
+            "models: of each run its weights too; tables: weights only where another run of the sweep takes them; course: as "
+            "models, and what `synthgap explore` shows: embeddings of test pairs all along training",
+            choices=("models", "tables", "course"),
         ),
         "images": Option(
             "pixels", "pixels, or symbolic: the factors themselves as tokens", choices=("pixels", "symbolic")

@@ -64,7 +64,7 @@ def of_study(result: Result, site: bool) -> str:
         for hash, rows in (result.judged.groupby("hash", sort=False) if len(result.judged) else ())
     }
     shown, why_not = _samples(result)
-    return _rendered(
+    return rendered(
         "study.html",
         r=result,
         site=site,
@@ -97,7 +97,7 @@ def of_all(results: Sequence[Result], judged: pd.DataFrame | None) -> str:
     if judged is not None:
         tables.append(_verdicts("verdicts", "Verdicts", judged, {result.name: result for result in results}))
         standing = overview.standing(judged)
-    return _rendered("index.html", tables=tables, standing=standing)
+    return rendered("index.html", tables=tables, standing=standing)
 
 
 def paper(source: str) -> str:
@@ -242,5 +242,5 @@ def _environment() -> Environment:
     return made
 
 
-def _rendered(template: str, **known) -> str:
+def rendered(template: str, **known) -> str:
     return _environment().get_template(template).render(version=version("synthgap"), **known)

@@ -30,7 +30,7 @@ def samples(config: Mapping) -> Samples:
     drawn, codes, tokens = first(config)
     pictures = {modality: values[:NUMBER] for modality, values in drawn.items() if values.ndim > 2}
     shown = [
-        {modality: _png(values[i]) for modality, values in pictures.items()} for i in range(min(NUMBER, len(codes)))
+        {modality: png(values[i]) for modality, values in pictures.items()} for i in range(min(NUMBER, len(codes)))
     ]
     texts = captions.texts(space, tokens[: len(shown)], policy)
     rows = space.table(codes[: len(shown)]).to_dict("records")
@@ -38,7 +38,7 @@ def samples(config: Mapping) -> Samples:
     return Samples(sheet.told(world, policy), list(zip(shown, texts, values, strict=True)))
 
 
-def _png(image: np.ndarray) -> str:
+def png(image: np.ndarray) -> str:
     """An image uint8 [H, W, 3], or a spectrogram [H, W], whose low bands are then below."""
     Image.fromarray(image if image.ndim == 3 else image[::-1]).save(png := BytesIO(), "PNG")
     return f"data:image/png;base64,{b64encode(png.getvalue()).decode()}"

@@ -14,7 +14,7 @@ from synthgap.runs.plan import Plan, Task, left, missing_datasets, with_starts
 #: a run. Medians of the published tables, so larger encoders and other machines need more.
 TRAINING = {"pixels": 1.7e-4, "symbolic": 1.7e-5}
 DRAWING, MEASURING = 1 / 2854, 1.9
-RUN_BYTES = {"models": 2**20, "tables": 2**16}  # at the default sizes a run is smaller than that
+RUN_BYTES = {"models": 2**20, "tables": 2**16, "course": 2**22}  # at the default sizes a run is smaller than that
 
 
 @dataclass(frozen=True)

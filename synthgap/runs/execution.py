@@ -4,7 +4,7 @@ Only workers come here: torch costs two seconds to import.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file, save_model
 from torch import Tensor
 
 from data_gen import InputError, files, user_file
@@ -43,6 +43,7 @@ from synthgap.runs.plan import MODEL, identify
 from synthgap.training import Finetuning, Trained, settings_at, train
 
 WATCHED = 500  # test samples on which gap and entropy are followed through training
+COURSE = "course.safetensors"  # in a run's folder, with keep=course: embeddings of those samples at each row of its trajectory
 
 
 def execute(p: Plan, task: Task, folder: Path) -> None:
@@ -71,8 +72,11 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     model = build(c, test, kinds_of(c, world), **language_of(c))
     model = initialise(model, chance).to(device, memory_format=torch.channels_last)
     if task.start is None:
-        trained = _train(model, c, learning, test, chance)
-        if c["keep"] == "models" or task.run_id in p.taken:
+        course: list[dict[str, Tensor]] = []
+        trained = _train(model, c, learning, test, chance, course.append)
+        if c["keep"] == "course":
+            _save_course(course, folder / COURSE)
+        if c["keep"] != "tables" or task.run_id in p.taken:
             with files.whole(folder / MODEL) as beside:  # which the library makes readable by its owner alone
                 save_model(model, beside)
         trained.trajectory.to_parquet(folder / "trajectory.parquet")
@@ -121,7 +125,21 @@ def _to_learn_from(p: Plan, c: dict) -> dict:
     return found
 
 
-def _train(model: Encoders, c: dict, learning: dict, test: dict[str, Tensor], chance: torch.Generator) -> Trained:
+def _save_course(course: Sequence[dict[str, Tensor]], path: Path) -> None:
+    """The embeddings, {modality: float32 [moments, N, D]}."""
+    moments = {name: torch.stack([z[name] for z in course]).float().cpu() for name in course[0]}
+    with files.whole(path) as beside:
+        save_file(moments, beside)
+
+
+def _train(
+    model: Encoders,
+    c: dict,
+    learning: dict,
+    test: dict[str, Tensor],
+    chance: torch.Generator,
+    seen: Callable[[dict[str, Tensor]], None],
+) -> Trained:
     some = {name: x[:500] for name, x in learning["inputs"].items()}
     start_together(model, some, c["encoder"]["start"])
     if c["encoder"]["apart"]:
@@ -138,6 +156,7 @@ def _train(model: Encoders, c: dict, learning: dict, test: dict[str, Tensor], ch
         order=generator(c["seeds"]["order"], "order"),
         chance=torch.Generator().manual_seed(int(generator(c["seeds"]["order"], "loss").integers(2**63))),
         watched={name: x[:WATCHED] for name, x in test.items()},
+        seen=seen,
         **learning,
     )
 

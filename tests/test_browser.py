@@ -1,0 +1,149 @@
+"""Pages in a real browser: without errors, no wider than what they are read on, and readable by keyboard and by weak eyes.
+
+Without Chromium, or the package that drives it, these tests skip.
+"""
+
+import shutil
+
+import pytest
+from conftest import TINY
+
+from synthgap import pages, runs
+from synthgap.pages import explorer
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if not BROWSER:
+    pytest.skip("no Chromium here to open the pages with", allow_module_level=True)
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
+
+PHONE, LAPTOP, PAPER = 360, 1280, 718  # CSS pixels; paper is A4 less its margins
+
+#: texts whose contrast with what is behind them is under WCAG's AA: 4.5, and 3 of large text
+FAINT = """() => {
+    const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(x => x / 255).map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4)
+        .reduce((sum, x, i) => sum + x * [.2126, .7152, .0722][i], 0);
+    const behind = element => {
+        for (let e = element; e; e = e.parentElement) {
+            const [r, g, b, a = 1] = numbers(getComputedStyle(e).backgroundColor);
+            if (a === 1) return [r, g, b];
+        }
+        return matchMedia("(prefers-color-scheme: dark)").matches ? [18, 18, 18] : [255, 255, 255];
+    };
+    const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const element = walker.currentNode.parentElement, style = getComputedStyle(element);
+        if (!walker.currentNode.textContent.trim() || element.closest("svg, script, style") || !element.checkVisibility()) continue;
+        const [a, b] = [light(numbers(style.color)), light(behind(element))].sort((x, y) => y - x);
+        const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && +style.fontWeight >= 700);
+        const contrast = (a + .05) / (b + .05);
+        if (contrast < (large ? 3 : 4.5)) found.push(`${contrast.toFixed(2)}: ${walker.currentNode.textContent.trim().slice(0, 40)}`);
+    }
+    return found;
+}"""
+#: where the keyboard is: the element's place in the document, its name, and whether it is seen
+FOCUSED = """() => {
+    const e = document.activeElement, all = [...document.querySelectorAll("*")], box = e.getBoundingClientRect();
+    const name = e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.textContent || e.getAttribute("aria-labelledby");
+    return [e === document.body ? -1 : all.indexOf(e), (name || "").trim(), box.width > 0 && box.height > 0];
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory):
+    """A plan of two runs of a world of symbols in four dimensions, done, and its page."""
+    folder = tmp_path_factory.mktemp("explored")
+    overrides = [*TINY, "captions.attributes=1,5", "encoder.apart=0", "temperature.mode=learnable", "temperature.init=0.07"]
+    overrides += ["~seed", "training.steps=null", "encoder.embedding=4", "keep=course", f"out={folder}"]
+    plan = runs.plan(explorer.STUDY, overrides)
+    runs.prepare(plan)
+    runs.work(plan)
+    assert not runs.failures(plan)
+    path = folder / "explore.html"
+    path.write_text(explorer.page(plan, plan.tasks, "synthgap explore"), encoding="utf-8")
+    return plan, path
+
+
+@pytest.fixture(scope="module")
+def paths(finished, explored, tmp_path_factory):
+    to = tmp_path_factory.mktemp("site")
+    pages.write({}, finished.folder.parent, to)
+    study = next(path for path in to.glob("*.html") if path.stem != "index")
+    return {"index": to / "index.html", "study": study, "explorer": explored[1]}
+
+
+@pytest.mark.parametrize("name", ["index", "study", "explorer"])
+def test_a_page_is_readable_everywhere(browser, paths, name):
+    page, wrong = browser.new_page(viewport={"width": LAPTOP, "height": 800}), []
+    page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(paths[name].as_uri())
+    for details in page.query_selector_all("details"):
+        details.evaluate("e => { e.open = true }")
+    for media, width in (("screen", PHONE), ("screen", LAPTOP), ("print", PAPER)):
+        for scheme in ("light", "dark"):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.emulate_media(media=media, color_scheme=scheme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (media, width)
+            assert page.evaluate(FAINT) == [], (media, width, scheme)
+    page.emulate_media(media="screen", color_scheme="light")
+    before, seen = -1, 0
+    page.keyboard.press("Tab")
+    while (found := page.evaluate(FOCUSED))[0] > before:
+        before, label, visible = found
+        assert label and visible, found
+        seen += 1
+        page.keyboard.press("Tab")
+    assert found[0] == -1 or seen >= page.locator("button:visible, input:visible, select:visible").count()
+    assert seen > 2
+    assert wrong == []
+    page.close()
+
+
+def test_the_explorer_shows_what_was_measured(browser, explored):
+    plan, path = explored
+    page = browser.new_page(viewport={"width": LAPTOP, "height": 900})
+    page.goto(path.as_uri())
+    numbers = [explorer.numbers(explorer.read(plan, task)) for task in plan.tasks]
+
+    def told(metric: str) -> str:
+        place = ["rmg", "l2m", "spread", "mean_cosine", "entropy", "temperature", "recall@1"].index(metric)
+        return page.locator(".chart b").nth(place).inner_text().replace("−", "-")
+
+    def close(metric: str, value: float) -> bool:
+        return abs(float(told(metric)) - value) <= 0.0051
+
+    def move(label: str, key: str) -> None:
+        page.get_by_label(label).focus()
+        page.keyboard.press(key)
+
+    for metric in ("rmg", "l2m", "spread", "entropy", "temperature", "recall@1"):
+        assert close(metric, numbers[0]["trained"][metric][-1]), metric
+    move("attributes that captions name", "ArrowRight")
+    assert close("rmg", numbers[1]["trained"]["rmg"][-1])
+    assert page.locator(".chart path.before").first.get_attribute("d"), "the course before stays to be compared"
+    page.get_by_label("Centre").check()
+    assert close("l2m", numbers[1]["centred"]["l2m"][-1])
+    move("Step", "Home")
+    assert close("rmg", numbers[1]["centred"]["rmg"][0])
+    assert "4 dimensions" in page.locator("#projection").inner_text()
+    canvas = page.locator("canvas")
+    before = canvas.evaluate("e => e.toDataURL()")
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    assert canvas.evaluate("e => e.toDataURL()") != before, "it turns by keys"
+    page.keyboard.press("p")
+    course = explorer.read(plan, plan.tasks[1])
+    assert course.words[0] in page.locator("#tip").inner_text()
+    page.get_by_role("button", name="Play training").click()
+    page.wait_for_function("document.getElementById('moment').value > 2")
+    page.get_by_role("button", name="Pause").click()
+    page.close()
