@@ -33,19 +33,20 @@ FAINT = """() => {
     const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
         const element = walker.currentNode.parentElement, style = getComputedStyle(element);
-        if (!walker.currentNode.textContent.trim() || element.closest("svg, script, style") || !element.checkVisibility()) continue;
+        const text = walker.currentNode.textContent.trim();
+        if (!text || element.closest("svg, script, style") || !element.checkVisibility()) continue;
         const [a, b] = [light(numbers(style.color)), light(behind(element))].sort((x, y) => y - x);
         const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && +style.fontWeight >= 700);
         const contrast = (a + .05) / (b + .05);
-        if (contrast < (large ? 3 : 4.5)) found.push(`${contrast.toFixed(2)}: ${walker.currentNode.textContent.trim().slice(0, 40)}`);
+        if (contrast < (large ? 3 : 4.5)) found.push(`${contrast.toFixed(2)}: ${text.slice(0, 40)}`);
     }
     return found;
 }"""
 #: where the keyboard is: the element's place in the document, its name, and whether it is seen
 FOCUSED = """() => {
     const e = document.activeElement, all = [...document.querySelectorAll("*")], box = e.getBoundingClientRect();
-    const name = e.getAttribute("aria-label") || e.labels?.[0]?.textContent || e.textContent || e.getAttribute("aria-labelledby");
-    return [e === document.body ? -1 : all.indexOf(e), (name || "").trim(), box.width > 0 && box.height > 0];
+    const name = e.ariaLabel || e.labels?.[0]?.textContent || e.textContent || e.getAttribute("aria-labelledby") || "";
+    return [e === document.body ? -1 : all.indexOf(e), name.trim(), box.width > 0 && box.height > 0];
 }"""
 
 
@@ -61,7 +62,13 @@ def browser():
 def explored(tmp_path_factory):
     """A plan of two runs of a world of symbols in four dimensions, done, and its page."""
     folder = tmp_path_factory.mktemp("explored")
-    overrides = [*TINY, "captions.attributes=1,5", "encoder.apart=0", "temperature.mode=learnable", "temperature.init=0.07"]
+    overrides = [
+        *TINY,
+        "captions.attributes=1,5",
+        "encoder.apart=0",
+        "temperature.mode=learnable",
+        "temperature.init=0.07",
+    ]
     overrides += ["~seed", "training.steps=null", "encoder.embedding=4", "keep=course", f"out={folder}"]
     plan = runs.plan(explorer.STUDY, overrides)
     runs.prepare(plan)

@@ -55,6 +55,8 @@ def do(asked) -> int:
         text = explorer.page(plan, done, join(["synthgap", "explore", *asked.overrides]), advance_to)
     with files.whole(to) as beside:
         beside.write_text(text, encoding="utf-8")
-    terminal.say(f"{len(done)} runs ({new} new) in {plan.folder}; {len(text.encode()) / 1e6:.1f} MB; open it in a browser:")
+    terminal.say(
+        f"{len(done)} runs ({new} new) in {plan.folder}; {len(text.encode()) / 1e6:.1f} MB; open it in a browser:"
+    )
     terminal.say(f"{to}")
     return int(len(done) < len(plan.tasks))

@@ -30,14 +30,17 @@ SHOWN = ("image", "text")
 PAIRS = 120  # drawn of those that are measured; more hide one another
 FEWEST = 20
 BYTES = 6e6  # of all positions, so that a page is under 10 MB
-POSITION = 2 * 2 * 3 * 2 * 4 / 3  # bytes of a pair at a moment: 2 modalities, as trained and centred, 3 × int16, in base 64
+POSITION = (
+    2 * 2 * 3 * 2 * 4 / 3
+)  # bytes of a pair at a moment: 2 modalities, as trained and centred, 3 × int16, in base 64
 MOMENTS = 21  # of a run's trajectory, or one more
+#: what a slider is called, and in the head of a table
 LABELS = {
-    "captions.attributes": "attributes that captions name (k)",
-    "temperature": "temperature τ",
-    "temperature.init": "temperature τ",
-    "encoder.apart": "how far apart at the start",
-    "loss": "loss",
+    "captions.attributes": ("attributes that captions name (k)", "k"),
+    "temperature": ("temperature τ", "τ"),
+    "temperature.init": ("temperature τ", "τ"),
+    "encoder.apart": ("how far apart at the start", "start"),
+    "encoder.embedding": ("dimensions", "dimensions"),
 }
 
 #: what is shown without any override: two cold temperatures, a warm one, and one that is learnt
@@ -47,10 +50,7 @@ STUDY = Study(
     source="",
     grid={"captions.attributes": [1, 2, 3, 4, 5], "encoder.apart": [0.0, 3.0], "seed": [0]},
     cases=(
-        *(
-            {CASE: f"{tau:g}, fixed", "temperature.mode": "fixed", "temperature.init": tau}
-            for tau in (0.02, 0.07, 0.3)
-        ),
+        *({CASE: f"{tau:g}, fixed", "temperature.mode": "fixed", "temperature.init": tau} for tau in (0.02, 0.07, 0.3)),
         {CASE: "learnt, from 0.07", "temperature.mode": "learnable", "temperature.init": 0.07},
     ),
     presets={
@@ -93,14 +93,15 @@ def check(plan: Plan) -> None:
     for space in spaces.values():
         if (space.names, space.sizes) != (first.names, first.sizes):
             raise InputError(
-                f"one page shows one world, and these have other factors: {', '.join(first.names)}, and {', '.join(space.names)}"
+                "one page shows one world, and these have other factors: "
+                f"{', '.join(first.names)}, and {', '.join(space.names)}"
             )
     for task in plan.tasks:
         if task.start is not None:
             done = next(group for group in options.AFTERWARDS if task.config[group]["name"] != "none")
             raise InputError(
-                f"{done}={task.config[done]['name']}: what is shown is training, and that is done afterwards; centring is a switch "
-                "on the page"
+                f"{done}={task.config[done]['name']}: what is shown is training, and that is done afterwards; centring is a "
+                "switch on the page"
             )
 
 
@@ -108,7 +109,9 @@ def read(plan: Plan, task: Task) -> Course:
     """What was kept of a finished run. Raises InputError where it is not there."""
     folder = plan.folder / task.run_id
     if not (folder / COURSE).exists():
-        raise InputError(f"{folder} keeps no embeddings of its training ({COURSE}); delete that folder and explore again")
+        raise InputError(
+            f"{folder} keeps no embeddings of its training ({COURSE}); delete that folder and explore again"
+        )
     kept = load_file(folder / COURSE)
     config, number = task.config, kept[SHOWN[0]].shape[1]
     shown, codes = observe(plan.datasets, options.as_finetuned(config), "test")(0)
@@ -190,7 +193,7 @@ def positions(course: Course, pairs: int) -> tuple[bytes, dict[str, list[float]]
 
 
 def sliders(tasks: Sequence[Task]) -> tuple[list[dict], list[list[int]]]:
-    """What differs between runs, {key, label, values}, and of each run the place of its value in each slider."""
+    """What differs between runs, {key, label, short, values}, and of each run the place of its value in each slider."""
     keys = [key for key in tasks[0].swept if len({str(task.swept.get(key)) for task in tasks}) > 1]
     if CASE in keys:
         keys = [CASE, *(key for key in keys if key != CASE and key not in STUDY.of_cases)]
@@ -198,7 +201,8 @@ def sliders(tasks: Sequence[Task]) -> tuple[list[dict], list[list[int]]]:
     for key in keys:
         values = list(dict.fromkeys(_plain(task.swept.get(key)) for task in tasks))
         name = "temperature" if key == CASE else key
-        found.append({"key": name, "label": LABELS.get(name, name), "values": values})
+        label, short = LABELS.get(name, (name, name))
+        found.append({"key": name, "label": label, "short": short, "values": values})
     places = [
         [slider["values"].index(_plain(task.swept.get(key))) for key, slider in zip(keys, found, strict=True)]
         for task in tasks
@@ -266,4 +270,6 @@ def page(plan: Plan, done: Sequence[Task], command: str, advance_to=lambda numbe
         for key in ("world", "images", "loss", "encoder.embedding", "training.batch", "training.lr", "seed")
         if key not in {slider["key"] for slider in found["sliders"]}
     }
-    return html.rendered("explorer.html", data=json.dumps(found, separators=(",", ":")), d=found, told=told, command=command)
+    return html.rendered(
+        "explorer.html", data=json.dumps(found, separators=(",", ":")), d=found, told=told, command=command
+    )

@@ -298,8 +298,8 @@ const QUESTIONS = [
   return { ...question, table };
 });
 function ask() {
-  for (const { table, metrics, slider: i, title } of QUESTIONS) {
-    const head = make("tr", {}, make("th", { scope: "col" }, i < 0 ? "centred" : data.sliders[i].label.replace(/ .*/, "")),
+  for (const { table, metrics, slider: i } of QUESTIONS) {
+    const head = make("tr", {}, make("th", { scope: "col" }, i < 0 ? "centred" : data.sliders[i].short),
       ...metrics.map(name => make("th", { scope: "col", class: "number" }, { rmg: "RMG", l2m: "L2M", spread: "spread", entropy: "entropy", "recall@1": "R@1" }[name])));
     const rows = i < 0 ? VARIANTS.map((name, v) => [v ? "yes" : "no", run, name, +state.centred === v])
       : data.sliders[i].values.map((value, place) => {
@@ -307,7 +307,7 @@ function ask() {
         places[i] = place;
         return [value, byPlaces.get(key(places)), variant(), place === state.places[i]];
       });
-    table.replaceChildren(make("caption", {}, `${title} At the end of training`), make("thead", {}, head), make("tbody", {}, ...rows.filter(row => row[1]).map(([value, some, name, now]) =>
+    table.replaceChildren(make("caption", {}, "At the end of training"), make("thead", {}, head), make("tbody", {}, ...rows.filter(row => row[1]).map(([value, some, name, now]) =>
       make("tr", now ? { class: "now" } : {}, make("th", { scope: "row" }, value),
         ...metrics.map(metric => make("td", { class: "number" }, shown(some.numbers[name][metric][last(some)])))))));
   }
