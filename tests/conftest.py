@@ -14,6 +14,7 @@ from data_gen import Factor, FactorSpace, InputError, inputs
 from data_gen.seeds import generator
 from synthgap import catalogue, encoders, runs, studies, sweep
 from synthgap.losses import of_all
+from synthgap.pages import explorer
 from synthgap.runs import pool
 
 torch.set_num_threads(1)
@@ -95,6 +96,13 @@ TINY = ("images=symbolic", "mad.images=1024", "mad.test_images=200", "training.e
 #: four runs that are as quick
 CELLS = ("captions.attributes=1,5", "seed=0,1")
 
+#: two runs as quick, that differ in one slider of the explorer
+EXPLORED = (
+    *TINY,
+    *("captions.attributes=1,5", "encoder.apart=0", "temperature.mode=learnable", "temperature.init=0.07"),
+    *("training.steps=null", "encoder.embedding=4"),
+)
+
 
 def planned(out, *overrides):
     """The plan of `CELLS`, or of what the overrides ask for, in `out`."""
@@ -108,6 +116,16 @@ def finished(tmp_path_factory):
     runs.prepare(plan)
     runs.work(plan)
     assert sweep.conclude(plan, did=4) == 0
+    return plan
+
+
+@pytest.fixture(scope="session")
+def explored(tmp_path_factory):
+    """Two finished runs in four dimensions of which the embeddings were kept all along training, for `synthgap explore`."""
+    plan = runs.plan(explorer.STUDY, [*EXPLORED, "keep=course", f"out={tmp_path_factory.mktemp('explored')}"])
+    runs.prepare(plan)
+    runs.work(plan)
+    assert not runs.failures(plan)
     return plan
 
 

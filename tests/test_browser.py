@@ -6,9 +6,8 @@ Without Chromium, or the package that drives it, these tests skip.
 import shutil
 
 import pytest
-from conftest import TINY
 
-from synthgap import pages, runs
+from synthgap import pages
 from synthgap.pages import explorer
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -59,32 +58,12 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def explored(tmp_path_factory):
-    """A plan of two runs of a world of symbols in four dimensions, done, and its page."""
-    folder = tmp_path_factory.mktemp("explored")
-    overrides = [
-        *TINY,
-        "captions.attributes=1,5",
-        "encoder.apart=0",
-        "temperature.mode=learnable",
-        "temperature.init=0.07",
-    ]
-    overrides += ["~seed", "training.steps=null", "encoder.embedding=4", "keep=course", f"out={folder}"]
-    plan = runs.plan(explorer.STUDY, overrides)
-    runs.prepare(plan)
-    runs.work(plan)
-    assert not runs.failures(plan)
-    path = folder / "explore.html"
-    path.write_text(explorer.page(plan, plan.tasks, "synthgap explore"), encoding="utf-8")
-    return plan, path
-
-
-@pytest.fixture(scope="module")
 def paths(finished, explored, tmp_path_factory):
     to = tmp_path_factory.mktemp("site")
+    (to / "explore.html").write_text(explorer.page(explored, explored.tasks, "synthgap explore"), encoding="utf-8")
     pages.write({}, finished.folder.parent, to)
-    study = next(path for path in to.glob("*.html") if path.stem != "index")
-    return {"index": to / "index.html", "study": study, "explorer": explored[1]}
+    study = next(path for path in to.glob("*.html") if path.stem not in ("index", "explore"))
+    return {"index": to / "index.html", "study": study, "explorer": to / "explore.html"}
 
 
 @pytest.mark.parametrize("name", ["index", "study", "explorer"])
@@ -115,10 +94,10 @@ def test_a_page_is_readable_everywhere(browser, paths, name):
     page.close()
 
 
-def test_the_explorer_shows_what_was_measured(browser, explored):
-    plan, path = explored
+def test_the_explorer_shows_what_was_measured(browser, explored, paths):
+    plan = explored
     page = browser.new_page(viewport={"width": LAPTOP, "height": 900})
-    page.goto(path.as_uri())
+    page.goto(paths["explorer"].as_uri())
     numbers = [explorer.numbers(explorer.read(plan, task)) for task in plan.tasks]
 
     def told(metric: str) -> str:
