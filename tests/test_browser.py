@@ -3,6 +3,7 @@
 Without Chromium, or the package that drives it, these tests skip.
 """
 
+import re
 import shutil
 
 import pytest
@@ -130,6 +131,6 @@ def test_the_explorer_shows_what_was_measured(browser, explored, paths):
     course = explorer.read(plan, plan.tasks[1])
     assert course.words[0] in page.locator("#tip").inner_text()
     page.get_by_role("button", name="Play training").click()
-    page.wait_for_function("document.getElementById('moment').value > 2")
+    sync_api.expect(page.locator("#step")).not_to_have_text(re.compile("^0 of"), timeout=30_000)
     page.get_by_role("button", name="Pause").click()
     page.close()
