@@ -13,10 +13,11 @@ spread, the entropy and the temperature beside them. Whatever has several values
   synthgap explore captions.attributes=1,5                fewer
   synthgap explore loss=clip,modgap encoder.apart=0       another loss
   synthgap explore images=pixels captions.attributes=1,3  models that see pixels: slower
-  synthgap explore encoder.embedding=24                   more than three dimensions: a projection, which says what it loses
+  synthgap explore encoder.embedding=3,16 encoder.apart=0 three dimensions, which are shown as they are, beside sixteen
 
 Runs are kept in OUT/explore (out=DIR; runs), and taken again when they are asked for again. Any option of `synthgap run --help`
-can be set. What is not set: images=symbolic, encoder.embedding=3, mad.images=8000, training.steps=400.
+can be set. What is not set: images=symbolic, encoder.embedding=16, mad.images=8000, training.steps=400. More than
+three dimensions are shown by a projection, which says what share of the variance it holds.
 """
 
 

@@ -273,9 +273,9 @@ function legend() {
 const slider = names => data.sliders.findIndex(each => names.includes(each.key));
 const QUESTIONS = [
   { title: "Why does a cold temperature keep modalities apart?", slider: slider(["temperature", "temperature.init"]), metrics: ["l2m", "spread", "entropy"],
-    text: "The loss asks that a caption is nearer to its own image than to others, by a few τ. Where τ is small, a small difference is enough: " +
-      "it can be had while images and captions stay on two sides. Where τ is large, the difference has to be large, and that takes the whole sphere. " +
-      "Move the temperature, and see whether the means come together." },
+    text: "The loss asks that a caption is nearer to its own image than to others, by a few τ. Where τ is small, a small difference is enough: a modality " +
+      "needs only a part of the sphere (its spread is small), and the rest is room in which the means can stand apart. Where τ is large, the difference " +
+      "has to be large, and that takes the whole sphere. Move the temperature, then the start, and see where the means end." },
   { title: "What does one more attribute do?", slider: slider(["captions.attributes"]), metrics: ["rmg", "entropy", "recall@1"],
     text: "A caption that names few attributes fits many images, and cannot lie on all of them at once. Move the number of attributes, and look at the lines: " +
       "how many images share a caption, and how far they lie from it?" },
@@ -318,4 +318,9 @@ for (const query of ["(prefers-color-scheme: dark)", "print"])
 new ResizeObserver(draw).observe(canvas);
 readColours();
 legend();
-go(() => { state.moment = last(data.runs[0]); });
+// The page opens where the means end furthest apart.
+const apart = some => some.numbers.trained.l2m[last(some)];
+go(() => {
+  const widest = data.runs.reduce((best, some) => apart(some) > apart(best) ? some : best);
+  state.places = widest.at.slice(); state.moment = last(widest);
+});
