@@ -43,7 +43,7 @@ def do(asked) -> int:
         if override.startswith(("keep=", "preset=", "name=")):
             raise InputError(f"{override!r} is not understood here: `synthgap explore --help` says what is")
     overrides = [*overrides, "keep=course"]
-    explorer.check(runs.plan(explorer.STUDY, overrides))
+    explorer.check(overrides)
     plan = sweep.begin(explorer.STUDY, overrides)
     new = pool.sweep(plan, workers)
     done, failed = [task for task in plan.tasks if plan.done(task)], runs.failures(plan)

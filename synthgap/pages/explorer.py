@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from data_gen import InputError, captions
-from synthgap import options
+from synthgap import options, runs, studies
 from synthgap.metrics import l2m, logit_entropy, mean_cosine, recall_at_k, rmg, spread
 from synthgap.observations import observe, policy_of, world_of
 from synthgap.pages import html
@@ -84,11 +84,12 @@ class Course:
     images: np.ndarray | None
 
 
-def check(plan: Plan) -> None:
+def check(overrides: Sequence[str]) -> None:
     """Raises InputError, before any run, where one page cannot show the runs that are asked for."""
-    most = int(BYTES / POSITION / MOMENTS / FEWEST)
-    if len(plan.tasks) > most:
-        raise InputError(f"one page shows at most {most} runs, and these are {len(plan.tasks)}: give fewer values")
+    most, number = int(BYTES / POSITION / MOMENTS / FEWEST), len(studies.expand(STUDY, overrides)[1])
+    if number > most:
+        raise InputError(f"one page shows at most {most} runs, and these are {number}: give fewer values")
+    plan = runs.plan(STUDY, overrides)
     spaces = {task.run_id: world_of(task.config, "test").space for task in plan.tasks}
     first = next(iter(spaces.values()))
     for space in spaces.values():
