@@ -4,15 +4,17 @@ BIN := .venv/bin
 WHEEL_ENV := build/wheel-check
 INSTALL := pip install --quiet -c constraints.txt
 
-.PHONY: demo test lint pytest fuzz newcomer wheel
+.PHONY: demo test checks lint pytest fuzz newcomer wheel
 
 demo: .venv/installed
 	$(BIN)/synthgap run imbalance preset=quick
 
-# What installs and waits for packages goes side by side.
-test:
-	$(MAKE) -j2 --output-sync lint wheel
+test: checks
 	$(MAKE) pytest
+
+# What installs and waits for packages goes side by side.
+checks:
+	$(MAKE) -j2 --output-sync lint wheel
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
