@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import islice
@@ -19,6 +20,7 @@ import pandas as pd
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from data_gen import InputError, files
 from data_gen.errors import unknown
@@ -119,8 +121,9 @@ def _each(override: str) -> list[Override]:
         parsed = reading
     if not reading.is_sweep_override():
         return [reading if parsed.is_sweep_override() else parsed]
-    number = len(options.values(reading))
-    alike = parsed.is_sweep_override() and len([*islice(parsed.sweep_string_iterator(), number + 1)]) == number
+    number, alike = len(options.values(reading)), False
+    with suppress(OmegaConfBaseException):  # texts of which one looks like a range to Hydra
+        alike = parsed.is_sweep_override() and len([*islice(parsed.sweep_string_iterator(), number + 1)]) == number
     return parse([f"x={value}" for value in (parsed if alike else reading).sweep_string_iterator()])
 
 
