@@ -44,9 +44,9 @@ def conv_mlp(shape: tuple[int, ...], *, kind: str, channels: int, width: int) ->
 
 
 def patch_conv(shape: tuple[int, ...], *, kind: str, channels: int) -> nn.Module:
-    """As `conv`, but images are read in patches of 4 × 4: in training, about half the time that three convolutions take.
+    """As `conv`, but images are read in patches of 4 × 4, then by one convolution, which is less work than three.
 
-    These spend most of it moving maps of 14 × 14 positions through memory, which patches never make.
+    These spend much of their time moving maps of 14 × 14 positions through memory, which patches never make.
     """
     return _patched(shape, 4, channels)[0] if kind == "pixels" else conv(shape, kind=kind, channels=channels)
 
