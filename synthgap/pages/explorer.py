@@ -119,7 +119,7 @@ def read(plan: Plan, task: Task) -> Course:
     shown, codes = observe(plan.datasets, options.as_finetuned(config), "test")(0)
     world, tokens = world_of(config, "test"), shown["text"][:number]
     policy = policy_of(options.as_finetuned(config), world.space, "test")
-    pictures = shown["image"][:PAIRS] if config["images"] == "pixels" else None
+    pictures = shown["image"][:PAIRS] if config["images"] == "pixels" and shown["image"].ndim > 2 else None
     return Course(
         config,
         {name: kept[name] for name in SHOWN},
