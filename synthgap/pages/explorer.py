@@ -3,7 +3,6 @@
 All numbers are those of the runs: what the page computes itself is only where a point is drawn.
 """
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from jinja2.utils import htmlsafe_json_dumps
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -273,5 +273,5 @@ def page(plan: Plan, done: Sequence[Task], command: str, advance_to=lambda numbe
         if key not in {slider["key"] for slider in found["sliders"]}
     }
     return html.rendered(
-        "explorer.html", data=json.dumps(found, separators=(",", ":")), d=found, told=told, command=command
+        "explorer.html", data=htmlsafe_json_dumps(found, separators=(",", ":")), d=found, told=told, command=command
     )
