@@ -156,10 +156,7 @@ def test_what_a_study_says_is_text_whatever_it_looks_like(result, undrawn):
     assert nasty not in text and text.count("<script>") == 1
     assert Page(text).words.count(nasty) > 2 * len(claims)
     assert escape(nasty, quote=False).replace("'", "&#39;") in text
-    templates = Path(html.__file__).parent.glob("templates/*")
-    safe = [line.strip() for template in templates for line in template.read_text().splitlines() if "|safe" in line]
-    assert len(safe) == 2 and sum("svg|safe" in line for line in safe) == 1
-    assert sum('data|replace("</", "<\\\\/")|safe' in line for line in safe) == 1, "data that ends no script"
+    assert sum(template.read_text().count("|safe") for template in Path(html.__file__).parent.glob("templates/*")) == 1
 
 
 def test_an_index_leads_to_all_results_and_says_what_is_left_out(copied, tmp_path, undrawn, capsys):
