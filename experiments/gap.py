@@ -145,7 +145,9 @@ def left_open() -> pd.DataFrame:
             measure = ideal.measures(there)[name]
             low, high = ideal.left_open(there, found, measure, WITHIN)
             value = float(measure(found.image, found.text))
-            rows.append({"τ": tau, "measure": name.upper(), "regret": found.regret, "ideal": value, "from": low, "to": high})
+            rows.append(
+                {"τ": tau, "measure": name.upper(), "regret": found.regret, "ideal": value, "from": low, "to": high}
+            )
     return pd.DataFrame(rows)
 
 
