@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WHEEL_ENV := build/wheel-check
+LESSONS_ENV := build/lessons
 INSTALL := pip install --quiet -c constraints.txt
 
-.PHONY: demo test checks lint pytest fuzz newcomer wheel
+.PHONY: demo test checks lint pytest fuzz newcomer lessons wheel
 
 demo: .venv/installed
 	$(BIN)/synthgap run imbalance preset=quick
@@ -30,6 +31,15 @@ fuzz: .venv/installed-test
 # All that README.md shows, as it is printed, in a fresh clone: about an hour.
 newcomer: .venv/installed-test
 	SYNTHGAP_NEWCOMER=1 $(BIN)/python -m pytest -s tests/test_newcomer.py
+
+# The lessons in full, from an installed wheel in an empty folder; their notebooks and the handout are written anew.
+lessons:
+	rm -rf dist $(LESSONS_ENV)
+	$(PYTHON) -m venv $(LESSONS_ENV)
+	$(LESSONS_ENV)/bin/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(LESSONS_ENV)/bin/$(INSTALL) "$$(echo dist/*.whl)[lessons]"
+	experiments/lessons/run.sh $(LESSONS_ENV)/bin
+	$(LESSONS_ENV)/bin/python experiments/lessons/handout.py
 
 # The wheel, in an environment of its own, from an empty folder: no checkout to lean on.
 wheel:

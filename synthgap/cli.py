@@ -27,6 +27,7 @@ COMMANDS = (
     "embed",
     "measure",
     "ideal",
+    "lessons",
 )
 
 CODES = """\

@@ -13,7 +13,7 @@ LAYERS = (
     ("synthgap.cli",),
     ("synthgap.commands",),
     ("synthgap.pooling",),
-    ("synthgap.pages",),
+    ("synthgap.pages", "synthgap.lessons"),
     ("synthgap.sweep",),
     ("synthgap.terminal",),
     ("synthgap.conclusion",),
