@@ -8,6 +8,10 @@ class DrawingFailedError(RuntimeError):
     """A dataset could not be drawn through no fault of what was asked: a process of it died, or memory was short."""
 
 
+class NotStartedError(RuntimeError):
+    """Worker processes could not be started through no fault of what was asked."""
+
+
 class InputError(ValueError):
     """A mistake in what the user gave (an option, a file, a claim), explained in one line."""
 

@@ -9,15 +9,21 @@ import os
 import re
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import file_digest
 from pathlib import Path
 from secrets import token_hex
+from time import sleep
+from typing import TYPE_CHECKING, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from data_gen.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LEFT = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.partial(\.[^.]+)?")  # what `_beside` names
 #: what a file system says that has no locks, or whose locks do not work
@@ -27,6 +33,10 @@ _FORBIDDEN = {
     errno.EPERM,
     errno.EROFS,
 }  # what is said of a place that others own, or that may not be written
+SIGN, STALE = (
+    60.0,
+    900.0,
+)  # seconds between signs of life of who holds a claim; and without one, until others take it over
 
 
 @contextmanager
@@ -86,6 +96,60 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def claimed(path: str | Path, wait: bool = True) -> Iterator[None]:
+    """As `locked`, for what takes long: its holder gives a sign of life each minute, and a claim that has had none for
+    `STALE` seconds is taken over. So does a machine that died, or that lost its network, keep nothing from others: over NFS
+    its lock may stay. One that was only slow finds its work done; both have the same numbers.
+    """
+    path, ended = Path(path), threading.Event()
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(path, wait=False))
+                break
+            except Timeout:
+                if _stale(path):
+                    _take_over(path)
+                elif wait:
+                    sleep(0.5)
+                else:
+                    raise
+
+        def give_signs() -> None:
+            while not ended.is_set():
+                with suppress(OSError):  # taken over
+                    os.utime(path)
+                ended.wait(SIGN)
+
+        thread = threading.Thread(target=give_signs, daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(ended.set)
+        yield
+
+
+def _stale(path: Path) -> bool:
+    """Whether the last sign of life is too old, by the clock of the file system: those of machines may differ."""
+    probe = _beside(path)
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime > STALE
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+def _take_over(path: Path) -> None:
+    """The lock file goes, and with it the dead one's lock; the next to ask makes another. One at a time, as the second would
+    delete the first one's."""
+    with locked(path.with_name(f"{path.name}.taken"), wait=True):
+        if _stale(path):
+            path.unlink(missing_ok=True)
+
+
 def sweep_up(folder: str | Path, name: str | None = None) -> None:
     """Removes what killed commands left in `folder` beside the place `name`, or beside any.
 
@@ -121,14 +185,14 @@ def _delete(path: Path) -> None:
 
 
 def held(path: str | Path) -> bool:
-    """Whether another process holds the lock file at `path`; False where you may not lock it, as it is unknown then."""
+    """Whether another process that lives holds the lock file at `path`; False where you may not lock it, as it is unknown."""
     if not Path(path).exists():
         return False
     try:
         with locked(path, wait=False):
             return False
     except Timeout:
-        return True
+        return not _stale(Path(path))
     except InputError:
         return False
 
@@ -155,6 +219,14 @@ def forbidden(folder: str | Path) -> str | None:
 def not_yours(error: PermissionError) -> InputError:
     """What to say of a file that is there, and that you may not read: it is no damage."""
     return InputError(f"{error.filename} may not be read by you; ask its owner")
+
+
+def read_parquet(source: str | Path | BinaryIO) -> "pd.DataFrame":
+    """A table as pandas reads it, but by this thread alone: where memory is too short to start another, pyarrow would wait for
+    that forever."""
+    import pandas as pd
+
+    return pd.read_parquet(source, use_threads=False, pre_buffer=False)
 
 
 def checksum(path: str | Path) -> str:

@@ -270,7 +270,7 @@ def load(folder: str | Path, mapped: bool = False) -> Dataset:
             for name in manifest["checksums"]
             if name.endswith(".npy")
         }
-        table = pd.read_parquet(folder / "factors.parquet")
+        table = files.read_parquet(folder / "factors.parquet")
         return Dataset(folder, arrays.pop("images"), table, manifest, arrays)
     except PermissionError as error:
         raise files.not_yours(error) from error

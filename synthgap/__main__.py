@@ -11,8 +11,15 @@ def main() -> int:
     from synthgap import interrupts
 
     interrupts.leave_at_once()
-    from synthgap import cli
+    try:
+        from synthgap import cli
+    except Exception as error:
+        from synthgap import memory
 
+        if not memory.is_short(error):
+            raise
+        print(f"synthgap: error: {memory.LINE}", file=sys.stderr)
+        return 1
     code = cli.main()
     interrupts.ignore()
     return code

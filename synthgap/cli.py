@@ -8,8 +8,8 @@ from contextlib import suppress
 from importlib import import_module
 
 from data_gen import InputError
-from data_gen.errors import DrawingFailedError, one_line
-from synthgap import interrupts
+from data_gen.errors import DrawingFailedError, NotStartedError, one_line
+from synthgap import interrupts, memory
 
 #: each is a module of synthgap.commands: WHAT it does, its `arguments`, and `do`
 COMMANDS = (
@@ -31,8 +31,8 @@ COMMANDS = (
 )
 
 CODES = """\
-exit codes: 0 done, 1 some run failed, 2 a mistake in what was asked, 130 interrupted (Ctrl-C), 143 ended by SIGTERM,
-129 by SIGHUP
+exit codes: 0 done, 1 some run failed, or memory is short, 2 a mistake in what was asked, 130 interrupted (Ctrl-C),
+143 ended by SIGTERM, 129 by SIGHUP
 """
 
 
@@ -66,8 +66,9 @@ def guarded(do: Callable[[], int], kept: str = interrupts.KEPT) -> int:
             return interrupts.exit_code(number)
         if isinstance(error, InputError):
             return _complain(str(error))
-        if isinstance(error, DrawingFailedError):
-            _complain(str(error))
+        told = isinstance(error, DrawingFailedError | NotStartedError)
+        if told or memory.is_short(error):
+            _complain(str(error) if told else memory.LINE)
             return 1
         if isinstance(error, OSError) and error.errno is not None:
             where = f": {error.filename}" if error.filename else ""

@@ -54,7 +54,7 @@ def load(path: Path) -> pd.DataFrame:
         if sha256(_SEAL.sub(_UNSEALED, content)).hexdigest().encode() != seal:
             raise DamagedError(f"{path} is damaged: it does not match its checksum")
     try:
-        return pd.read_parquet(BytesIO(content))
+        return files.read_parquet(BytesIO(content))
     except Exception as error:  # the bytes may be anything, and so may the parser's error
         raise DamagedError(f"{path} is damaged, or no Parquet file: {_first_line(error)}") from error
 

@@ -2,8 +2,11 @@
 
 import os
 import stat
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 from filelock import FileLock, Timeout
@@ -131,3 +134,49 @@ def test_a_file_system_without_locks_is_one_line(tmp_path, monkeypatch, error):
 def test_the_checksum_is_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert files.checksum(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.fixture
+def dead(tmp_path):
+    """A lock that another process holds and never gives back, as a machine that died does over NFS."""
+    path = tmp_path / "claim"
+    code = f"""if True:
+        import sys
+        from filelock import FileLock
+        with FileLock({str(path)!r}):
+            print("held", flush=True)
+            sys.stdin.read()
+    """
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    yield path
+    holder.communicate()
+
+
+def test_a_claim_without_signs_of_life_is_taken_over_and_another_is_not(dead):
+    with pytest.raises(Timeout), files.claimed(dead, wait=False):
+        pass
+    assert files.held(dead)
+    os.utime(dead, (0, dead.stat().st_mtime - files.STALE - 60))
+    assert not files.held(dead)
+    with files.claimed(dead):
+        assert files.held(dead), "it is the new one's now"
+        with pytest.raises(Timeout), files.claimed(dead, wait=False):
+            pass
+    assert not files.held(dead)
+
+
+def test_who_holds_a_claim_gives_signs_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "SIGN", 0.01)
+    with files.claimed(tmp_path / "claim"):
+        for _ in range(2):
+            os.utime(tmp_path / "claim", (0, 0))
+            end = monotonic() + 30
+            while not (tmp_path / "claim").stat().st_mtime and monotonic() < end:
+                sleep(0.01)
+            assert (tmp_path / "claim").stat().st_mtime
+
+
+def test_a_jump_of_one_machines_clock_makes_no_claim_stale(dead, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 4e9)
+    assert files.held(dead)

@@ -41,7 +41,7 @@ LAYERS = (
         "synthgap.optimiser",
         "synthgap.all_pairs",
     ),
-    ("synthgap.progress", "synthgap.interrupts", "synthgap.catalogue", "synthgap.server"),
+    ("synthgap.progress", "synthgap.interrupts", "synthgap.memory", "synthgap.catalogue", "synthgap.server"),
     ("data_gen",),
 )
 FLOOR = {room: -i for i, rooms in enumerate(LAYERS) for room in rooms}

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from data_gen import contents, written
+from data_gen import contents, files, written
 from data_gen.errors import InputError, one_line, unknown
 from data_gen.factors import MOST_COMBINATIONS, Factor, FactorSpace
 from data_gen.seeds import generator
@@ -197,7 +197,7 @@ def _agree(table: pd.DataFrame, keys: list[str], first: dict[str, int], path: Pa
 def _table(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
+            table = files.read_parquet(path)
         else:
             with path.open(encoding="utf-8-sig") as file:
                 header = file.readline()

@@ -25,6 +25,8 @@ overrides are name=value pairs in Hydra's syntax; several values make a sweep:
   encoder.image=my_encoder.py          an encoder of your own; loss, posthoc and captions take files, too
   out=DIR                              where runs are kept (runs)
   workers=N                            processes, one core each (all cores)
+  engine=submitit workers=N            as N jobs of a Slurm cluster; engine.slurm_partition=NAME and so on, as submitit
+  engine=ray                           as tasks of the Ray cluster at engine.address=HOST:PORT or $RAY_ADDRESS; else of one here
   figure.format=png,svg,pdf            what run and show draw, one or several (png)
   'figure.panel=TITLE'                 also that panel of the figure alone
   name=NAME                            keep the result in OUT/STUDY+NAME
@@ -70,6 +72,17 @@ def workers(overrides: list[str]) -> tuple[list[str], int]:
         raise InputError(f"workers={given[-1]}: it must be a whole number of at least 1")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return [o for o in overrides if not o.startswith("workers=")], int(given[-1]) if given else cores
+
+
+def engine(overrides: list[str]) -> tuple[list[str], str, dict[str, str]]:
+    """The other overrides, the engine of engine=NAME (local), and its settings engine.NAME=VALUE. Raises InputError."""
+    from synthgap.runs import engines
+
+    given = {o.partition("=")[0]: o.partition("=")[2] for o in overrides if o.startswith(("engine=", "engine."))}
+    settings = {key.removeprefix("engine."): text for key, text in given.items() if key != "engine"}
+    name = given.get("engine", "local")
+    engines.check(name, settings)
+    return [o for o in overrides if o.partition("=")[0] not in given], name, settings
 
 
 def figures(overrides: list[str]):
@@ -126,6 +139,7 @@ def trained(asked):
     from synthgap import terminal
 
     overrides, number = workers(asked.overrides)
+    overrides, *_ = engine(overrides)
     found, overrides = study(asked.study, overrides)
     if found.table:
         terminal.say(f"{found.name} reads {found.table} and trains nothing")

@@ -15,9 +15,10 @@ def do(asked) -> int:
         server.start()  # which takes as long to load as what follows
 
     from synthgap import sweep
-    from synthgap.runs import pool
+    from synthgap.runs import engines
 
     overrides, workers = common.workers(asked.overrides)
+    overrides, engine, settings = common.engine(overrides)
     overrides, figures = common.figures(overrides)
     study, overrides = common.study(asked.study, overrides)
-    return sweep.run(study, overrides, lambda plan: pool.sweep(plan, workers), figures)
+    return sweep.run(study, overrides, lambda plan: engines.work(plan, engine, workers, settings), figures)

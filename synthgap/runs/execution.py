@@ -87,7 +87,7 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
             raise RuntimeError(f"the run whose model it takes failed: {failure_in(p.failure(task.start))['reason']}")
         verify(place, task.start.run_id)
         load_model(model, place / MODEL, device=device)
-        before = pd.read_parquet(place / "metrics.parquet")
+        before = files.read_parquet(place / "metrics.parquet")
         scale, settings = _learnt(before, c)
     clock.append(perf_counter())
 

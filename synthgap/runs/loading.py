@@ -77,7 +77,7 @@ def open(run: str | Path, datasets: str | Path | None = None) -> OpenRun:  # syn
     inputs = {name: torch.from_numpy(x) for name, x in shown.items()}
     model = build(config, inputs, kinds_of(config, world), **language_of(config))
     load_model(model, folder / MODEL)
-    return OpenRun(folder, config, model, pd.read_parquet(folder / "metrics.parquet"), inputs, codes, world)
+    return OpenRun(folder, config, model, files.read_parquet(folder / "metrics.parquet"), inputs, codes, world)
 
 
 def _train_again(folder: Path, config: dict, datasets: Path, threads: int) -> None:

@@ -9,6 +9,7 @@ from multiprocessing.process import BaseProcess
 from time import sleep, thread_time
 
 from data_gen import InputError, processes
+from data_gen.errors import NotStartedError
 from synthgap import progress, runs, server
 from synthgap.runs import Plan, Task
 
@@ -28,20 +29,25 @@ def sweep(plan: Plan, workers: int) -> int:
         return 0
     context = server.context()
     started: dict[BaseProcess, Array] = {}  # with the id of the run that it is in
-    finished = _counter(plan)
+    finished = counter(plan)
     try:
         with processes.left_to_the_parent(), processes.inheriting(server.ENVIRONMENT):
             for _ in range(min(workers, len(left))):
                 at = context.Array("c", 64, lock=False)
                 process = context.Process(target=_work, args=(plan, at), daemon=True)
-                process.start()
+                try:
+                    process.start()
+                except (EOFError, ConnectionError) as error:
+                    raise NotStartedError(
+                        "workers could not be started: the process that they are forks of died, as where memory is short"
+                    ) from error
                 started[process] = at
         datasets = runs.missing_datasets(plan)
         if datasets:
             with progress.bar("datasets", len(datasets)) as advance_to:
-                _watch(started, lambda: sum(place.exists() for place in datasets), len(datasets), advance_to)
+                watch(started, lambda: sum(place.exists() for place in datasets), len(datasets), advance_to)
         with progress.bar("runs", len(plan.tasks)) as advance_to:
-            _watch(started, finished, len(plan.tasks), advance_to)
+            watch(started, finished, len(plan.tasks), advance_to)
     finally:
         _end(list(started), at_once=finished() < len(plan.tasks))
     for process, at in started.items():
@@ -75,7 +81,7 @@ def _record(plan: Plan, run_id: str, code: int) -> None:
         runs.record_failure(plan, task, f"its worker {how}")
 
 
-def _counter(plan: Plan) -> Callable[[], int]:
+def counter(plan: Plan) -> Callable[[], int]:
     """Counts the runs that are settled. It looks for those alone whose folder or record was not there when it last looked."""
     open_runs = {task.run_id: (plan.failure(task).name, task) for task in plan.tasks}
 
@@ -89,7 +95,8 @@ def _counter(plan: Plan) -> Callable[[], int]:
     return count
 
 
-def _watch(workers, count, total: int, advance_to) -> None:
+def watch(workers, count, total: int, advance_to) -> None:
+    """Tells how many of `total` are done, by `count()`, until all are, or no worker is alive."""
     while True:
         begun = thread_time()
         if (done := count()) >= total or not any(process.is_alive() for process in workers):

@@ -89,7 +89,7 @@ def collect(p: Plan) -> pd.DataFrame:
         )  # what types differ in, pandas brings together
         known = pd.concat([pd.DataFrame(list(some)) for _, some in alike], ignore_index=True)
         known = known.loc[known.index.repeat([len(rows) for rows in tables])].reset_index(drop=True)
-        table = known.join(pa.concat_tables(tables).to_pandas())
+        table = known.join(pa.concat_tables(tables).to_pandas(use_threads=False))
     for column in set(table) - {"value"}:  # a weight may be a number here and a course there: one column has one type
         kinds = {type(value) for value in table[column].dropna().unique()}
         if str in kinds and len(kinds) > 1:

@@ -19,10 +19,10 @@ from synthgap.runs.plan import Plan, Task, left, missing_datasets, with_starts
 from synthgap.runs.results import record_failure
 
 
-def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
+def work(p: Plan, begins: Callable[[Task], None] = lambda task: None, passes_on: bool = True) -> None:
     """Do what is left of a plan, beside any other workers: first the datasets, then the runs. Failures are recorded.
 
-    begins: told of each run before it begins.
+    begins: told of each run before it begins. passes_on: write finished runs into the sinks that are asked for.
     """
     limit_threads()
     with at_work(p.folder):
@@ -35,13 +35,13 @@ def work(p: Plan, begins: Callable[[Task], None] = lambda task: None) -> None:
             for task in with_starts(p):
                 if not wait and task.start and not p.settled(task.start, model=True):
                     continue  # another worker trains its model
-                with suppress(Timeout), files.locked(p.folder / ".locks" / task.run_id, wait):
+                with suppress(Timeout), files.claimed(p.folder / ".locks" / task.run_id, wait):
                     model = task.run_id in models
                     new = not p.settled(task, model)
                     if new:
                         begins(task)
                         _run_or_record(p, task, model)
-                    if new or not wait:  # once, also of what was finished before
+                    if passes_on and (new or not wait):  # once, also of what was finished before
                         pass_on(p, task)
 
 
@@ -51,7 +51,7 @@ def at_work(folder: Path) -> Iterator[None]:
     with ExitStack() as held:
         for number in count():
             with suppress(Timeout):
-                held.enter_context(files.locked(_worker(folder, number), wait=False))
+                held.enter_context(files.claimed(_worker(folder, number), wait=False))
                 break
         yield
 

@@ -70,7 +70,7 @@ def write(out: Path, names: Iterable[str], folder: Path) -> None:
 def read(folder: Path) -> Run:
     """A finished run, from its folder. The course of training is not among the metrics."""
     written = (folder / "config.yaml").read_text()
-    rows = pd.read_parquet(folder / "metrics.parquet")
+    rows = files.read_parquet(folder / "metrics.parquet")
     courses = [name for name, metric in METRICS.items() if metric.of == SHARE]
     rows = rows[~rows.metric.isin(courses) & rows.value.map(isfinite)]
     names = rows.metric + ("/" + rows.of).where(rows.of != "", "")
@@ -80,7 +80,7 @@ def read(folder: Path) -> Run:
         folder.name,
         dict(_flat(yaml.safe_load(written))),
         dict(zip(names, rows.value.astype(float), strict=True)),
-        pd.read_parquet(course) if course.exists() else pd.DataFrame({"step": []}),
+        files.read_parquet(course) if course.exists() else pd.DataFrame({"step": []}),
         written,
     )
 

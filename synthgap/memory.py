@@ -1,0 +1,24 @@
+"""How a shortage of memory shows: not as a MemoryError alone. Quick to import, as others cannot be loaded then."""
+
+import errno
+
+LINE = "memory is short; end other programs, or ask for less (workers=1, smaller mad.images, …)"
+_OF_LIBRARIES = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "can't allocate memory",
+    "not enough memory",
+    "failed to launch worker thread",
+)
+
+
+def is_short(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came of, says that there is no memory left."""
+    while error is not None:
+        text = str(error).lower()
+        of_system = isinstance(error, OSError) and error.errno == errno.ENOMEM
+        of_library = any(said in text for said in _OF_LIBRARIES)
+        if isinstance(error, MemoryError) or of_system or of_library:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
