@@ -1,6 +1,6 @@
 """What the lessons of `experiments/lessons` lean on: a command as in a terminal, and a check of one's own answer.
 
-With `SYNTHGAP_LESSONS=tiny` in the environment, studies run with two seeds on few images: this shows that a lesson runs, and
+With `SYNTHGAP_LESSONS=tiny` in the environment, studies run with one seed on few images: this shows that a lesson runs, and
 its results say nothing. Lessons tell so, and then do not compare their results with their text.
 """
 
@@ -15,7 +15,7 @@ from data_gen import InputError
 
 #: whether results are those that the text speaks of
 FULL = os.environ.get("SYNTHGAP_LESSONS") != "tiny"
-TINY = ("seed=0,1", "mad.images=600", "mad.test_images=200", "training.batch=128", "keep=tables")
+TINY = ("seed=0", "mad.images=600", "mad.test_images=200", "training.batch=128", "keep=tables")
 
 
 def folder() -> Path:
