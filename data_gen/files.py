@@ -33,10 +33,8 @@ _FORBIDDEN = {
     errno.EPERM,
     errno.EROFS,
 }  # what is said of a place that others own, or that may not be written
-SIGN, STALE = (
-    60.0,
-    900.0,
-)  # seconds between signs of life of who holds a claim; and without one, until others take it over
+SIGN = 60.0  # seconds between the signs of life that the holder of a claim gives
+STALE = 900.0  # seconds without one after which others take a claim over
 
 
 @contextmanager
@@ -99,8 +97,8 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
 @contextmanager
 def claimed(path: str | Path, wait: bool = True) -> Iterator[None]:
     """As `locked`, for what takes long: its holder gives a sign of life each minute, and a claim that has had none for
-    `STALE` seconds is taken over. So does a machine that died, or that lost its network, keep nothing from others: over NFS
-    its lock may stay. One that was only slow finds its work done; both have the same numbers.
+    `STALE` seconds is taken over: over NFS, the lock of a machine that died, or that lost its network, may stay. A holder that
+    was only slow finds its work done; both have the same numbers.
     """
     path, ended = Path(path), threading.Event()
     with ExitStack() as stack:

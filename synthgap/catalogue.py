@@ -374,9 +374,8 @@ def options_of(method: Method) -> dict[str, Option]:
 
 def load(method: Method) -> Callable:
     """The function of a method: imports its module, or runs the user's file."""
-    module = (
-        import_module(ours) if (ours := _module(method.path)) else user_file.run(method.path, method.source, method.key)
-    )
+    ours = _module(method.path)
+    module = import_module(ours) if ours else user_file.run(method.path, method.source, method.key)
     return getattr(module, method.function)
 
 

@@ -10,7 +10,7 @@ from scipy.linalg import orthogonal_procrustes
 
 from data_gen import InputError
 from synthgap import catalogue
-from synthgap.encoders import at_an_angle, initialise, set_apart, start_together
+from synthgap.encoders import Pixels, at_an_angle, initialise, set_apart, start_together
 from synthgap.metrics import principal_angles
 from synthgap.training import embed
 
@@ -248,3 +248,11 @@ def test_subspaces_at_an_angle_make_it_in_all_their_dimensions_and_are_not_learn
     for encoder, weight in zip(net.by_modality.values(), before, strict=True):
         assert encoder.projection.outer.weight.grad is None and encoder.projection.inner.weight.grad is not None
         torch.testing.assert_close(weight.T @ weight, torch.eye(4), atol=1e-5, rtol=0)
+
+
+def test_images_that_are_numbers_already_stay_as_they_are():
+    layers = Pixels(torch.nn.Conv2d(3, 2, 3))
+    images = torch.full((1, 4, 4, 3), 255.0)
+    out = layers(images)
+    assert (images == 255).all()
+    assert torch.equal(out, layers(images.to(torch.uint8)))

@@ -10,8 +10,9 @@ arguments, epilog = common.study_arguments, common.overrides_help
 
 
 def do(asked) -> int:
-    out = [override.removeprefix("out=") for override in asked.overrides if override.startswith("out=")]
-    if not Path((out or ["runs"])[-1], Path(asked.study).stem).exists():  # so there are runs to do
+    given = dict(override.partition("=")[::2] for override in asked.overrides)
+    place = Path(given.get("out", "runs"), Path(asked.study).stem)
+    if given.get("engine", "local") == "local" and not place.exists():  # so there are runs to do here
         server.start()  # which takes as long to load as what follows
 
     from synthgap import sweep

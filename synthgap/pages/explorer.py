@@ -30,9 +30,8 @@ SHOWN = ("image", "text")
 PAIRS = 120  # drawn of those that are measured; more hide one another
 FEWEST = 20
 BYTES = 6e6  # of all positions, so that a page is under 10 MB
-POSITION = (
-    2 * 2 * 3 * 2 * 4 / 3
-)  # bytes of a pair at a moment: 2 modalities, as trained and centred, 3 × int16, in base 64
+#: bytes of a pair at a moment: 2 modalities, as trained and centred, 3 × int16, in base 64
+POSITION = 2 * 2 * 3 * 2 * 4 / 3
 MOMENTS = 21  # of a run's trajectory, or one more
 #: what a slider is called, and in the head of a table
 LABELS = {

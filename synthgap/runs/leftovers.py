@@ -123,20 +123,8 @@ def _datasets(root: Path, kept: list[Path]) -> Iterator[Leftover]:
 
 #: sections of a config that do not decide which pixels a run reads
 _UNREAD = {
-    *(
-        "captions",
-        "loss",
-        "temperature",
-        "encoder",
-        "training",
-        "posthoc",
-        "finetune",
-        "study",
-        "out",
-        "seed",
-        "sinks",
-        "keep",
-    ),
+    *("captions", "loss", "temperature", "encoder", "training", "posthoc", "finetune"),
+    *("study", "out", "seed", "sinks", "keep"),
 }
 
 

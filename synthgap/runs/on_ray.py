@@ -118,7 +118,7 @@ def _keep(
         runs.pass_on(plan, task)
     lost = [task.run_id for task in unit if not plan.settled(task)]
     if lost:
-        print(f"synthgap: {', '.join(lost)} did not come back; ask again", file=sys.stderr)
+        print(f"synthgap: runs {', '.join(lost)} did not come back; the same command does them", file=sys.stderr)
 
 
 def _every(unit: Sequence[Task]) -> dict[str, Task]:

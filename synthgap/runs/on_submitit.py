@@ -73,7 +73,7 @@ def sweep(plan: Plan, workers: int, settings: Mapping[str, str]) -> None:
                 job.cancel()
     for job in jobs:
         if job.exception() is not None:
-            print(f"synthgap: job {job.job_id} did not come to its end: {job.paths.stderr}", file=sys.stderr)
+            print(f"synthgap: job {job.job_id} failed; what it said is in {job.paths.stderr}", file=sys.stderr)
 
 
 def _value(text: str) -> int | str:

@@ -39,7 +39,7 @@ def sweep(plan: Plan, workers: int) -> int:
                     process.start()
                 except (EOFError, ConnectionError) as error:
                     raise NotStartedError(
-                        "workers could not be started: the process that they are forks of died, as where memory is short"
+                        "workers could not be started: the process that starts them died, perhaps for want of memory"
                     ) from error
                 started[process] = at
         datasets = runs.missing_datasets(plan)
@@ -82,7 +82,7 @@ def _record(plan: Plan, run_id: str, code: int) -> None:
 
 
 def counter(plan: Plan) -> Callable[[], int]:
-    """Counts the runs that are settled. It looks for those alone whose folder or record was not there when it last looked."""
+    """Counts the runs that are settled. One that was found settled is not looked for again."""
     open_runs = {task.run_id: (plan.failure(task).name, task) for task in plan.tasks}
 
     def count() -> int:

@@ -84,9 +84,8 @@ def collect(p: Plan) -> pd.DataFrame:
             advance_to(i + 1)
     table = pd.DataFrame()
     if runs:
-        alike = groupby(
-            runs, lambda run: tuple(map(type, run.values()))
-        )  # what types differ in, pandas brings together
+        # of values whose types differ, pandas finds the common one
+        alike = groupby(runs, lambda run: tuple(map(type, run.values())))
         known = pd.concat([pd.DataFrame(list(some)) for _, some in alike], ignore_index=True)
         known = known.loc[known.index.repeat([len(rows) for rows in tables])].reset_index(drop=True)
         table = known.join(pa.concat_tables(tables).to_pandas(use_threads=False))
