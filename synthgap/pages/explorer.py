@@ -14,7 +14,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from safetensors.torch import load_file
 from torch import Tensor
 
-from data_gen import InputError, captions
+from data_gen import InputError, captions, files
 from synthgap import options, runs, studies
 from synthgap.metrics import l2m, logit_entropy, mean_cosine, recall_at_k, rmg, spread
 from synthgap.observations import observe, policy_of, world_of
@@ -122,7 +122,7 @@ def read(plan: Plan, task: Task) -> Course:
     return Course(
         config,
         {name: kept[name] for name in SHOWN},
-        pd.read_parquet(folder / "trajectory.parquet"),
+        files.read_parquet(folder / "trajectory.parquet"),
         captions.texts(world.space, tokens, policy),
         captions.equal(tokens),
         codes[:number],
