@@ -48,9 +48,14 @@ def ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal. Python ends itself by SIGINT, whatever code it is to end with, if the interrupt comes while it executes text,
+    as `dataclass` does; but only of a KeyboardInterrupt itself."""
+
+
 @contextmanager
 def raised(heard: list[int]) -> Iterator[None]:
-    """Within, a signal is a KeyboardInterrupt, so that what is under way is cleaned up, and is appended to `heard`.
+    """Within, a signal is an `Interrupted`, so that what is under way is cleaned up, and is appended to `heard`.
 
     Only the main thread of a process can ask for that; in others nothing changes.
     """
@@ -60,7 +65,7 @@ def raised(heard: list[int]) -> Iterator[None]:
 
     def interrupt(number: int, _) -> None:
         heard.append(number)
-        raise KeyboardInterrupt
+        raise Interrupted
 
     before = {number: signal.getsignal(number) for number in TOLD}
     try:

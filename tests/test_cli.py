@@ -17,9 +17,9 @@ from synthgap.metric_names import KINDS, METRICS
 from synthgap.runs import pool
 
 FIGURES = Path(__file__).parents[1] / "figures"
-LONG = "training.epochs=30"  # a run long enough to be killed in
-SWEEP = ("captions.attributes=1,3,5", "seed=range(0,3)", LONG)
-RUNS = 9  # of SWEEP: more than a worker finishes while it is being killed
+LONG = "training.epochs=20"  # a run long enough to be killed in
+SWEEP = ("captions.attributes=1,5", "seed=range(0,3)", LONG)
+RUNS = 6  # of SWEEP: more than a worker finishes while it is being killed
 SMALL = ("captions.attributes=1,5", "seed=0,1", LONG)
 
 
@@ -59,7 +59,7 @@ def group_is_gone(leader):
     return False
 
 
-def test_a_sweep_that_is_killed_twice_and_interrupted_ends_as_if_nothing_had_happened(tmp_path, undisturbed):
+def test_a_sweep_that_is_killed_and_interrupted_ends_as_if_nothing_had_happened(tmp_path, undisturbed):
     folder = tmp_path / "runs" / "imbalance"
 
     def done():
@@ -67,7 +67,6 @@ def test_a_sweep_that_is_killed_twice_and_interrupted_ends_as_if_nothing_had_hap
 
     kills = (
         (os.kill, signal.SIGKILL),  # the parent alone: its orphaned workers must end by themselves
-        (os.killpg, signal.SIGKILL),  # parent and workers, as a cluster does
         (os.killpg, signal.SIGINT),  # Ctrl-C in a terminal goes to all of them
     )
     for kill, sent in kills:

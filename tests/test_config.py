@@ -1,5 +1,6 @@
 """Options, overrides and the hash that names a run: what counts, what does not, and what is refused."""
 
+import pickle
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from data_gen import InputError
 from synthgap import cli, options, runs, studies, sweep
 from synthgap.observations import world_of
 from synthgap.options import compose
+from synthgap.options.schema import FREE
 
 FIGURES = Path(__file__).parents[1] / "figures"
 MAD = {"world": "mad"}
@@ -220,6 +222,30 @@ def test_what_is_in_the_worlds_files_changes_the_run_id():
 @given(st.permutations(["seed=3", "training.lr=0.01", "captions.attributes=2", "out=x"]))
 def test_the_order_of_overrides_does_not_matter(overrides):
     assert run_id(*overrides) == run_id("seed=3", "training.lr=0.01", "captions.attributes=2", "out=x")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [],
+        ["seed=3", "training.lr=1e-3", "seed=4"],
+        ["temperature.schedule=[[0,0.1],[1,0.05]]", "training.steps=null", "space.hidden=[colour]"],
+        ["loss.bias=-3.0", "loss=siglip", "out='a b'"],
+        ["captions=independent", "captions.probability.digit=1", "posthoc=isoclip"],
+        ["digits=idx", "digits.root=somewhere", "world=mine.py"],
+    ],
+)
+def test_values_are_put_in_as_hydra_does(asked):
+    """Its slow twin: Hydra composes it all."""
+    from hydra import compose as by_hydra
+    from hydra import initialize
+    from omegaconf import OmegaConf
+
+    written = [("+" if o.key_or_group.startswith(FREE) else "") + o.input_line for o in options.parse(asked)]
+    ours = pickle.loads(compose._composed(tuple(asked), ()))
+    with initialize(version_base="1.3", config_path=None):
+        theirs = by_hydra("run", overrides=written)
+    assert OmegaConf.to_yaml(ours) == OmegaConf.to_yaml(theirs)
 
 
 def test_a_cell_is_the_same_as_overrides():

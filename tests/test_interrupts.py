@@ -136,6 +136,16 @@ def test_a_signal_at_any_moment_is_one_line(tmp_path):
         }
 
 
+def test_an_interrupt_while_python_executes_text_has_its_code(tmp_path):
+    """A class of fields is text that is executed; modules load them at any time."""
+    (tmp_path / "there.py").write_text(
+        "import os, signal, sys\nfrom synthgap import cli\n"
+        "sys.exit(cli.guarded(lambda: exec('import os, signal; os.kill(os.getpid(), signal.SIGINT)')))\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "there"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, f"{interrupts.line(signal.SIGINT)}\n")
+
+
 def test_what_is_ignored_stays_ignored(tmp_path):
     """As nohup leaves it."""
     command = (

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import lru_cache, reduce
 from pickle import dumps, loads
 from typing import Any
 
 from hydra import compose, initialize
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import II, MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -115,7 +118,22 @@ def _own(overrides: Sequence[str]) -> tuple[Method, ...]:
 
 @lru_cache
 def _composed(overrides: tuple[str, ...], own: tuple[Method, ...]) -> bytes:
-    """The config, pickled: loading is the quickest way to a copy."""
+    """The config, pickled: loading is the quickest way to a copy. Hydra chooses the groups, which takes it the longest by far;
+    values are put in as it does."""
+    groups, values = [], []
+    for o in parse(overrides):
+        if o.key_or_group in GROUPS or o.is_sweep_override():
+            groups.append(o.input_line)
+        else:  # a key that is new has to be added
+            values.append(replace(o, type=OverrideType.ADD) if o.key_or_group.startswith(FREE) else o)
+    config = loads(_grouped(tuple(groups), own))
+    ConfigLoaderImpl._apply_overrides_to_config(values, config)
+    return dumps(config)
+
+
+@lru_cache
+def _grouped(overrides: tuple[str, ...], own: tuple[Method, ...]) -> bytes:
+    """The config as Hydra composes it of its overrides, pickled."""
     register(own)
     names = {(method.kind, method.name): alias(method) for method in own}
     overrides = [
@@ -124,7 +142,6 @@ def _composed(overrides: tuple[str, ...], own: tuple[Method, ...]) -> bytes:
         else o.input_line
         for o in parse(overrides)
     ]
-    overrides = [f"+{o}" if o.startswith(FREE) else o for o in overrides]  # Hydra wants a + where a key is new
     inside_a_job = GlobalHydra.instance().is_initialized()
     with nullcontext() if inside_a_job else initialize(version_base="1.3", config_path=None):
         return dumps(compose("run", overrides=overrides))
