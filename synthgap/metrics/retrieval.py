@@ -51,7 +51,8 @@ def logit_entropy(x: Tensor, y: Tensor, scale: float) -> float:
             higher = torch.maximum(top, logits.amax(1, keepdim=True))
             sunk = top - higher
             mass, moment, top = mass * sunk.exp(), (moment + sunk * mass) * sunk.exp(), higher
-            logits.sub_(higher.to(x.dtype))
+            # below, exponentials are what processors are ten times as slow with, and too small to count
+            logits.sub_(higher.to(x.dtype)).clamp_(min=-80)
             weights = torch.exp(logits, out=other[: logits.numel()].view(logits.shape))
             mass += weights.sum(1, keepdim=True)
             moment += weights.mul_(logits).sum(1, keepdim=True)
