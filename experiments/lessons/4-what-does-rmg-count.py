@@ -259,7 +259,8 @@ for name, world in worlds.items():
 # That makes 8 settings. Two seeds each are 16 short runs. This study only describes, so it states no claim.
 
 # %%
-_ = Path("parts.yaml").write_text("""
+_ = Path("parts.yaml").write_text(
+    """
 question: Which part of the gap do captions, temperature and start move?
 grid:
   captions.attributes: [1, 5]
@@ -275,7 +276,9 @@ figure:
     - {title: modality gap (RMG), curves: [{metric: rmg, of: image-text}]}
     - {title: distance of the means (L2M), curves: [{metric: l2m, of: image-text}]}
     - {title: spread, curves: [{metric: spread, of: image-text}]}
-""")
+""",
+    encoding="utf-8",
+)
 
 # %% [markdown]
 # Write your predictions first: three of them.
@@ -376,8 +379,9 @@ if FULL:
 # A softmax does not see what all captions have in common, as you saw in lesson 1. So it sees only what varies within a
 # modality, and of the scale 1/τ only the **effective scale**, v/τ.
 #
-# How sure a model can be depends on what captions tell. If 1/τ is larger than that, the model can still make v smaller:
-# it draws each modality into a narrow cone. Then v is below 1, and there is room for a distance of the means.
+# How sure a model can be depends on what captions tell, and so does the scale that it wants. If 1/τ is larger than that
+# scale, the model can still make v smaller: it draws each modality into a narrow cone. Then v is below 1, and there is
+# room for a distance of the means.
 #
 # ### Exercise 2
 # At τ = 0.02 and from the start as drawn, how many times larger is the effective scale where captions name 5 attributes
@@ -419,9 +423,16 @@ solved(round(solution, 3), (wide.l2m - by_law).abs().max(), within=0.002)
 # %% tags=["hide-input"]
 if FULL:
     assert solution < 0.05, "nearly a law"
+    assert 13 < settings.effective_scale["τ learnt", 1, 0] < 17 and 19 < settings.effective_scale["τ = 0.02", 1, 0] < 23
+    scale = results[(results.metric == "logit_scale") & (results["captions.attributes"] == 1)]
+    scale = scale[scale["encoder.apart"] == 0].groupby("case").value.mean()
+    assert 15 < scale["τ learnt"] < 17 and np.isclose(scale["τ = 0.02"], 50)
 
 # %% [markdown]
-# It holds to within 0.05. So: **captions set the effective scale, a cold temperature leaves room, and the start decides
+# It holds to within 0.05. Now look at `effective_scale` in the table once more. With one attribute named, it is about 15
+# where τ is learnt and about 21 at τ = 0.02: not the same, but nearer to each other than 1/τ is, which is 16 and 50.
+#
+# So: **captions set the effective scale, a cold temperature leaves room, and the start decides
 # where in that room the means stand.**
 #
 # ### Prediction 7
