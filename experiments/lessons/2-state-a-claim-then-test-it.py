@@ -16,7 +16,7 @@
 # After this lesson you can read a verdict word by word, compute it from a table of runs, say why three seeds prove
 # nothing about two levels, correct for many claims, and state and test a claim of your own.
 #
-# It takes about 45 minutes, of which the machine computes about two.
+# It takes about 45 minutes, of which the machine computes two to four.
 #
 # **Before you begin.** On your own machine, install the wheel that your teacher gave you: `pip install
 # "WHEEL[lessons]"`, with its path in place of WHEEL. On Colab, upload the wheel (the folder symbol on the left), and
@@ -396,7 +396,8 @@ command("synthgap run wrong.yaml")
 own = pd.read_parquet("runs/wrong/results.parquet")
 own = own[own.of == "image-text"]
 for name in ("rmg", "recall@1"):
-    print(name, own[own.metric == name].pivot(index="training.mismatched", columns="seed", values="value").round(3))
+    values = own[own.metric == name].pivot(index="seed", columns="training.mismatched", values="value")
+    print(f"{name}\n{values.round(3)}\n")
 check(prediction, "rise")
 
 # %% tags=["hide-input"]
