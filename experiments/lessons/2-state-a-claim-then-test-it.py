@@ -16,7 +16,7 @@
 # After this lesson you can read a verdict word by word, compute it from a table of runs, say why three seeds prove
 # nothing about two levels, correct for many claims, and state and test a claim of your own.
 #
-# It takes about 45 minutes, of which the machine computes two to four.
+# It takes about 45 minutes, of which the machine computes three to four.
 #
 # **Before you begin.** On your own machine, install the wheel that your teacher gave you: `pip install
 # "WHEEL[lessons]"`, with its path in place of WHEEL. On Colab, upload the wheel (the folder symbol on the left), and

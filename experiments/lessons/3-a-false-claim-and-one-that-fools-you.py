@@ -16,7 +16,7 @@
 # After this lesson you can tell a claim that is contradicted from one that is undecided, ask what else changed with
 # what you varied, and see a correlation that turns round when something is held fixed.
 #
-# It takes about 45 minutes, of which the machine computes three to five.
+# It takes about 45 minutes, of which the machine computes about four.
 #
 # **Before you begin.** On your own machine, install the wheel that your teacher gave you: `pip install
 # "WHEEL[lessons]"`, with its path in place of WHEEL. On Colab, upload the wheel (the folder symbol on the left), and
