@@ -458,7 +458,7 @@ if FULL:
     ].min() > 1.7
 
 # %% [markdown]
-# The same there, and elsewhere to within 0.05. The loss has no reason to close such a gap, so it stays.
+# The same there, and elsewhere to within 0.05. The loss has no reason to close such a gap, so it stays for long.
 #
 # **What this does not show.** Two seeds describe, they do not decide. What you saw was stated as claims and tested with
 # eight seeds in the studies `gap-parts` and `start-and-temperature`. `synthgap run gap-parts preset=class` tests the
