@@ -30,9 +30,9 @@ if parent_process():
 """
 
 
-def start(folder, *arguments):
+def start(folder, *arguments, module="synthgap"):
     """The command in a process group of its own, which hears Ctrl-C even where the tests run in the background."""
-    command = [sys.executable, "-m", "synthgap", *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     hears = lambda: [signal.signal(number, signal.SIG_DFL) for number in CODES]  # noqa: E731
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.Popen(command, cwd=folder, start_new_session=True, preexec_fn=hears, **pipes)
@@ -142,8 +142,9 @@ def test_an_interrupt_while_python_executes_text_has_its_code(tmp_path):
         "import os, signal, sys\nfrom synthgap import cli\n"
         "sys.exit(cli.guarded(lambda: exec('import os, signal; os.kill(os.getpid(), signal.SIGINT)')))\n"
     )
-    done = subprocess.run([sys.executable, "-m", "there"], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (130, f"{interrupts.line(signal.SIGINT)}\n")
+    process = start(tmp_path, module="there")
+    _, error = process.communicate(timeout=300)
+    assert (process.returncode, error) == (130, f"{interrupts.line(signal.SIGINT)}\n")
 
 
 def test_what_is_ignored_stays_ignored(tmp_path):
