@@ -62,7 +62,9 @@ SECTIONS = {
             30000, "training images, each with its one caption (of a custom world too); fewer overfit", low=2
         ),
         "test_images": Option(
-            3000, "evaluation images; entropies are over as many captions (of a custom world too)", low=200
+            3000,
+            "evaluation images (of a custom world too); entropies are over as many captions; the first 10,000 ask",
+            low=200,
         ),
         "variant": Option(
             "corrected", "corrected, or published: with the faults of the published code", choices=VARIANTS
