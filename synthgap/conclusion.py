@@ -156,7 +156,7 @@ def _conclude(found: Conclusion, redraw: bool, writes: bool, figures: Figures) -
     found.places = where = places(study, folder, figures)
     found.judged = judged = judging.verdicts(table, study)
     dots = panels.dots(table, study)
-    home = folder if made.changed or study.table else folder.with_name(study.name)  # where its claims were stated
+    home = claims.home(study, folder, made.changed)
     stated = claims.stated_after(study, home, table.run_id.nunique(), made.changed)
     judged["hash"] = [claims.hash_of(known, made.changed) for known in judged.hash]
     judged["changed"] = made.text

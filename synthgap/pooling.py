@@ -190,10 +190,11 @@ def _notes(students: pd.DataFrame, differing: int, versions: Mapping[str, Sequen
 
 
 def write(results: Mapping[str, Result], folders: Sequence[str], to: Path) -> tuple[Conclusion, pd.DataFrame]:
-    """Write into `<to>/<result>` the pooled table, which seed is whose, the verdicts and the figure. Raises InputError where
-    a result stands that was not pooled."""
-    one = next(iter(results.values()))
-    folder = to / one.name
+    """Write into a folder in `to` the pooled table, which seed is whose, the verdicts and the figure. It is called as the
+    results are or, where students called theirs differently, as the study. Raises InputError where a result stands that was
+    not pooled."""
+    one, names = next(iter(results.values())), {result.name for result in results.values()}
+    folder = to / (one.name if len(names) == 1 else one.study.name)
     if to.exists() and not to.is_dir():
         raise InputError(f"--to {to}: it is a file; name a folder")
     if why := files.forbidden(to):
@@ -205,7 +206,9 @@ def write(results: Mapping[str, Result], folders: Sequence[str], to: Path) -> tu
     table, students, notes = pool(results)
     table.attrs[POOLED] = [str(each) for each in folders]
     with files.locked(folder / ".locks" / "pool"):
-        claims.write(folder / "claims.json", _stated(results))
+        claims.write(
+            to / one.study.name / "claims.json", _stated(results)
+        )  # where a study's are, whatever its result is called
         tables.write(students, folder / STUDENTS)
         tables.write(table, folder / tables.FILE)
         found = conclusion.of_table(one.study, folder / tables.FILE, folder)
@@ -215,10 +218,19 @@ def write(results: Mapping[str, Result], folders: Sequence[str], to: Path) -> tu
 
 
 def _stated(results: Mapping[str, Result]) -> dict[str, dict]:
-    """When each claim was stated: as with the student who had most runs by then, or of whom that is not known."""
+    """When each claim was stated: as with the student who had most runs by then, or of whom that is not known.
+
+    A result that was handed in without its claims.json, which stands beside the runs, says in its verdicts after how many.
+    """
     found: dict[str, dict] = {}
-    for name, record in (pair for result in results.values() for pair in result.stated.items()):
-        found[name] = max(found.get(name, record), record, key=_runs_done)
+    for result in results.values():
+        stated = {
+            row.hash: {"claim": row.claim, "stated": "", "runs_done": int(row.stated_after)}
+            for row in result.judged.itertuples()
+            if row.stated_after >= 0  # not nan: recorded
+        }
+        for name, record in (stated | result.stated).items():
+            found[name] = max(found.get(name, record), record, key=_runs_done)
     return found
 
 

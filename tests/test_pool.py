@@ -66,12 +66,29 @@ def test_what_is_pooled_is_a_result_like_any_other(school, tmp_path):
     result = read(tmp_path / "pooled", found.folder.name)
     assert result.command.startswith("synthgap pool ") and result.command.endswith("cleo/runs")
     assert pages.write({found.folder.name: ""}, tmp_path / "pooled", tmp_path / "site").exists()
-    before = read(school / "anna" / "runs", found.folder.name).stated
-    assert {name: claims.read(found.folder / "claims.json")[name]["runs_done"] for name in before} == {
-        name: record["runs_done"] for name, record in before.items()
-    }, "pooling is no new statement of a claim"
+    before = pd.concat([read(school / who / "runs", found.folder.name).judged for who in ("anna", "cleo")])
+    most = before.groupby("hash").stated_after.max()
+    assert found.judged.set_index("hash").stated_after.equals(most[found.judged.hash]), (
+        "it is no new statement of a claim"
+    )
     again, _ = pooling.write(pooling.gather(given[:1] + folders(school, "ben")), given, tmp_path / "pooled")
     assert again.table.seed.nunique() == 2, "a pooled result is replaced by the next"
+
+
+def test_folders_that_students_named_and_handed_in_without_runs(school, tmp_path):
+    """As the teacher's page has it: the result alone, which has no claims.json. It is called as the study, not as a student."""
+    given = []
+    for who, of in (("ada", "anna"), ("ben", "cleo")):
+        there = next((school / of / "runs").glob("imbalance*/results.parquet")).parent
+        handed_in = tmp_path / "class" / who / f"imbalance+{who}"
+        given.append(str(shutil.copytree(there, handed_in, ignore=lambda *_: ["claims.json"])))
+    found, students = pooling.write(pooling.gather(given), given, tmp_path / "pooled")
+    assert found.folder == tmp_path / "pooled" / "imbalance" and students.student.tolist() == ["ada"] * 2 + ["ben"] * 2
+    stated = pd.concat([pd.read_parquet(f"{folder}/verdicts.parquet") for folder in given])
+    assert found.judged.stated_after.tolist() == [stated.stated_after.max()] * 4, "of 8 runs that are pooled"
+    assert len(overview.of_all([], tmp_path / "pooled")) == 4
+    page = pages.write({"imbalance": ""}, tmp_path / "pooled", tmp_path / "site")
+    assert "Stated after 4 runs" in page.read_text(encoding="utf-8"), "when is not known, and after how many is"
 
 
 def test_seeds_that_are_called_the_same_are_told_apart_by_what_was_run(school):

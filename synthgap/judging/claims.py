@@ -18,6 +18,12 @@ def hash_of(claim_hash: str, changed: Sequence[str]) -> str:
     return sha256(json.dumps([claim_hash, sorted(changed)]).encode()).hexdigest()[:8]
 
 
+def home(study: Study, folder: Path, changed: Sequence[str] = ()) -> Path:
+    """Where it is kept when the claims of a result in `folder` were stated: there, where the study is changed or reads a
+    table; else where the study's runs are, whatever the result is called."""
+    return folder if changed or study.table else folder.with_name(study.name)
+
+
 def stated_after(study: Study, folder: Path, runs: int = 0, changed: Sequence[str] = ()) -> dict[str, int | None]:
     """How many runs were there when each of the study's claims was first seen, by its hash; None where that is not recorded.
 
