@@ -51,6 +51,8 @@ def evaluate(
     z, device = finite(mapped(z)), z["image"].device
     known = known_of(world.space, object, codes, inputs[TEXT].cpu().numpy())
     words = torch.arange(1, len(world.space.words) + 1, device=device)[:, None]
+    prompts = embed(model, {TEXT: words})[TEXT]
+    there = prompts.isfinite().all(1, keepdim=True)  # what has no vector has none after a map either
     seen = Embedded(
         z,
         codes,
@@ -58,7 +60,7 @@ def evaluate(
         object,
         tokens=inputs[TEXT],
         known={name: torch.from_numpy(x).to(device) for name, x in known.items()},
-        prompts=mapped(embed(model, {TEXT: words}))[TEXT],
+        prompts=mapped({TEXT: prompts})[TEXT].where(there, torch.nan),
         scale=scale,
         loss=loss,
         batch=batch,

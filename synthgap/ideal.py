@@ -117,6 +117,7 @@ def ideal(
     *,
     loss: str = "clip",
     temperature: float | None = 0.07,
+    begin: float = 0.07,
     dimensions: int = 64,
     starts: int = 3,
     steps: int = 100,
@@ -125,18 +126,19 @@ def ideal(
 ) -> Ideal:
     """The space of the lowest loss that is found from several random starts, by L-BFGS.
 
-    loss: clip, siglip, whose bias is learnt, or modgap. temperature: τ, at least 0.01; None: it is learnt. steps: at most; all
-    starts take a tenth of them, then the best goes on. settings: of the loss, as in `DEFAULTS`: siglip's batch; modgap's
-    weights and whether centroids are normalised, as of `synthgap.losses.modgap`. Raises InputError for what is out of range,
-    and for modgap with more than 2^15 possible pairs.
+    loss: clip, siglip, whose bias is learnt, or modgap. temperature: τ, at least 0.01; None: it is learnt, from `begin` on.
+    steps: at most; all starts take a tenth of them, then the best goes on. seed: no two seeds have a start in common. settings:
+    of the loss, as in `DEFAULTS`: siglip's batch; modgap's weights and whether centroids are normalised, as of
+    `synthgap.losses.modgap`. Raises InputError for what is out of range, and for modgap with more than 2^15 possible pairs.
     """
     _check(loss=loss, temperature=temperature, dimensions=dimensions, starts=starts, steps=steps)
-    settings = _settings(loss, settings, population)
+    settings = settings_of(loss, settings, population)
     value, first = partial(_LOSSES[loss], population, **settings), ceil(EXPLORED * steps)
     floor = _FLOORS[loss](population, dimensions, **settings)
     found = []
     for start in range(starts):
-        free = _start(population, dimensions, loss, temperature, settings, Generator().manual_seed(seed + start))
+        chance = Generator().manual_seed(seed * starts + start)
+        free = _start(population, dimensions, loss, temperature, begin, settings, chance)
         found.append((_descend(partial(value, free), free, first), free))
     best, free = min(found, key=lambda one: one[0])
     if steps > first:
@@ -255,13 +257,14 @@ def _start(
     dimensions: int,
     loss: str,
     temperature: float | None,
+    begin: float,
     settings: Mapping[str, float],
     chance: Generator,
 ) -> _Free:
     """Random directions. A point is as long as the root of its probability: then all of them turn at one rate."""
     masses = _masses(population)
     points = normalize(torch.randn(len(masses), dimensions, generator=chance), dim=1) * masses.sqrt()[:, None]
-    log_scale = torch.tensor(-log(temperature or 0.07), requires_grad=temperature is None)
+    log_scale = torch.tensor(-log(temperature or begin), requires_grad=temperature is None)
     siglip = loss == "siglip"
     bias = torch.tensor(-log(settings["batch"] - 1) if siglip else 0.0, requires_grad=siglip)
     return _Free(points.requires_grad_(), log_scale, bias)
@@ -361,7 +364,9 @@ DEFAULTS: dict[str, dict[str, float]] = {
 }
 
 
-def _settings(loss: str, given: Mapping[str, float], population: Population) -> dict[str, float]:
+def settings_of(loss: str, given: Mapping[str, float], population: Population) -> dict[str, float]:
+    """All settings of a loss, with those that are given. Raises InputError for what is out of range, and for a population that
+    is too large for the loss."""
     for name, value in given.items():
         if name not in DEFAULTS[loss]:
             raise unknown(f"setting of the ideal space's loss {loss}", name, DEFAULTS[loss])

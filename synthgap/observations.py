@@ -52,13 +52,13 @@ def splits_of(config: dict) -> tuple[str, ...]:
 def world_of(config: dict, split: str = "train") -> World:
     """The world that a config names, with its factors distributed and shown as `space` says, and its test as `shift` does."""
     config = _shifted(config) if split == "test" else config
-    name, symbolic = config["world"], config["images"] == "symbolic"
+    name, symbolic = config["world"], config["images"] != "pixels"
     kind = name if name in ("mad", "avmnist") else DATA if own_data.is_data(name) else FILE
     for option, heeded in HEEDED.items():
         if kind not in heeded and option.partition(".")[0] in config:  # older runs' configs have no data
             _refuse(config, option, f"is for world={' or '.join(heeded)}, not for {name}")
     for option in RENDERED if symbolic else ():
-        _refuse(config, option, "changes what is seen or heard, and images=symbolic has neither")
+        _refuse(config, option, f"changes what is seen or heard, and images={config['images']} has neither")
     if name == "avmnist":
         world = _symbolic_avmnist(config) if symbolic else _avmnist(*_of_avmnist(config, split))
     elif name == "mad":
@@ -92,7 +92,7 @@ def check_encoders(config: dict, world: World) -> None:
 def kinds_of(config: dict, world: World) -> dict[str, str]:
     """What encoders are given of each modality, {modality: one of `data_gen.inputs.KINDS`}, the text's last. Raises InputError
     where the world leaves that unclear."""
-    symbolic = config["images"] == "symbolic"
+    symbolic = config["images"] != "pixels"
     return (dict.fromkeys(world.modalities, "tokens") if symbolic else store.kinds(world)) | {TEXT: "tokens"}
 
 
@@ -264,7 +264,7 @@ def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[d
     """
     world, number, _, seed = dataset_of(config, split)
     images = None
-    if config["images"] == "symbolic":
+    if config["images"] != "pixels":
         codes = world.space.sample(number, generator(seed, "factors", split))
         tokens = 1 + world.space.offsets + codes
         first = {modality: tokens[:, world.shown_by(modality)] for modality in world.modalities}
@@ -297,8 +297,8 @@ def changes(config: dict, world: World) -> bool:
 
 
 def first(config: dict, split: str = "train") -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """The samples that a split begins with, drawn as those of its dataset are: {modality: [n, …]}, none where
-    images=symbolic; codes [n, F]; and captions' tokens [n, L]."""
+    """The samples that a split begins with, drawn as those of its dataset are: {modality: [n, …]}, none unless
+    images=pixels; codes [n, F]; and captions' tokens [n, L]."""
     world, seed, drawn, style = world_of(config, split), config["seeds"]["data"], {}, {}
     codes = world.space.sample(store.BLOCK, generator(seed, "factors", split))
     if config["images"] == "pixels":

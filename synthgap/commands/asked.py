@@ -13,6 +13,7 @@ overrides are name=value pairs in Hydra's syntax; several values make a sweep:
   seed=0,1,2  captions.attributes=1,5  other values of what the study sweeps
   digits=idx digits.root=DIR           MNIST (or its kin) from IDX files instead of generated strokes
   images=symbolic                      the factors themselves instead of pixels: seconds a run
+  images=free                          no encoders: the best vectors that the loss allows, as `synthgap ideal` finds them
   captions.object=colour               another factor always named
   space.hidden=[colour]                images in gray, though captions may name the colour
   space.rho=0.5                        a colour that goes with the digit

@@ -35,31 +35,17 @@ def do(asked) -> int:
     import torch
 
     from data_gen import InputError
-    from synthgap import ideal, observations, options, progress
-    from synthgap.training import settings_at
+    from synthgap import free, ideal, observations, options, progress
 
     torch.set_num_threads(1)  # the same numbers everywhere, and no slower
     config = options.resolve(asked.overrides)
     for section, name in (("loss", "query"), ("temperature", "schedule")):
         if (given := config[section].get(name)) is not None:
             raise InputError(f"{section}.{name}={given}: an ideal space is of both directions, at one temperature")
-    world = observations.world_of(config)
-    object = config["captions"]["object"] = observations.object_of(config, world.space)
-    there = ideal.population(world.space, observations.policy_of(config, world.space), world.shown_by("image"))
-    temperature = config["temperature"]["init"] if config["temperature"]["mode"] == "fixed" else None
+    there, object = free.population_of(config), observations.object_of(config, observations.world_of(config).space)
     loss, measures, rows = config["loss"]["name"], ideal.measures(there, object), []
-    given = {"batch": config["training"]["batch"]} | settings_at(config["loss"], 1.0)
     with progress.bar("descending", 1 + len(measures)) as advance_to:
-        found = ideal.ideal(
-            there,
-            loss=loss,
-            temperature=temperature,
-            dimensions=config["encoder"]["embedding"],
-            starts=asked.starts,
-            steps=asked.steps,
-            seed=config["seeds"]["init"],
-            **{name: given[name] for name in ideal.DEFAULTS.get(loss, ())},
-        )
+        found = ideal.ideal(there, starts=asked.starts, steps=asked.steps, **free.sought(config))
         for i, (name, measure) in enumerate(measures.items()):
             advance_to(1 + i)
             ends = ideal.left_open(there, found, measure, asked.within, asked.steps)

@@ -30,8 +30,8 @@ def do(asked) -> int:
     given = {override.key_or_group for override in options.parse(overrides)}
     fits = {} if "training.batch" in given else {"training.batch": 2}  # nothing trains here: any size will do
     c, root = options.resolve(overrides, fits), options.folder(overrides, "runs/datasets")
-    if c["images"] == "symbolic":
-        raise InputError("images=symbolic has no pixels to make; leave it out")
+    if c["images"] != "pixels":
+        raise InputError(f"images={c['images']} has no pixels to make; leave it out")
     if asked.to and not asked.export:
         raise InputError("--to says where exports go; add --export folder or --export parquet")
     worlds = {split: observations.world_of(c, split) for split in observations.splits_of(c)}

@@ -16,7 +16,7 @@ from data_gen.seeds import generator
 from synthgap.metric_names import Metric
 from synthgap.metrics.embedded import Embedded
 
-THREE = "images show fewer than three of the values"
+THREE = "images show fewer than three of the values, or a value has no one-word caption with a vector (images=free)"
 
 METRICS = (
     Metric(
@@ -88,7 +88,7 @@ def _kendall(a: Tensor, b: Tensor) -> float:
 def _of_prototypes(seen: Embedded, of: str, distance: Callable[[Tensor, Tensor], float]) -> float:
     """Between images and captions, of the values of one factor or, of `words`, of all that images are about."""
     x, y = seen.once(_prototypes, of)
-    return distance(x, y) if len(x) > 2 else nan
+    return distance(x, y) if len(x) > 2 and y.isfinite().all() else nan
 
 
 def _prototypes(seen: Embedded, of: str) -> tuple[Tensor, Tensor]:

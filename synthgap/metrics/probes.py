@@ -1,6 +1,7 @@
 """What an embedding knows of each factor: read with one-word captions (zero-shot) or with a linear probe."""
 
 import warnings
+from math import nan
 
 import numpy as np
 from torch import Tensor
@@ -9,7 +10,8 @@ from synthgap.metric_names import Metric
 
 METRICS = (
     Metric(
-        "zero_shot", "seen or heard factor", "accuracy of the nearest one-word caption", low=0, high=1,
+        "zero_shot", "seen or heard factor", "accuracy of the nearest one-word caption",
+        "a value has no one-word caption with a vector (images=free)", low=0, high=1,
         by=lambda seen, m, factor: zero_shot(seen.z[m], seen.prompts[seen.words_of(factor)], seen.values(factor)),
     ),
     Metric(
@@ -21,7 +23,10 @@ METRICS = (
 
 
 def zero_shot(x: Tensor, prompts: Tensor, codes: np.ndarray | Tensor) -> float:
-    """Accuracy of taking the nearest prompt, in [0, 1]. x: [N, D]; prompts: one a value, [V, D]; codes: [N]. Unit norm."""
+    """Accuracy of taking the nearest prompt, in [0, 1]; nan where a prompt is nan, as one that has no vector. x: [N, D];
+    prompts: one a value, [V, D]; codes: [N]. Unit norm."""
+    if not prompts.isfinite().all():
+        return nan
     return float(((x @ prompts.T).argmax(1).cpu().numpy() == np.asarray(codes)).mean())
 
 

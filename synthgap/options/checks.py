@@ -5,12 +5,15 @@ from typing import Any
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap.catalogue import Method, encoders_of, methods
+from synthgap.catalogue import Method, encoders_of, find, methods
 from synthgap.options.identity import get, size_of
 from synthgap.options.schema import declared_in
 from synthgap.sinks import PACKAGES
 
 NOTHING = Method()
+#: What counts of encoders, their training and the temperature where images are free.
+OF_FREE = ("encoder.embedding", "training.batch", "training.device", "temperature.mode", "temperature.init")
+IDEAL = ("clip", "siglip", "modgap")  # the losses whose population's is known
 
 
 def check(config: dict) -> None:
@@ -34,8 +37,10 @@ def check(config: dict) -> None:
     if len(config["space"]["correlated"]) not in (0, 2):
         raise InputError(f"space.correlated={config['space']['correlated']}: name two factors, as [digit,colour]")
     _check_loss(config["loss"])
-    check_encoders(config, {"image": "tokens" if config["images"] == "symbolic" else "pixels", "text": "tokens"})
+    check_encoders(config, {"image": "pixels" if config["images"] == "pixels" else "tokens", "text": "tokens"})
     _check_afterwards(config)
+    if config["images"] == "free":
+        _check_free(config)
 
 
 def check_encoders(config: dict, kinds: Mapping[str, str]) -> None:
@@ -103,14 +108,42 @@ def _check_afterwards(config: dict) -> None:
     ):
         if name in methods("posthoc").get(posthoc["name"], NOTHING).options and not low <= posthoc[name] <= high:
             raise InputError(f"posthoc.{name}={posthoc[name]}: it must be a whole number from {low} to {high}")
-    if config["images"] == "symbolic" and shift["name"] not in ("none", "unseen"):
-        raise InputError(f"shift={shift['name']} changes what is seen, and images=symbolic has nothing to see")
+    if config["images"] != "pixels" and shift["name"] not in ("none", "unseen"):
+        raise InputError(
+            f"shift={shift['name']} changes what is seen, and images={config['images']} has nothing to see"
+        )
     if shift["name"] == "pen" and (config["digits"]["name"] != "strokes" or config["world"] != "mad"):
         raise InputError("shift=pen is for the generated digits of world=mad: leave digits=strokes")
     if shift["name"] == "idx" and config["world"] not in ("mad", "avmnist"):
         raise InputError(f"shift={shift['name']} is for world=mad or avmnist, not for {config['world']}")
     if shift["name"] == "unseen" and not config["space"]["held_out"]:
         raise InputError("shift=unseen needs space.held_out above 0: nothing is unseen")
+
+
+def _check_free(config: dict) -> None:
+    """What free vectors, which are not trained, cannot have; and what the ideal space is not known of."""
+    for key, option, value in declared_in(config):
+        trained = key.partition(".")[0] in ("encoder", "training", "temperature") and key not in OF_FREE
+        if trained and value != option.default:
+            raise InputError(f"{key}={value} is of encoders and their training, and images=free has neither")
+    if config["finetune"]["name"] != "none":
+        raise InputError(f"finetune={config['finetune']['name']} needs encoders, and images=free has none")
+    posthoc = find("posthoc", config["posthoc"]["name"])
+    if posthoc.needs or posthoc.form:
+        raise InputError(f"posthoc={posthoc.name} needs encoders, and images=free has none")
+    if config["keep"] == "course":
+        raise InputError("keep=course is of training, and images=free has none")
+    loss, space, tau = config["loss"], config["space"], config["temperature"]["init"]
+    if loss["name"] not in IDEAL:
+        raise unknown("loss of images=free", loss["name"], IDEAL)
+    if loss.get("query") is not None:
+        raise InputError(f"loss.query={loss['query']}: images=free is of both directions")
+    if tau < 0.01:
+        raise InputError(f"temperature.init={tau}: that of images=free must be at least 0.01")
+    if space["held_out"] and (space["test"] != "seen" or config["shift"]["name"] == "unseen"):
+        raise InputError(
+            f"space.held_out={space['held_out']}: what is not seen has no vector; add space.test=seen to images=free"
+        )
 
 
 def _directions(config: dict) -> int:

@@ -85,7 +85,7 @@ def run_id(config: dict, identity: dict) -> str:
     for group in AFTERWARDS:
         if config[group]["name"] == "none":
             del kept[group]
-    if config["images"] == "symbolic":
+    if config["images"] != "pixels":
         kept["digits"] = None  # they are not drawn
     if config["world"] not in ("mad", "avmnist"):
         kept["world"] = None  # its identity says what is in the file, wherever that lies

@@ -48,7 +48,10 @@ SECTIONS = {
             choices=("models", "tables", "course"),
         ),
         "images": Option(
-            "pixels", "pixels, or symbolic: the factors themselves as tokens", choices=("pixels", "symbolic")
+            "pixels",
+            "pixels; symbolic: the factors themselves as tokens; or free: no encoders, the vectors of the ideal space "
+            "(`synthgap ideal`)",
+            choices=("pixels", "symbolic", "free"),
         ),
         "seed": SEED(0, "sets the three seeds below; runs that are compared share it"),
     },

@@ -14,6 +14,7 @@ from synthgap.runs.plan import Plan, Task, left, missing_datasets, with_starts
 #: a run. Medians of the published tables, so larger encoders and other machines need more.
 TRAINING = {"pixels": 1.7e-4, "symbolic": 1.7e-5}
 DRAWING, MEASURING = 1 / 2854, 1.9
+SETTLING = 10.0  # seconds that free vectors take, at MAD's size
 RUN_BYTES = {"models": 2**20, "tables": 2**16, "course": 2**22}  # at the default sizes a run is smaller than that
 
 
@@ -93,6 +94,8 @@ def _guess(task: Task) -> float:
     if task.start is not None:
         return MEASURING
     c = task.config
+    if c["images"] == "free":
+        return MEASURING + SETTLING
     images = options.get(c, options.size_of(c, "train"))
     epochs = c["training"]["epochs"]
     if c["training"]["steps"] is not None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from data_gen import InputError, files, user_file
 from data_gen.seeds import generator
-from synthgap import catalogue, metric_names, options
+from synthgap import catalogue, free, metric_names, options
 from synthgap.encoders import Encoders, at_an_angle, build, initialise, set_apart, start_together
 from synthgap.evaluation import Row, check, evaluate, finite, within
 from synthgap.losses import of_all
@@ -64,22 +64,24 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
     c, clock = task.config, [perf_counter()]
     shown, codes = observe(p.datasets, options.as_finetuned(c), "test")(0)
     test = _on_device(shown, c)
-    learning = _to_learn_from(p, c) if task.start is None else {}
+    settles = c["images"] == "free"  # on the population: there is nothing to train, and no sample to train on
+    learning = {} if settles or task.start else _to_learn_from(p, c)
     clock.append(perf_counter())
 
     chance = torch.Generator().manual_seed(c["seeds"]["init"])
     world, device = world_of(c), c["training"]["device"]
-    model = build(c, test, kinds_of(c, world), **language_of(c))
+    model = free.model_of(c) if settles else build(c, test, kinds_of(c, world), **language_of(c))
     model = initialise(model, chance).to(device, memory_format=torch.channels_last)
     if task.start is None:
         course: list[dict[str, Tensor]] = []
-        trained = _train(model, c, learning, test, chance, course.append)
+        trained = free.settle(model, c) if settles else _train(model, c, learning, test, chance, course.append)
         if c["keep"] == "course":
             _save_course(course, folder / COURSE)
         if c["keep"] != "tables" or task.run_id in p.taken:
             with files.whole(folder / MODEL) as beside:  # which the library makes readable by its owner alone
                 save_model(model, beside)
-        trained.trajectory.to_parquet(folder / "trajectory.parquet")
+        if len(trained.trajectory):
+            trained.trajectory.to_parquet(folder / "trajectory.parquet")
         scale, settings, before = trained.scale, trained.settings, None
     else:
         place = p.folder / task.start.run_id
@@ -93,7 +95,7 @@ def _execute(p: Plan, task: Task, folder: Path) -> None:
 
     rows = _measure(model, c, test, codes, scale, settings)
     if before is None:
-        rows += _course(trained.trajectory)
+        rows += _course(trained.trajectory) if len(trained.trajectory) else []
     else:
         found = before[before.metric == "map"].set_index("of").value
         rows += [("map_gain", of, value - found[of]) for metric, of, value in rows if metric == "map"]

@@ -13,6 +13,7 @@ from safetensors.torch import load_model
 from torch import Tensor
 
 from data_gen import InputError, World, captions, files
+from synthgap import free
 from synthgap.encoders import Encoders, build
 from synthgap.observations import kinds_of, language_of, observe, policy_of, world_of
 from synthgap.options import as_finetuned
@@ -26,14 +27,14 @@ from synthgap.training import embed
 class OpenRun:
     """A finished run. N test samples, F factors, D dimensions of the shared space.
 
-    folder: where it is kept. config: the resolved one. model: trained, on the CPU. metrics: the run's rows, of columns
-    metric, of, value. inputs: what the model reads of the test split, {modality: [N, …]}. codes: int64 [N, F], of the
-    factors in `world.space`.
+    folder: where it is kept. config: the resolved one. model: trained, on the CPU; with images=free, the vectors that were
+    found, of any words that have one. metrics: the run's rows, of columns metric, of, value. inputs: what the model reads of
+    the test split, {modality: [N, …]}. codes: int64 [N, F], of the factors in `world.space`.
     """
 
     folder: Path
     config: dict
-    model: Encoders
+    model: Encoders | free.FreeVectors
     metrics: pd.DataFrame
     inputs: dict[str, Tensor]
     codes: np.ndarray
@@ -75,7 +76,10 @@ def open(run: str | Path, datasets: str | Path | None = None) -> OpenRun:  # syn
     world = world_of(config, "test")
     shown, codes = observe(Path(datasets or folder.absolute().parents[1] / "datasets"), as_finetuned(config), "test")(0)
     inputs = {name: torch.from_numpy(x) for name, x in shown.items()}
-    model = build(config, inputs, kinds_of(config, world), **language_of(config))
+    if config["images"] == "free":
+        model = free.model_of(config)
+    else:
+        model = build(config, inputs, kinds_of(config, world), **language_of(config))
     load_model(model, folder / MODEL)
     return OpenRun(folder, config, model, files.read_parquet(folder / "metrics.parquet"), inputs, codes, world)
 

@@ -22,6 +22,7 @@ from synthgap.observations import (
 from synthgap.studies import CASE, Study
 
 MODEL = "model.safetensors"  # in a run's folder
+OF_POPULATION = ("world", "mad", "data", "space", "captions", "loss")  # of a config: what an ideal space is of
 SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # what a folder of a variation can be called after STUDY+, on every system
 
 
@@ -92,6 +93,11 @@ def plan(study: Study, overrides: Sequence[str], most: int | None = None) -> Pla
             others = "others in each epoch: mad.variant=published, training.captions_anew, or a world of your own"
             raise InputError(f"{kept} and captions, and training shows {others}")
         policy_of(resolved, world.space)
+        if resolved["images"] == "free" and (asked := str([resolved[part] for part in OF_POPULATION])) not in told:
+            from synthgap import free  # brings torch, which planning does without
+
+            told.add(asked)
+            free.check(resolved)
         if resolved["finetune"]["name"] != "none":
             policy_of(options.as_finetuned(resolved), world.space)
         loss, object, space = catalogue.of_config(resolved, "loss"), resolved["captions"]["object"], world.space
