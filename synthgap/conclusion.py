@@ -15,7 +15,7 @@ from synthgap import judging, metric_names, options, panels, runs, tables
 from synthgap.judging import claims
 from synthgap.judging.overview import counted
 from synthgap.metric_names import METRICS, Metric
-from synthgap.panels import kind_of
+from synthgap.panels import kind_of, left_open
 from synthgap.panels.diagram import draw as draw_diagram
 from synthgap.panels.style import FORMATS
 from synthgap.runs import Plan, variations
@@ -122,6 +122,7 @@ def places(study: Study, folder: Path, figures: Figures = ONE_PNG) -> dict[str, 
     named = drawn | {"curves": "levels.csv", "verdicts": "verdicts.parquet"}
     named |= {"thresholds": "thresholds.csv"} if "thresholds" in spec else {}
     named |= {"paths": "paths.csv"} if "diagram" in spec else {}
+    named |= {"ideal": left_open.FILE} if (folder / left_open.FILE).exists() else {}
     return {what: folder / file for what, file in named.items()}
 
 
@@ -194,7 +195,8 @@ def draw_figure(found: Conclusion, dots: pd.DataFrame, path: Path, panel: str = 
     spec = study.figure | {"title": titled(study.figure.get("title", ""), made)}
     if panel:
         spec |= {"panels": [one for one in study.figure["panels"] if one["title"] == panel]}
-    drawing.draw(found.points, dots, spec, path, _footer(found.table, study, made), _known(study, made))
+    ideal = left_open.read(found.folder, found.table, study)
+    drawing.draw(found.points, dots, spec, path, _footer(found.table, study, made), _known(study, made), ideal)
 
 
 def draw_paths(found: Conclusion, paths: pd.DataFrame, path: Path) -> None:

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from data_gen import InputError
 from data_gen.written import Written
-from synthgap import ideal
-from synthgap.observations import policy_of, world_of
+from synthgap import ideal, observations, options
 from synthgap.training import Trained, settings_at
 
 
@@ -48,10 +47,10 @@ def _key(words: list[int]) -> frozenset[int]:
 def population_of(config: dict) -> ideal.Population:
     """The population of the images and captions that a config's training shows. Raises InputError where it is not known, or
     too large."""
-    world = world_of(config)
+    world = observations.world_of(config)
     if len(world.modalities) > 1:
         raise InputError(f"an ideal space is of images and captions; here are {', '.join(world.modalities)} too")
-    policy = policy_of(config, world.space)
+    policy = observations.policy_of(config, world.space)
     if isinstance(policy, Written):
         raise InputError(
             "an ideal space needs captions that name factors: of captions as written nobody knows the chances"
@@ -73,6 +72,18 @@ def sought(config: dict) -> dict:
     }
 
 
+def beside(config: dict, temperature: float) -> tuple[ideal.Population, str, dict]:
+    """The population that trained models of a config learn from, its object, and what `ideal.ideal` is asked for at the
+    temperature that they end with. Raises InputError where their loss over a population is not known."""
+    for key in ("finetune", "posthoc", "shift", "training.mismatched", "encoder.rank"):
+        if (value := options.get(config, key)) not in ("none", 0):
+            raise InputError(f"{key}={value}: no ideal space is known of that")
+    if config["loss"]["name"] not in ideal.DEFAULTS or config["loss"].get("query"):
+        raise InputError(f"loss={config['loss']['name']}: no ideal space is known of that")
+    object = observations.object_of(config, observations.world_of(config).space)
+    return population_of(config), object, sought(config) | {"temperature": temperature}
+
+
 def check(config: dict) -> None:
     """Raises InputError where a config's world, captions and loss have no ideal space that can be found."""
     asked, there = sought(config), population_of(config)
@@ -81,7 +92,7 @@ def check(config: dict) -> None:
 
 def model_of(config: dict) -> FreeVectors:
     """A config's vectors, before they are found."""
-    world, there = world_of(config), population_of(config)
+    world, there = observations.world_of(config), population_of(config)
     offsets, shown = world.space.offsets, world.shown_by("image")
     words = {
         "image": np.where(shown, 1 + offsets + there.shown, 0),

@@ -106,7 +106,7 @@ def test_a_run_is_opened_with_its_vectors_which_are_found_again_to_the_same_bits
 
 def test_centring_takes_the_vectors_and_its_means_coincide(settled):
     before, after = (rows_of(settled, task) for task in settled.tasks)
-    assert after["l2m", "image-text"] < 0.1 * before["l2m", "image-text"]
+    assert after["l2m", "image-text"] < 0.5 * before["l2m", "image-text"]
     assert np.isnan(after["zero_shot", "colour"])
 
 

@@ -1,7 +1,9 @@
 """`synthgap ideal`: the best space that a loss allows, and what it leaves open."""
 
+from synthgap.commands import asked as common
+
 WHAT = "find the best embeddings that a loss allows, without encoders, and how far it leaves the gap open; nothing is trained"
-KEPT = "nothing is written"
+KEPT = "nothing is written, but for points of --figure that were found: the same command goes on from there"
 EPILOG = """\
 Each image and each caption of the world has a free vector, and the loss is that of the whole population. What counts of a run's
 options: world, space, captions, loss (clip, siglip or modgap with its weights; of a course, the last), temperature,
@@ -10,6 +12,9 @@ encoder.embedding, training.batch (siglip) and seed.
   synthgap ideal captions.attributes=1 temperature.mode=fixed temperature.init=0.02 --within 0.0015
   synthgap ideal captions.attributes=1 loss=siglip
   synthgap ideal captions.attributes=0 loss=modgap loss.align=0.5
+  synthgap ideal --figure imbalance    beside a result, as `synthgap run imbalance` left it: at the temperature that the runs
+                                       of each point end with; `synthgap show imbalance` then draws a dashed line and a band
+  synthgap run imbalance images=free   what else a run measures, of the ideal space
 
 regret      the loss over that of the best critic, in nats: what vectors on a sphere with one temperature cannot say;
             of modgap, over the sum of what each of its terms can reach alone
@@ -20,6 +25,8 @@ In Python: synthgap.ideal has population, ideal, left_open and measures.
 
 def arguments(command) -> None:
     command.add_argument("overrides", nargs="*", help="name=value, of one run; see `synthgap run --help`")
+    what = "for each point of that study's figure, to be drawn there; overrides are then those of its sweep"
+    command.add_argument("--figure", metavar="STUDY", help=what)
     what = "nats over the ideal space that others may cost (0.001)"
     command.add_argument("--within", metavar="NATS", type=float, default=0.001, help=what)
     command.add_argument("--starts", metavar="N", type=int, default=3, help="random starts (3)")
@@ -30,6 +37,66 @@ def arguments(command) -> None:
 
 
 def do(asked) -> int:
+    return _of_figure(asked) if asked.figure else _of_one(asked)
+
+
+def _of_figure(asked) -> int:
+    """Find what is drawn beside trained models, point after point, and keep what is found: each takes a minute or so."""
+    import pandas as pd
+    import torch
+
+    from data_gen import InputError
+    from synthgap import free, progress, sweep, tables, terminal
+    from synthgap.panels import left_open
+    from synthgap.runs import variations
+
+    torch.set_num_threads(1)
+    plan = sweep.planned(*common.study(asked.figure, asked.overrides))
+    folder, configs = variations.place(plan), {task.run_id: task.config for task in plan.tasks}
+    table = tables.read(folder / tables.FILE)
+    wanted = left_open.points(table[table.run_id.isin(configs)], plan.study).drop_duplicates(left_open.POINT)
+    if wanted.empty:
+        raise InputError(
+            f"the figure of {plan.study.name} draws nothing over levels of which an ideal space could tell"
+        )
+    found = left_open.read(folder, table, plan.study)
+    found = found[found.within == asked.within].drop_duplicates(left_open.POINT)[left_open.COLUMNS]
+    settings = list(wanted.groupby(["arm", "x", "temperature"], sort=False))
+    with progress.bar("descending", len(settings)) as advance_to:
+        for i, ((arm, x, temperature), points) in enumerate(settings):
+            advance_to(i)
+            if len(points.merge(found, on=left_open.POINT)) == len(points):
+                continue
+            try:
+                there, object, sought = free.beside(configs[points.run_id.iloc[0]], temperature)
+            except InputError as error:
+                terminal.say(f"{arm or plan.study.name}, {x:g}: {error}")
+                continue
+            rows = pd.DataFrame(_ranges(there, object, sought, points, asked))
+            rows = rows.assign(arm=arm, x=x, temperature=temperature)[left_open.COLUMNS]
+            found = pd.concat([found, rows], ignore_index=True) if len(found) else rows
+            tables.write(found, folder / left_open.FILE)
+        advance_to(len(settings))
+    print(f"{folder / left_open.FILE}\nnext: synthgap show {asked.figure}, which draws it")
+    return 0
+
+
+def _ranges(there, object: str, sought: dict, points, asked) -> list[dict]:
+    """Of each of the points, which differ in metrics alone: its value in the ideal space, and the range within so many nats."""
+    from synthgap import ideal
+    from synthgap.panels.left_open import MEASURES
+
+    found, rows = ideal.ideal(there, starts=asked.starts, steps=asked.steps, **sought), []
+    measures, alike = ideal.measures(there, object), {"regret": found.regret, "within": asked.within}
+    for metric, of in zip(points.metric, points["of"], strict=True):
+        measure = measures[MEASURES[metric, of]]
+        value = float(measure(found.image, found.text))
+        low, high = ideal.left_open(there, found, measure, asked.within, asked.steps)
+        rows.append({"metric": metric, "of": of, "value": value, "low": low, "high": high, **alike})
+    return rows
+
+
+def _of_one(asked) -> int:
     from math import log
 
     import torch

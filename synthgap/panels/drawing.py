@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from synthgap.metric_names import METRICS, Metric
+from synthgap.panels import left_open
 from synthgap.panels.marks import NAME
 from synthgap.panels.names import plain
 from synthgap.panels.panel import kind_of, x_of
@@ -35,10 +36,12 @@ def draw(
     path: Path,
     footer: str = "",
     known: Mapping[str, Metric] = METRICS,
+    ideal: pd.DataFrame | None = None,
 ) -> None:
     """Draw a study's figure into `path`, in the format of its ending: a panel each, every seed as a dot.
 
-    dots, points: `panels.dots` and `panels.levels`. spec: the study's `figure`. known: the metrics' declarations.
+    dots, points: `panels.dots` and `panels.levels`. spec: the study's `figure`. known: the metrics' declarations. ideal: of
+    `left_open.read`.
     """
     panels = [p for p in spec["panels"] if p["title"] in set(points.panel)]  # own factors: no curve for MAD's
     columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
@@ -56,6 +59,8 @@ def draw(
         axes = list(figure.subplots(len(tall), columns, squeeze=False, height_ratios=tall).flat)
         for i, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
             shown, values = (rows[rows.panel == panel["title"]] for rows in (points, dots))
+            if ideal is not None:
+                left_open.draw(axis, ideal[ideal.panel == panel["title"]], looks[panel["title"]])
             _panel(axis, panel, spec, shown, values, looks[panel["title"]], known)
             if kind_of(panel).down and not named[i]:
                 axis.set_yticklabels([])
