@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import synthgap
 from data_gen import InputError, files
-from synthgap import free, ideal, observations, options, runs, studies, sweep
+from synthgap import cli, free, ideal, observations, options, panels, runs, studies, sweep, tables
 from synthgap.options.checks import IDEAL
+from synthgap.panels import drawing, left_open
 
 FEW = (  # 70 images
     "images=free", "space.hidden=[thickness,swelling,fracture,size]", "mad.test_images=200", "encoder.embedding=4",
@@ -121,11 +123,61 @@ def test_seeds_draw_other_samples_and_another_start():
 # --- the sweep, and mistakes ---------------------------------------------------------------------------------------
 
 
+def one_panel(plan):
+    """The same of a study whose figure is its first panel alone."""
+    figure = plan.study.figure | {"panels": plan.study.figure["panels"][:1]}
+    return replace(plan, study=replace(plan.study, figure=figure))
+
+
 def test_the_study_is_judged_and_drawn_as_usual(settled, capsys):
-    figure = settled.study.figure | {"panels": settled.study.figure["panels"][:1]}
-    assert sweep.conclude(replace(settled, study=replace(settled.study, figure=figure)), did=2) == 0
+    assert sweep.conclude(one_panel(settled), did=2) == 0
     assert (settled.folder / "imbalance.png").exists() and "images=free" in capsys.readouterr().out
-    assert (settled.folder / "results.parquet").exists()
+
+
+def test_what_is_drawn_beside_runs_is_found_once_and_only_where_their_loss_is_known(settled, capsys):
+    asked = ["ideal", "--figure", "imbalance", *settled.overrides, "--starts", "1", "--steps", "5"]
+    sweep.conclude(one_panel(settled))
+    assert cli.main(asked) == 0
+    assert "centring, 2.80735: posthoc=centring: no ideal space is known of that" in capsys.readouterr().out
+    kept = settled.folder / left_open.FILE
+    found, written = pd.read_csv(kept), kept.read_bytes()
+    assert found.arm.tolist() == ["posthoc none"] * 3 and found.metric.tolist() == ["rmg", "moad", "moad"]
+    assert found.temperature.tolist() == pytest.approx([0.1] * 3)
+    there, object, sought = free.beside(settled.tasks[0].config, 0.1)
+    at = ideal.ideal(there, starts=1, steps=5, **sought)
+    assert found.value[0] == pytest.approx(float(ideal.measures(there, object)["rmg"](at.image, at.text)))
+    assert ((found.low <= found.value) & (found.value <= found.high)).all() and (found.low < found.high).any()
+    kept.write_bytes(written.replace(b"0.001", b"0.0010"))
+    assert cli.main(asked) == 0 and kept.read_bytes() != written, "nothing was left to find, so nothing was written"
+
+
+def test_a_figure_has_line_and_band_where_they_were_found_at_the_temperature_that_its_runs_end_with(tmp_path):
+    """Of two levels and two seeds a level, which end at other temperatures; drawn is what was found at their mean."""
+    ended = {(5, 0): 10.0, (5, 1): 20.0, (3, 0): 20.0, (3, 1): 25.0}
+    rows = [
+        {"run_id": f"{k}-{seed}", "seed": seed, "captions.attributes": k, "metric": metric, "of": of, "value": value}
+        for (k, seed), scale in ended.items()
+        for metric, of, value in (
+            ("rmg", "image-text", 0.4 - 0.05 * k + 0.01 * seed), ("logit_scale", "", scale), ("imbalance_bits", "image-text", 5.0 - k)
+        )
+    ]  # fmt: skip
+    table, study = pd.DataFrame(rows), studies.load("imbalance")
+    study = replace(study, figure=study.figure | {"panels": study.figure["panels"][:1]})
+    points, dots = left_open.points(table, study), panels.dots(table, study)
+    assert points.x.tolist() == [0, 2] and points.temperature.tolist() == pytest.approx([0.075, 0.045])
+
+    def picture(found):
+        tables.write(found[left_open.COLUMNS], tmp_path / left_open.FILE)
+        read = left_open.read(tmp_path, table, study)
+        drawing.draw(panels.levels(dots), dots, study.figure, tmp_path / "figure.png", ideal=read)
+        return len(read), (tmp_path / "figure.png").read_bytes()
+
+    drawing.draw(panels.levels(dots), dots, study.figure, tmp_path / "without.png")
+    without = (tmp_path / "without.png").read_bytes()
+    found = points.assign(regret=0.0, value=0.2, low=0.1, high=0.3, within=0.001)
+    assert picture(found.assign(temperature=0.07)) == (0, without)
+    number, drawn = picture(found)
+    assert number == 2 and drawn != without
 
 
 def test_the_losses_are_those_that_an_ideal_space_is_known_of():

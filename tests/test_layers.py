@@ -18,7 +18,7 @@ LAYERS = (
     ("synthgap.terminal",),
     ("synthgap.conclusion",),
     ("synthgap.runs",),
-    ("synthgap.evaluation", "synthgap.measure"),
+    ("synthgap.evaluation", "synthgap.measure", "synthgap.free"),
     ("synthgap.posthoc", "synthgap.observations", "synthgap.studies"),
     ("synthgap.panels", "synthgap.judging"),
     ("synthgap.training", "synthgap.variables", "synthgap.parts"),

@@ -22,7 +22,7 @@ MEASURES = {(name, "image-text"): name for name in ("l2m", "rmg", "spread", "mea
 MEASURES |= {("moad", modality): f"moad_{modality}" for modality in ("image", "text")}
 POINT = ["arm", "x", "metric", "of"]
 COLUMNS = [*POINT, "temperature", "regret", "value", "low", "high", "within"]
-DASH = (0, (4, 2))
+DASH = (0, (2, 1.2))  # finer than curves have
 
 
 def points(table: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -61,9 +61,9 @@ def draw(axis, found: pd.DataFrame, look: Look) -> None:
     found = found[found.arm.isin(list(look.arms))].sort_values("x")
     for (arm, curve), part in found.groupby(["arm", "curve"], sort=False):
         colour = look.of(arm, curve).colour
-        axis.fill_between(part.x, part.low, part.high, fc="none", ec=colour, hatch="////", lw=0, alpha=0.4)
-        axis.plot(part.x, part.value, color=colour, lw=1.1, ls=DASH)
+        axis.fill_between(part.x, part.low, part.high, fc="none", ec=colour, hatch="////", lw=0, alpha=0.3)
+        axis.plot(part.x, part.value, color=colour, lw=1.0, ls=DASH)
     if len(found):
-        axis.plot([], [], color="gray", lw=1.1, ls=DASH, label="ideal space")
+        axis.plot([], [], color="gray", lw=1.0, ls=DASH, label="ideal space")
         label = f"within {found.within.iloc[0]:g} nats of it"
         axis.fill_between([], [], [], fc="none", ec="gray", hatch="////", lw=0, alpha=0.6, label=label)
