@@ -158,9 +158,11 @@ def test_a_figure_has_line_and_band_where_they_were_found_at_the_temperature_tha
         {"run_id": f"{k}-{seed}", "seed": seed, "captions.attributes": k, "metric": metric, "of": of, "value": value}
         for (k, seed), scale in ended.items()
         for metric, of, value in (
-            ("rmg", "image-text", 0.4 - 0.05 * k + 0.01 * seed), ("logit_scale", "", scale), ("imbalance_bits", "image-text", 5.0 - k)
+            ("rmg", "image-text", 0.4 - 0.05 * k + 0.01 * seed),
+            ("logit_scale", "", scale),
+            ("imbalance_bits", "image-text", 5.0 - k),
         )
-    ]  # fmt: skip
+    ]
     table, study = pd.DataFrame(rows), studies.load("imbalance")
     study = replace(study, figure=study.figure | {"panels": study.figure["panels"][:1]})
     points, dots = left_open.points(table, study), panels.dots(table, study)
