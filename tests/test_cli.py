@@ -18,8 +18,8 @@ from synthgap.runs import pool
 
 FIGURES = Path(__file__).parents[1] / "figures"
 LONG = "training.epochs=20"  # a run long enough to be killed in
-SWEEP = ("captions.attributes=1,5", "seed=range(0,3)", LONG)
-RUNS = 6  # of SWEEP: more than a worker finishes while it is being killed
+SWEEP = ("captions.attributes=1,5", "seed=range(0,4)", LONG)
+RUNS = 8  # of SWEEP: more than a worker finishes while it is being killed
 SMALL = ("captions.attributes=1,5", "seed=0,1", LONG)
 
 
@@ -87,7 +87,8 @@ def test_a_sweep_that_is_killed_and_interrupted_ends_as_if_nothing_had_happened(
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("[!.]*/done.json")}
     last = start(tmp_path, *SWEEP, "workers=2")
     out, _ = last.communicate(timeout=300)
-    assert last.returncode == 0 and f"finished {RUNS - len(kept)} new runs; {RUNS} in all" in out
+    new = RUNS - len(kept)
+    assert last.returncode == 0 and f"finished {new} new run{'s' * (new > 1)}; {RUNS} in all" in out
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert numbers(tmp_path / "runs").equals(numbers(undisturbed))
     assert {path.name for path in folder.iterdir()} == {path.name for path in (undisturbed / "imbalance").iterdir()}
