@@ -23,6 +23,8 @@ POSTHOC = Method(
     },
 )
 
+ROUNDING = 1e-6  # length, of a unit vector's part in the space, below which it is rounding
+
 
 def ssp(
     embeddings: dict[str, Tensor],
@@ -37,14 +39,14 @@ def ssp(
     embeddings: {modality: unit-norm [N, D]}. kept: at most so many of the shared directions: the principal axes, within the
     shared space, of the modalities' mean covariance. (The paper keeps the 10 of most variance; how it takes that variance
     we do not know.) The projection keeps D dimensions, so that cosines and distances are those within the shared space. A
-    row with no part in it becomes 0. Raises InputError if no direction is shared.
+    row with no part in it becomes 0, to within `ROUNDING`. Raises InputError if no direction is shared.
     """
     shared = shared_space(embeddings, energy, tolerance, centred)
     if kept is not None:
         within = torch.stack([torch.cov((x.double() @ shared).T, correction=0) for x in embeddings.values()]).mean(0)
         shared = shared @ torch.linalg.eigh(within.view(shared.shape[1], -1))[1].flip(1)[:, :kept]
     onto = shared @ shared.T
-    return {name: lambda x: normalize((x.double() @ onto).to(x.dtype), dim=1) for name in embeddings}
+    return {name: lambda x: normalize((x.double() @ onto).to(x.dtype), dim=1, eps=ROUNDING) for name in embeddings}
 
 
 def shared_space(embeddings: dict[str, Tensor], energy: float, tolerance: float, centred: bool = False) -> Tensor:
