@@ -170,6 +170,30 @@ def _threshold(row) -> str:
     return f"{where}: under {row.share:.0%} of its best at {row.along} {at}, {falling}"
 
 
+def list_studies(some: Sequence[Study], out: Path) -> None:
+    """Tell of each study what it asks, how many claims it has, and how many runs of its first preset, and of any other that
+    was begun, are on disk."""
+    shown = Table(box=None, header_style="bold")
+    shown.add_column("study", no_wrap=True)
+    shown.add_column("question")
+    shown.add_column("claims", justify="right")
+    shown.add_column("runs done", no_wrap=True)
+    for study in some:
+        done = {}
+        for preset in study.presets if (out / study.name).exists() else list(study.presets)[:1]:
+            try:
+                number, wanted, _ = _done(study, preset, out)
+            except InputError:
+                done[preset] = "cannot run here"  # `synthgap studies STUDY` says why
+            else:
+                if number or not done:
+                    done[preset] = f"{number} of {wanted}"
+        told = "\n".join(f"{preset} {text}" for preset, text in done.items())
+        shown.add_row(study.name, escape(study.question), str(len(study.claims)), told)
+    terminal().print(shown, highlight=False)
+    say("`synthgap studies STUDY` tells its claims, and all its presets")
+
+
 def introduce(study: Study, out: Path) -> None:
     """Tell a study's question, its claims and how many of its runs are on disk."""
     console = terminal()
@@ -177,15 +201,20 @@ def introduce(study: Study, out: Path) -> None:
     for claim in study.claims:
         console.print(f"  claim: {escape(claim.claim)} [dim]({escape(_tested(claim))})[/]")
     for preset in study.presets:
-        asked, new = [f"preset={preset}", options.written("out", str(out))], not (out / study.name).exists()
         try:
-            plan = runs.plan(study, asked, most=1 if new else None)  # where nothing is, one tells whether it can be run
-        except InputError as error:  # an extra that is not installed, say: no reason to hide the other studies
+            done, wanted, folder = _done(study, preset, out)
+        except InputError as error:  # an extra that is not installed, say: no reason to hide the other presets
             console.print(f"  preset={preset}: cannot be run here: {error}", soft_wrap=True, markup=False)
             continue
-        done = sum(plan.done(task) for task in plan.tasks)
-        wanted = len(studies.expand(study, asked)[1]) if new else len(plan.tasks)
-        console.print(f"  preset={preset}: {done} of {wanted} runs done in {plan.folder}", soft_wrap=True)
+        console.print(f"  preset={preset}: {done} of {wanted} runs done in {folder}", soft_wrap=True)
+
+
+def _done(study: Study, preset: str, out: Path) -> tuple[int, int, Path]:
+    """How many runs of a preset are done, of how many, and where. Raises InputError if it cannot be run here."""
+    asked, new = [f"preset={preset}", options.written("out", str(out))], not (out / study.name).exists()
+    plan = runs.plan(study, asked, most=1 if new else None)  # where nothing is, one tells whether it can be run
+    done = sum(plan.done(task) for task in plan.tasks)
+    return done, len(studies.expand(study, asked)[1]) if new else len(plan.tasks), plan.folder
 
 
 def _tested(claim: Claim) -> str:

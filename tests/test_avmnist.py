@@ -262,6 +262,7 @@ def test_without_the_extra_one_line_says_what_to_install(synthgap, monkeypatch, 
         done.stderr
         == 'synthgap: error: speech=voices needs espeakng_loader; install it by pip install "synthgap[speech]"\n'
     )
-    studies = synthgap("studies")
+    assert "quick cannot run here" in synthgap("studies").stdout
+    studies = synthgap("studies", "groupwise")
     assert studies.returncode == 0 and "preset=quick: cannot be run here: speech=voices needs" in studies.stdout
     assert not list(tmp_path.glob("runs/*/*"))

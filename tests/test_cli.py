@@ -166,6 +166,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(wrong, tmp_path, monkeypat
         (["verdicts", "seed=0"], "only out=DIR"),
         (["verdicts", "imbalanc", f"out={FIGURES}"], "'imbalanc'; did you mean 'imbalance'"),
         (["studies", "seed=0"], "only out=DIR"),
+        (["studies", "imbalence"], "unknown study 'imbalence'; did you mean 'imbalance'"),
     ],
 )
 def test_every_command_tells_its_mistakes(command, told, tmp_path, monkeypatch, capsys):
@@ -356,13 +357,25 @@ def test_help_outlives_a_terminal_without_greek(synthgap):
     assert told.returncode == 0 and "temperature.init" in told.stdout
 
 
-def test_studies_says_what_is_asked_claimed_and_done(tmp_path, capsys):
+def test_studies_says_what_is_asked_and_done(tmp_path, capsys):
     assert cli.main(["studies", f"out={tmp_path}"]) == 0
-    told = " ".join(capsys.readouterr().out.split())
+    told = capsys.readouterr().out
+    rows = {line.split()[0]: line for line in told.splitlines() if line.strip()}
     for name in studies.available():
-        study = studies.load(name)
-        assert name in told and study.question in told and all(claim.claim in told for claim in study.claims)
-    assert "preset=quick: 0 of " in told
+        study, row = studies.load(name), rows[name]
+        assert f" {len(study.claims)}  quick 0 of {len(studies.expand(study, ['preset=quick'])[1])}" in row
+        assert study.question.split()[0] in row
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_studies_that_are_named_everything_is_told(tmp_path, capsys):
+    assert cli.main(["studies", "imbalance", "gap-parts", f"out={tmp_path}"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for study in map(studies.load, ("imbalance", "gap-parts")):
+        assert study.question in told and all(claim.claim in told for claim in study.claims)
+        for preset in study.presets:
+            wanted = len(studies.expand(study, [f"preset={preset}"])[1])
+            assert f"preset={preset}: 0 of {wanted} runs done in {tmp_path}" in told
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,14 +1,23 @@
 """`synthgap studies`: what can be asked, and what is done."""
 
-WHAT = "list the studies with their claims and how many of their runs are done"
+from synthgap.commands import asked as common
+
+WHAT = "list the studies, with their questions and how many of their runs are done; with STUDY, its claims too"
+EPILOG = """\
+  synthgap studies                the questions, in one table
+  synthgap studies imbalance      the claims of a study, how each is tested, and the runs of each preset
+  synthgap studies --metrics      what claims can be about
+
+  out=DIR          results in another folder than runs
+
+Each study can be varied by overrides, and each variation has a folder of its own: see `synthgap run --help`.
+"""
 
 
 def arguments(command) -> None:
-    command.add_argument("overrides", nargs="*", help="out=DIR looks into another folder than runs")
+    command.add_argument("studies", nargs="*", metavar="STUDY", help="studies, or your own YAML files, to tell in full")
     command.add_argument("--metrics", action="store_true", help="list all metrics, which claims can be about, instead")
-    command.epilog = (
-        "Each study can be varied by overrides, and each variation has a folder of its own: see `synthgap run --help`."
-    )
+    command.epilog = EPILOG
 
 
 def do(asked) -> int:
@@ -17,7 +26,11 @@ def do(asked) -> int:
     if asked.metrics:
         terminal.metrics()
         return 0
-    out = sweep.only_out(asked.overrides)
-    for name in studies.available():
-        terminal.introduce(studies.load(name, out), out)
+    overrides = [each for each in asked.studies if "=" in each]
+    out = sweep.only_out(overrides)
+    if names := [each for each in asked.studies if each not in overrides]:
+        for study in [common.study(name, overrides)[0] for name in names]:
+            terminal.introduce(study, out)
+    else:
+        terminal.list_studies([studies.load(name, out) for name in studies.available()], out)
     return 0
