@@ -5,9 +5,11 @@ import shutil
 import pandas as pd
 import pytest
 from conftest import ROOT
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 from synthgap import cli
-from synthgap.panels import style
+from synthgap.panels import drawing, style
 
 
 @pytest.fixture
@@ -43,6 +45,16 @@ def test_a_panel_may_be_drawn_alone(done, capsys):
 def test_what_is_no_way_to_draw_is_told_in_one_line(done, asked, capsys):
     assert show(done, asked) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("title", ["short", " ".join(["captions.attributes=1,5"] * 25), "x" * 400])
+def test_a_title_stays_inside_its_figure_however_long(title):
+    with rc_context(style.theme(12)):
+        figure = Figure(figsize=(7, 3))
+        lines = drawing._title(figure, title)
+        (shown,) = figure.texts
+        assert shown.get_window_extent().width <= figure.bbox.width
+    assert "".join(lines.split()) == "".join(title.split())
 
 
 def lightness(colour: str) -> float:

@@ -52,10 +52,11 @@ def draw(
     wide = [WIDE + max(_room(some, smallest) for some in named[i::columns]) for i in range(columns)]
     lines = [LINE * smallest / 8 * _lines_down(panel, some, looks) for panel, some in zip(panels, names, strict=True)]
     tall = [max(PLOT, *lines[i : i + columns]) for i in range(0, len(panels), columns)]
-    title, told_of = fill(spec.get("title", ""), int(14 * sum(wide))), _told(list(looks.values()))
-    size = sum(wide), sum(AROUND + plot for plot in tall) + 0.25 * (2 + title.count("\n"))
+    told_of = _told(list(looks.values()))
     with rc_context(theme(smallest)):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=(sum(wide), sum(AROUND + plot for plot in tall)), layout="constrained")
+        title = _title(figure, spec.get("title", ""))
+        figure.set_figheight(figure.get_figheight() + 0.25 * (2 + title.count("\n")))
         axes = list(figure.subplots(len(tall), columns, squeeze=False, height_ratios=tall).flat)
         for i, (axis, panel) in enumerate(zip(axes, panels, strict=False)):
             shown, values = (rows[rows.panel == panel["title"]] for rows in (points, dots))
@@ -66,7 +67,6 @@ def draw(
                 axis.set_yticklabels([])
         for axis in axes[len(panels) :]:
             axis.set_visible(False)
-        figure.suptitle(title)
         figure.supxlabel(fill(footer, int(16 * sum(wide) * 8 / smallest)))
         beside = [look for look in told_of if len(look.arms) > FEW]
         for where, look in zip(("center",) if len(beside) == 1 else ("upper", "lower"), beside, strict=False):
@@ -77,6 +77,16 @@ def draw(
             here = any(look is told for told in told_of) and not any(look is told for told in beside)
             _legend(figure, axis, look, arms=here)
         save(figure, path)
+
+
+def _title(figure: Figure, title: str) -> str:
+    """Give a figure its title, in as few lines as its width allows. Returns these."""
+    columns = int(14 * figure.get_figwidth())
+    shown = figure.suptitle(fill(title, columns))
+    while shown.get_window_extent().width > figure.bbox.width and columns > 20:
+        columns -= 1
+        shown.set_text(fill(title, columns))
+    return shown.get_text()
 
 
 def _panel(
