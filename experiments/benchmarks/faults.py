@@ -1,6 +1,6 @@
 """Sweeps that are disturbed, and what is lost: a count of faults of every kind, at moments that a seeded generator chooses.
 
-    python experiments/benchmarks/faults.py [--tries 300] [--minutes N] [--seed 0] [--only KIND[:TRY] …] [--out FILE]
+    python experiments/benchmarks/faults.py [--tries 300] [--workers 1] [--minutes N] [--only KIND[:TRY] …] [--out FILE]
 
 A try disturbs a sweep of four small runs (two models, each also with something done afterwards, and their two datasets), then
 asks for it again until it ends. A moment is the n-th time that the sweep opens, renames, makes or deletes a file, or a time
@@ -16,6 +16,7 @@ is left out, and the table says so.
 
 import argparse
 import gc
+import io
 import json
 import os
 import re
@@ -26,7 +27,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -455,6 +455,7 @@ KINDS = {
     "nan": (nan, 0.02, "weights become NaN"),
 }
 
+COLUMNS = ["what happens", "tries", "struck", "reruns", "told in a line", "faults found", "values lost"]
 
 # --- before and after
 
@@ -597,47 +598,77 @@ def table(done: list[tuple[str, Try]]) -> pd.DataFrame:
         if of:
             counts = (len(of), sum(t.struck for t in of), sum(t.reruns for t in of), sum(t.lines for t in of))
             rows.append((name, *counts, sum(bool(t.faults) for t in of), sum(bool(t.lost) for t in of)))
-    columns = ["what happens", "tries", "struck", "reruns", "told in a line", "faults found", "values lost"]
-    found = pd.DataFrame(rows, columns=columns)
-    found.loc[len(found)] = ["in all", *found.iloc[:, 1:].sum()]
-    return found
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--tries", type=int, default=300)
+    asked.add_argument("--workers", type=int, default=1, help="how many tries at a time")
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument("--minutes", type=float, default=float("inf"), help="end after the try that passes this time")
     asked.add_argument("--only", nargs="*", default=[], metavar="KIND[:TRY]", help=f"of {', '.join(KINDS)}")
     asked.add_argument("--out", type=Path, help="write the counts into this CSV file")
+    asked.add_argument(
+        "--part", type=int, help=argparse.SUPPRESS
+    )  # of the workers: do these tries, and print the table
     asked = asked.parse_args()
     if wrong := [part for part in asked.only if part.partition(":")[0] not in KINDS]:
         sys.exit(f"--only {wrong[0]}: kinds are {', '.join(KINDS)}")
+    begin = time.monotonic()
+    found = tried(asked) if asked.part is not None or asked.workers == 1 else spread(asked.workers)
+    if asked.part is not None:
+        print(found.to_json())
+        return 0
+    found.loc[len(found)] = ["in all", *found.iloc[:, 1:].sum()]
+    print(found.to_string(index=False))
+    faults = int(found["faults found"].iloc[-1])
+    print(f"{faults} tries found a fault, in {time.monotonic() - begin:.0f} s")
+    if asked.out:
+        with files.whole(asked.out) as beside:
+            found.to_csv(beside, index=False)
+    return int(faults > 0)
+
+
+def spread(workers: int) -> pd.DataFrame:
+    """The table of as many processes of this script, each of which does its share of the tries."""
+    command = [sys.executable, *sys.argv]
+    parts = [subprocess.Popen([*command, "--part", str(i)], stdout=subprocess.PIPE, text=True) for i in range(workers)]
+    tables = [part.communicate()[0] for part in parts]
+    if any(part.returncode for part in parts):
+        raise SystemExit("a worker ended before its tries were done")
+    found = pd.concat([pd.read_json(io.StringIO(text)) for text in tables])
+    kinds = [name for _, _, name in KINDS.values()]
+    found = found.groupby(COLUMNS[0], sort=False).sum()
+    return found.loc[[name for name in kinds if name in found.index]].reset_index()
+
+
+def tried(asked: argparse.Namespace) -> pd.DataFrame:
+    """The table of the tries that are asked for, or of a worker's share of them, each with what it found told at once."""
     done, begin = [], time.monotonic()
     with tempfile.TemporaryDirectory() as work:
         whole = undisturbed(Path(work))
         tries = plan(asked.tries, asked.only)
         if not can_mount(Path(work)):
-            print("mounting is not allowed: a full disk is a limit on the size of files, and none becomes read-only")
+            say("mounting is not allowed: a full disk is a limit on the size of files, and none becomes read-only")
             tries = [each for each in tries if each[0] != "read-only"]
+        tries = tries[asked.part or 0 :: asked.workers]
         for i, (kind, number) in enumerate(tries):
             t = attempt(kind, number, asked.seed, whole, Path(work))
             done.append((kind, t))
             for fault in t.faults:
-                print(f"--seed {asked.seed} --only {kind}:{number} ({t.what.strip()}): {fault}", flush=True)
+                say(f"--seed {asked.seed} --only {kind}:{number} ({t.what.strip()}): {fault}")
             took = time.monotonic() - begin
             if i % 10 == 9:
                 left = min(took / (i + 1) * (len(tries) - i - 1), 60 * asked.minutes - took)
-                print(f"{i + 1} of {len(tries)} tries, about {left:.0f} s left", file=sys.stderr, flush=True)
+                say(f"{i + 1} of {len(tries)} tries, about {left:.0f} s left")
             if took > 60 * asked.minutes:
                 break
-    found = table(done)
-    print(found.to_string(index=False))
-    print(f"{Counter(bool(t.faults) for _, t in done)[True]} tries found a fault, in {time.monotonic() - begin:.0f} s")
-    if asked.out:
-        with files.whole(asked.out) as beside:
-            found.to_csv(beside, index=False)
-    return int(any(t.faults for _, t in done))
+    return table(done)
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def can_mount(work: Path) -> bool:
