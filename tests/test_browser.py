@@ -42,6 +42,13 @@ FAINT = """() => {
     }
     return found;
 }"""
+#: numbers and verdicts in tables that are broken into two lines
+BROKEN = """() => [...document.querySelectorAll("td, th")].filter(cell => {
+    const text = document.createRange();
+    text.selectNodeContents(cell);
+    const tall = text.getBoundingClientRect().height > 2.2 * parseFloat(getComputedStyle(cell).fontSize);
+    return /^([−+-]?[\\d.]+|supported|contradicted|undecided)$/.test(cell.textContent.trim()) && tall;
+}).map(cell => cell.textContent)"""
 #: where the keyboard is: the element's place in the document, its name, and whether it is seen
 FOCUSED = """() => {
     const e = document.activeElement, all = [...document.querySelectorAll("*")], box = e.getBoundingClientRect();
@@ -81,6 +88,7 @@ def test_a_page_is_readable_everywhere(browser, paths, name):
             page.emulate_media(media=media, color_scheme=scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (media, width)
             assert page.evaluate(FAINT) == [], (media, width, scheme)
+            assert page.evaluate(BROKEN) == [], (media, width)
     page.emulate_media(media="screen", color_scheme="light")
     before, seen = -1, 0
     page.keyboard.press("Tab")
