@@ -9,6 +9,7 @@ _OF_LIBRARIES = (
     "can't allocate memory",
     "not enough memory",
     "failed to launch worker thread",
+    "can't start new thread",
 )
 
 

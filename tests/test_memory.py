@@ -20,6 +20,7 @@ SHORT = f"synthgap: error: {memory.LINE}\n"
         MemoryError(),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         ImportError("libopenblas.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
     ],
 )
