@@ -48,6 +48,8 @@ def test_the_suite_sees_what_is_lost(faults, whole):
         (2, "", 1),
         (2, "one\ntwo\n", 1),
         (1, "Traceback\n", 1),
+        (1, "synthgap: error: memory is short; end other programs\n", 0),
+        (1, "synthgap: error: no\n", 1),
         (-9, "", 0),
         (77, "", 1),
     ],

@@ -76,6 +76,7 @@ HANGS = 256  # in place of an exit code: it took longer
 PROGRESS = re.compile(r"(.+: \d+ of \d+.*|.*images/s.*) s left")
 DAMAGED = re.compile(r"the (?:run|dataset) in (\S+) is damaged .*; delete that folder and it is (?:run|made) again")
 DAMAGED_CLAIMS = re.compile(r"(\S+claims\.json) is damaged; without that file")
+OF_MEMORY = "memory is short|for want of memory"
 BY_SIGNAL = {interrupts.exit_code(number): number for number in interrupts.TOLD}
 
 
@@ -140,6 +141,8 @@ class Try:
             self.faults.append(f"a traceback: {ended.err.strip().splitlines()[-1:]}")
         elif ended.code not in codes:
             self.faults.append(f"code {ended.code}: {ended.lines}")
+        elif ended.code == 1 and len(ended.lines) == 1 and re.search(OF_MEMORY, ended.lines[0]):
+            self.lines += 1
         elif len(ended.lines) != (ended.code in {2, *BY_SIGNAL}):
             if not (ended.code == 1 and all("a worker stopped" in line for line in ended.lines)):
                 self.faults.append(f"code {ended.code}, and {len(ended.lines)} lines: {ended.lines}")
