@@ -76,14 +76,15 @@ def locked(path: str | Path, wait: bool = True) -> Iterator[None]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, mode=path.parent.stat().st_mode & 0o666 | 0o600)
+        # A soft lock, which filelock else takes where there is no flock, would outlive a holder that is killed.
+        lock = FileLock(path, mode=path.parent.stat().st_mode & 0o666 | 0o600, fallback_to_soft=False)
         lock.acquire(timeout=-1 if wait else 0)
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno in _FORBIDDEN:
+    except OSError as error:
+        if error.errno in _FORBIDDEN:
             raise InputError(
                 f"{path} may not be written by you ({error.strerror}), so you cannot lock it; ask its owner"
             ) from error
-        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+        if error.errno not in _NO_LOCKS:
             raise
         raise InputError(
             f"{path} cannot be locked: this file system has no file locks ({error}); use a folder on another, by out=DIR"
