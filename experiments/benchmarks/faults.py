@@ -612,12 +612,12 @@ def main() -> int:
     asked.add_argument("--minutes", type=float, default=float("inf"), help="end after the try that passes this time")
     asked.add_argument("--only", nargs="*", default=[], metavar="KIND[:TRY]", help=f"of {', '.join(KINDS)}")
     asked.add_argument("--out", type=Path, help="write the counts into this CSV file")
-    asked.add_argument(
-        "--part", type=int, help=argparse.SUPPRESS
-    )  # of the workers: do these tries, and print the table
+    asked.add_argument("--part", type=int, help=argparse.SUPPRESS)  # which worker this is: it prints its table as JSON
     asked = asked.parse_args()
     if wrong := [part for part in asked.only if part.partition(":")[0] not in KINDS]:
         sys.exit(f"--only {wrong[0]}: kinds are {', '.join(KINDS)}")
+    if asked.workers < 1:
+        sys.exit(f"--workers {asked.workers}: it must be at least 1")
     begin = time.monotonic()
     found = tried(asked) if asked.part is not None or asked.workers == 1 else spread(asked.workers)
     if asked.part is not None:
@@ -637,13 +637,16 @@ def spread(workers: int) -> pd.DataFrame:
     """The table of as many processes of this script, each of which does its share of the tries."""
     command = [sys.executable, *sys.argv]
     parts = [subprocess.Popen([*command, "--part", str(i)], stdout=subprocess.PIPE, text=True) for i in range(workers)]
-    tables = [part.communicate()[0] for part in parts]
+    try:
+        told = [part.communicate()[0] for part in parts]
+    finally:
+        for part in parts:
+            part.terminate()  # those that still run, if this process is interrupted
     if any(part.returncode for part in parts):
         raise SystemExit("a worker ended before its tries were done")
-    found = pd.concat([pd.read_json(io.StringIO(text)) for text in tables])
     kinds = [name for _, _, name in KINDS.values()]
-    found = found.groupby(COLUMNS[0], sort=False).sum()
-    return found.loc[[name for name in kinds if name in found.index]].reset_index()
+    counts = pd.concat([pd.read_json(io.StringIO(text)) for text in told]).groupby(COLUMNS[0]).sum().astype(int)
+    return counts.loc[[name for name in kinds if name in counts.index]].reset_index()
 
 
 def tried(asked: argparse.Namespace) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """`synthgap studies`: what can be asked, and what is done."""
 
-from synthgap.commands import asked as common
-
 WHAT = "list the studies, with their questions and how many of their runs are done; with STUDY, its claims too"
 EPILOG = """\
   synthgap studies                the questions, in one table
@@ -26,11 +24,13 @@ def do(asked) -> int:
     if asked.metrics:
         terminal.metrics()
         return 0
-    overrides = [each for each in asked.studies if "=" in each]
+    overrides = [each for each in asked.studies if "=" in each.partition("+")[0]]
     out = sweep.only_out(overrides)
-    if names := [each for each in asked.studies if each not in overrides]:
-        for study in [common.study(name, overrides)[0] for name in names]:
+    names = [each for each in asked.studies if each not in overrides]
+    some = [studies.load(name, out) for name in names or studies.available()]
+    if names:
+        for study in some:
             terminal.introduce(study, out)
     else:
-        terminal.list_studies([studies.load(name, out) for name in studies.available()], out)
+        terminal.list_studies(some, out)
     return 0
