@@ -203,6 +203,23 @@ def test_recall_is_the_chance_over_all_orders_of_ties(n, data):
     assert metrics.recall_at_k(x, y, k, groups) == pytest.approx(np.mean(chances), abs=1e-9)
 
 
+@given(st.integers(2, 300), st.integers(0, 3), st.booleans(), st.integers(0, 1000))
+def test_ranks_by_parts_are_those_of_rows_with_these_dimensions_alone(n, further, listed, seed):
+    chance = generator(seed, "parts")
+    x, y = (torch.from_numpy(chance.standard_normal((size, 9))) for size in (n, n + further))
+    y[(n + further) // 2 :] = y[: -((n + further) // 2)].clone()  # equal rows tie
+    x[0, :2] = 0  # nothing in the first part: all candidates are as near
+    x, y = normalize(x, dim=1), normalize(y, dim=1)
+    order = chance.permutation(np.arange(2, 9)).tolist()
+    parts = [[0, 1], order[:3], order[3:]]
+    pairs = torch.from_numpy(chance.integers(0, n, (n, 2))) if listed else None
+    for i, found in enumerate(metrics.ranks_by_parts(x, y, parts, pairs)):
+        kept = [d for part in parts[: i + 1] for d in part]
+        expected = metrics.ranks(*(normalize(z[:, kept], dim=1) for z in (x, y)), pairs=pairs)
+        for mine, theirs in zip(found, expected, strict=True):
+            assert torch.equal(mine, theirs)
+
+
 def test_ranks_of_listed_pairs_against_a_slow_loop():
     g = torch.Generator().manual_seed(0)
     x, y = (normalize(torch.randn(n, 4, generator=g), dim=1) for n in (700, 30))  # more than a block

@@ -13,6 +13,8 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -113,6 +115,24 @@ def large():
     ]
 
 
+def measuring():
+    """`synthgap measure` of two matrices of 100,000 × 512, from files to tables and figure."""
+    import numpy as np
+    import pandas as pd
+
+    from synthgap.measure import measures
+
+    for name, x in zip(("x.npy", "y.npy"), _clouds(100_000, 512), strict=True):
+        np.save(name, x.numpy())
+
+    def measure():
+        with redirect_stdout(StringIO()):
+            measures.run(("x.npy", "y.npy"), "measured")
+        return [*pd.read_csv("measured/metrics.csv").value, *pd.read_csv("measured/ablation.csv").value]
+
+    return measure
+
+
 def _training(**encoder):
     import torch
 
@@ -168,6 +188,7 @@ CASES = {
         uniformity,
         mean_average_precision,
         large,
+        measuring,
         training,
         training_patch_conv,
     )

@@ -7,7 +7,10 @@ number of rows.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
@@ -28,8 +31,9 @@ from synthgap.measure import figure, matrices
 from synthgap.measure import labels as tables_of
 from synthgap.measure.legend import MEANINGS
 from synthgap.metrics import dimensions
+from synthgap.metrics.moments import Moments
 from synthgap.metrics.robustness import ASKED
-from synthgap.posthoc.ablation import ORDERS, ablation
+from synthgap.posthoc.ablation import ORDERS, in_order, without
 from synthgap.posthoc.translation import centring, translation
 
 Row = tuple[str, str, float, int]
@@ -48,7 +52,8 @@ class Labels(NamedTuple):
     object: str
 
 
-class Pair(NamedTuple):
+@dataclass(frozen=True)
+class Pair:
     """Both modalities, {name: unit-norm [N, D]}, the rows of each that are its sample, and the labels, if any.
 
     pairs: [P, 2], which rows of both go together, and `sampled_pairs` which of the sample; None: row i of both.
@@ -60,7 +65,11 @@ class Pair(NamedTuple):
     pairs: Tensor | None = None
     sampled_pairs: Tensor | None = None
 
-    @property
+    @cached_property
+    def moments(self) -> list[Moments]:
+        return [metrics.moments(x) for x in self.z.values()]
+
+    @cached_property
     def sampled(self) -> dict[str, Tensor]:
         return {name: x[rows] for (name, x), rows in zip(self.z.items(), self.sample, strict=True)}
 
@@ -129,13 +138,12 @@ def measure(pair: Pair, scale: float, seed: int = 0) -> dict[str, pd.DataFrame]:
     k = [0, *_doubling(next(iter(z.values())).shape[1] - 1)]
     steps: list[Callable[[], list]] = [
         lambda: _gaps(pair, scale),
-        *(lambda name=name: _spread(name, z[name], spectra) for name in z),
+        *(lambda i=i, name=name: _spread(name, z[name], pair.moments[i], spectra) for i, name in enumerate(z)),
         lambda: _on_sample(pair, scale),
         *(lambda name=name, maps=maps: _after(name, maps, pair) for name, maps in _closing(z).items()),
         *(_labelled(pair) if pair.labels else []),
     ]
-    cuts = [lambda: _cut(pair, "gap", 0, seed)]
-    cuts += [lambda o=order, n=n: _cut(pair, o, n, seed) for order in ORDERS for n in k[1:]]
+    cuts = [lambda order=order: _cuts(pair, order, k if order == ORDERS[0] else k[1:], seed) for order in ORDERS]
     with progress.bar("measuring", len(steps) + len(cuts), after=progress.SOON) as advance_to:
         found = []
         for i, step in enumerate([*steps, *cuts]):
@@ -325,10 +333,12 @@ def _gaps(pair: Pair, scale: float) -> list[Row]:
         ("centroid_share", of, metrics.centroid_share(x, y, pair.pairs)),
         ("distribution_gap", of, metrics.distribution_gap(x, y, pair.pairs)),
         ("distribution_gap_normalised", of, metrics.distribution_gap_normalised(x, y, pair.pairs)),
-        ("frechet", of, metrics.frechet(x, y)),
-        ("principal_angle", of, float(metrics.principal_angles(x, y)[0])),
+        ("frechet", of, metrics.frechet_of(*pair.moments)),
+        ("principal_angle", of, float(metrics.principal_angles_of(*pair.moments)[0])),
     ]
-    rows += [(f"gap_share@{k}", of, dimensions.gap_share(x, y, k)) for k in _doubling(x.shape[1])]
+    numbers = _doubling(x.shape[1])
+    shares = zip(numbers, dimensions.gap_shares(x, y, numbers), strict=True)
+    rows += [(f"gap_share@{k}", of, share) for k, share in shares]
     told = [(*row, n) for row in rows]
     few = _as_many(x, y)
     for kind, those in (("means", dimensions.largest_means), ("differences", dimensions.largest_differences)):
@@ -343,8 +353,8 @@ def _as_many(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return tuple(z if len(z) == n else z[torch.arange(n) * len(z) // n] for z in (x, y))
 
 
-def _spread(name: str, x: Tensor, spectra: dict[str, np.ndarray]) -> list[Row]:
-    values = dimensions.spectrum(x)
+def _spread(name: str, x: Tensor, moments: Moments, spectra: dict[str, np.ndarray]) -> list[Row]:
+    values = dimensions.spectrum_of(moments)
     spectra[name] = values.numpy()
     return [
         ("effective_rank", name, dimensions.rank_of(values), len(x)),
@@ -374,17 +384,16 @@ def _closing(z: dict[str, Tensor]) -> dict:
 
 def _after(name: str, maps: dict, pair: Pair) -> list[Row]:
     z = {modality: maps[modality](x) for modality, x in pair.sampled.items()}
-    return [(metric, f"{of} {name}", value, n) for metric, of, value, n in _gap_and_recall(z, pair)]
-
-
-def _gap_and_recall(z: dict[str, Tensor], pair: Pair) -> list[Row]:
-    (a, x), (b, y) = z.items()
-    pairs, n = pair.sampled_pairs, pair.used[1]
-    rows = [("rmg", f"{a}-{b}", metrics.rmg(x, y, pairs), n), ("l2m", f"{a}-{b}", metrics.l2m(x, y), n)]
-    for a, b, those in _asked(z, pairs):
+    rows = _gap(z, pair.sampled_pairs, pair.used[1])
+    for a, b, those in _asked(z, pair.sampled_pairs):
         ranks = metrics.ranks(z[a], z[b], pairs=those)
         rows.append(("recall@1_instance", f"{a}-{b}", metrics.recall(ranks), len(ranks.nearer)))
-    return rows
+    return [(metric, f"{of} {name}", value, n) for metric, of, value, n in rows]
+
+
+def _gap(z: dict[str, Tensor], pairs: Tensor | None, n: int) -> list[Row]:
+    (a, x), (b, y) = z.items()
+    return [("rmg", f"{a}-{b}", metrics.rmg(x, y, pairs), n), ("l2m", f"{a}-{b}", metrics.l2m(x, y), n)]
 
 
 def _asked(z: dict[str, Tensor], pairs: Tensor | None) -> Iterator[tuple[str, str, Tensor | None]]:
@@ -393,15 +402,25 @@ def _asked(z: dict[str, Tensor], pairs: Tensor | None) -> Iterator[tuple[str, st
         yield a, b, pairs if step == 1 or pairs is None else pairs.flip(1)
 
 
-def _cut(pair: Pair, order: str, k: int, seed: int) -> list[tuple]:
-    """Gap, recall, and accuracy across modalities, without k dimensions."""
-    maps = ablation(pair.z, dimensions=k, order=order, seed=seed)
-    z = {name: maps[name](x) for name, x in pair.sampled.items()}
-    rows = _gap_and_recall(z, pair)
-    if pair.labels:
-        codes = _values(pair, pair.labels.space.index(pair.labels.object))
-        rows += [(*row, len(codes)) for row in _across(z, pair.labels.object, codes)]
-    return [(order, k, *row) for row in rows]
+def _cuts(pair: Pair, order: str, k: list[int], seed: int) -> list[tuple]:
+    """Gap, recall, and accuracy across modalities, without each of these numbers of dimensions (rising)."""
+    ranked, found = in_order(pair.z, order, seed), []
+    edges = [*k, len(ranked)]
+    parts = [ranked[some:more] for some, more in pairwise(edges)][::-1]
+    sample, n = pair.sampled, pair.used[1]
+    nearest = [
+        (f"{a}-{b}", metrics.ranks_by_parts(sample[a], sample[b], parts, those)[::-1])
+        for a, b, those in _asked(sample, pair.sampled_pairs)
+    ]
+    for i, dropped in enumerate(k):
+        z = {name: without(x, ranked[:dropped]) for name, x in sample.items()}
+        rows = _gap(z, pair.sampled_pairs, n)
+        rows += [("recall@1_instance", of, metrics.recall(those[i]), len(those[i].nearer)) for of, those in nearest]
+        if pair.labels:
+            codes = _values(pair, pair.labels.space.index(pair.labels.object))
+            rows += [(*row, len(codes)) for row in _across(z, pair.labels.object, codes)]
+        found += [(order, dropped, *row) for row in rows]
+    return found
 
 
 def _labelled(pair: Pair) -> list[Callable[[], list[Row]]]:

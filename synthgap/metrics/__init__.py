@@ -15,10 +15,11 @@ from synthgap.metrics.decomposition import (
 )
 from synthgap.metrics.gap import alignment, l2i, l2m, rmg
 from synthgap.metrics.intramodal import mean_average_precision, nearest_class_mean
-from synthgap.metrics.overlap import frechet, modality_auc, principal_angles
+from synthgap.metrics.moments import moments
+from synthgap.metrics.overlap import frechet, frechet_of, modality_auc, principal_angles, principal_angles_of
 from synthgap.metrics.probes import linear_probe, zero_shot
 from synthgap.metrics.projection import pca
-from synthgap.metrics.retrieval import Ranks, logit_entropy, median_rank, ranks, recall, recall_at_k
+from synthgap.metrics.retrieval import Ranks, logit_entropy, median_rank, ranks, ranks_by_parts, recall, recall_at_k
 from synthgap.metrics.robustness import robustness
 from synthgap.metrics.sphere import mean_within_cosine, moad, moad_pooled, moads, separation, uniformity
 
@@ -32,6 +33,7 @@ __all__ = [
     "distribution_gap_normalised",
     "effective_scale",
     "frechet",
+    "frechet_of",
     "knn",
     "l2i",
     "l2m",
@@ -45,11 +47,14 @@ __all__ = [
     "moad_pooled",
     "moads",
     "modality_auc",
+    "moments",
     "nearest_class_mean",
     "nmi",
     "pca",
     "principal_angles",
+    "principal_angles_of",
     "ranks",
+    "ranks_by_parts",
     "recall",
     "recall_at_k",
     "rmg",

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from synthgap.metric_names import Metric
+from synthgap.metrics.moments import few_rows, pieces
 
 ROUNDING = 1e-6  # a vector that is shorter is 0, but for the rounding of float32 rows of length 1
 
@@ -92,16 +93,25 @@ def distribution_gap_normalised(x: Tensor, y: Tensor, pairs: Tensor | None = Non
 
     The means are those over all rows: what is compared is what `posthoc=centring` makes of the embeddings.
     """
-    centred = [z.double() - _mean(z) for z in (x, y)]
-    lengths = [z.norm(dim=1, keepdim=True) for z in centred]
+    means = _mean(x), _mean(y)
+    lengths = _lengths(x, means[0]), _lengths(y, means[1])
     if min(length.min() for length in lengths) < ROUNDING:
         return nan
-    return _mean_length(_differences(*(z / length for z, length in zip(centred, lengths, strict=True)), pairs))
+
+    def unit(z: Tensor, i: int, rows: slice | Tensor) -> Tensor:
+        return (z[rows].double() - means[i]) / lengths[i][rows]
+
+    return _mean_length(unit(x, 0, rows) - unit(y, 1, others) for rows, others in _blocks(x, pairs))
+
+
+def _lengths(x: Tensor, middle: Tensor) -> Tensor:
+    """‖x_i − middle‖, [N, 1], float64."""
+    return torch.cat([(rows.double() - middle).norm(dim=1, keepdim=True) for rows in pieces(x)])
 
 
 def _mean(x: Tensor) -> Tensor:
     """[D], float64, from copies of few rows."""
-    return sum(rows.double().sum(0) for rows in x.split(2**14)) / len(x)
+    return sum(rows.double().sum(0) for rows in pieces(x)) / len(x)
 
 
 def _moments(x: Tensor, y: Tensor, pairs: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -113,11 +123,15 @@ def _moments(x: Tensor, y: Tensor, pairs: Tensor | None) -> tuple[Tensor, Tensor
 
 
 def _differences(x: Tensor, y: Tensor, pairs: Tensor | None) -> Iterator[Tensor]:
-    """d of the pairs in blocks [≤ 2^14, D], float64."""
-    for start in range(0, len(x if pairs is None else pairs), 2**14):
-        block = slice(start, start + 2**14)
-        a, b = (x[block], y[block]) if pairs is None else (x[pairs[block, 0]], y[pairs[block, 1]])
-        yield a.double() - b.double()
+    """d of the pairs in blocks [few, D], float64."""
+    return (x[rows].double() - y[others].double() for rows, others in _blocks(x, pairs))
+
+
+def _blocks(x: Tensor, pairs: Tensor | None) -> Iterator[tuple[slice | Tensor, slice | Tensor]]:
+    """Which rows of x, and which of y, are pairs, few at once."""
+    for start in range(0, len(x if pairs is None else pairs), few_rows(x)):
+        block = slice(start, start + few_rows(x))
+        yield (block, block) if pairs is None else (pairs[block, 0], pairs[block, 1])
 
 
 def _mean_length(blocks: Iterator[Tensor]) -> float:

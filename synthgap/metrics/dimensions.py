@@ -13,6 +13,7 @@ from torch import Tensor
 from data_gen import InputError
 from synthgap.metric_names import Metric
 from synthgap.metrics.embedded import Embedded
+from synthgap.metrics.moments import Moments, moments
 
 METRICS = (
     Metric(
@@ -53,8 +54,13 @@ def gap_share(x: Tensor, y: Tensor, k: int = 1) -> float:
     """
     if not 1 <= k <= x.shape[1]:
         raise InputError(f"gap_share: k={k} must be in 1 … {x.shape[1]}, the number of dimensions")
+    return gap_shares(x, y, [k])[0]
+
+
+def gap_shares(x: Tensor, y: Tensor, numbers: list[int]) -> list[float]:
+    """`gap_share` of each of these numbers of dimensions, from one pass."""
     held = mean_difference(x, y).double().square().sort(descending=True).values
-    return float(held[:k].sum() / held.sum())
+    return [float(held[:k].sum() / held.sum()) for k in numbers]
 
 
 def largest_means(x: Tensor, y: Tensor) -> tuple[int, int]:
@@ -91,11 +97,14 @@ def separability(x: Tensor, y: Tensor, dimensions: tuple[int, int]) -> float:
 def spectrum(x: Tensor) -> Tensor:
     """Singular values of x − mean x, falling, float64 [D]; over √N they are standard deviations along principal axes.
 
-    x: [N, D]. Through the D × D covariance: O(N·D²), with row blocks for memory. What rounding alone would give counts as 0.
+    x: [N, D]. Through the D × D covariance: O(N·D²). What rounding alone would give counts as 0.
     """
-    middle = sum(rows.double().sum(0) for rows in x.split(4096)) / len(x)
-    scatter = sum(_gram(rows.double() - middle) for rows in x.split(4096))
-    squares = torch.linalg.eigvalsh(scatter).flip(0).clamp(min=0)
+    return spectrum_of(moments(x))
+
+
+def spectrum_of(x: Moments) -> Tensor:
+    """`spectrum` from what a modality's moments are."""
+    squares = torch.linalg.eigvalsh(x.scatter).flip(0).clamp(min=0)
     floor = squares[0] * len(squares) * torch.finfo(squares.dtype).eps
     return squares.where(squares > floor, 0).sqrt()
 
@@ -117,10 +126,6 @@ def rank_of(values: Tensor) -> float:
 def falling(values: Tensor) -> list[int]:
     """The order of values, the largest first; equal ones as they stand."""
     return values.sort(descending=True, stable=True).indices.tolist()
-
-
-def _gram(rows: Tensor) -> Tensor:
-    return rows.T @ rows
 
 
 def _separability(seen: Embedded, a: str, b: str, dimensions: Callable[[Tensor, Tensor], tuple[int, int]]) -> float:

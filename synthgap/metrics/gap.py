@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from synthgap.metric_names import Metric
+from synthgap.metrics.moments import pieces
 
 METRICS = (
     Metric(
@@ -65,6 +66,7 @@ def _paired(x: Tensor, y: Tensor, pairs: Tensor) -> Iterator[tuple[Tensor, Tenso
 
 
 def _distance_within(x: Tensor) -> float:
-    n, blocks = len(x), x.split(2**14)  # of which a copy in float64 is small
-    total, itself = sum(rows.double().sum(0) for rows in blocks), sum(rows.double().square().sum() for rows in blocks)
+    n, total, itself = len(x), 0.0, 0.0
+    for rows in map(Tensor.double, pieces(x)):
+        total, itself = total + rows.sum(0), itself + rows.square().sum()
     return float(1 - (total.square().sum() - itself) / (n * (n - 1))) / 2

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from synthgap.metric_names import Metric
+from synthgap.metrics.moments import Moments, moments
 from synthgap.metrics.probes import logistic, scaled
 
 METRICS = (
@@ -44,9 +45,14 @@ def frechet(x: Tensor, y: Tensor) -> float:
     Covariances are those of the rows at hand, over N. tr (Σ_x Σ_y)^½ is the sum of the singular values of Σ_x^½ Σ_y^½, so
     the whole costs O(N·D² + D³).
     """
-    (m, cov), (other, other_cov) = _gaussian(x), _gaussian(y)
-    common = torch.linalg.svdvals(_root(cov) @ _root(other_cov)).sum()
-    return max(0.0, float((m - other).square().sum() + cov.trace() + other_cov.trace() - 2 * common))
+    return frechet_of(moments(x), moments(y))
+
+
+def frechet_of(x: Moments, y: Moments) -> float:
+    """`frechet` from what both modalities' moments are."""
+    cov, other = x.covariance, y.covariance
+    common = torch.linalg.svdvals(_root(cov) @ _root(other)).sum()
+    return max(0.0, float((x.mean - y.mean).square().sum() + cov.trace() + other.trace() - 2 * common))
 
 
 def principal_angles(x: Tensor, y: Tensor, share: float = 0.99) -> Tensor:
@@ -56,6 +62,11 @@ def principal_angles(x: Tensor, y: Tensor, share: float = 0.99) -> Tensor:
     centred, so that its mean counts (Yi et al. 2026, who do not say). 0 means that a direction lies in both; subspaces of
     more than D dimensions together always share one.
     """
+    return principal_angles_of(moments(x), moments(y), share)
+
+
+def principal_angles_of(x: Moments, y: Moments, share: float = 0.99) -> Tensor:
+    """`principal_angles` from what both modalities' moments are."""
     cosines = torch.linalg.svdvals(_subspace(x, share).T @ _subspace(y, share))
     return cosines.clamp(0, 1).acos().rad2deg()
 
@@ -65,27 +76,13 @@ def _both(x: Tensor, y: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return scaled(torch.cat([x, y])), np.repeat([0, 1], [len(x), len(y)])
 
 
-def _scatter(x: Tensor, middle: Tensor | float = 0.0) -> Tensor:
-    """E (x − middle)(x − middle)ᵀ, [D, D], float64, from copies of few rows."""
-    return sum(_gram(rows.double() - middle) for rows in x.split(4096)) / len(x)
-
-
-def _gram(rows: Tensor) -> Tensor:
-    return rows.T @ rows
-
-
-def _gaussian(x: Tensor) -> tuple[Tensor, Tensor]:
-    mean = sum(rows.double().sum(0) for rows in x.split(4096)) / len(x)
-    return mean, _scatter(x, mean)
-
-
 def _root(covariance: Tensor) -> Tensor:
     values, axes = torch.linalg.eigh(covariance)
     return axes * values.clamp(min=0).sqrt() @ axes.T
 
 
-def _subspace(x: Tensor, share: float) -> Tensor:
+def _subspace(x: Moments, share: float) -> Tensor:
     """Orthonormal [D, dimensions]: the fewest right singular vectors that hold the share."""
-    values, axes = torch.linalg.eigh(_scatter(x))
+    values, axes = torch.linalg.eigh(x.uncentred)
     held = values.flip(0).clamp(min=0).cumsum(0)
     return axes.flip(1)[:, : int((held < share * held[-1]).sum()) + 1]

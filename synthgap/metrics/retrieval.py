@@ -133,6 +133,39 @@ def _in_pairs(x: Tensor, y: Tensor, pairs: Tensor) -> Tensor:
     return torch.cat(found, dim=1)[:, asked]
 
 
+def ranks_by_parts(x: Tensor, y: Tensor, parts: list[list[int]], pairs: Tensor | None = None) -> list[Ranks]:
+    """`ranks` of instances where rows have only the dimensions of the first part, of the first two, and so on, brought back to
+    length 1 each time. x: [N, D]; y: [M, D], M ≥ N; pairs as in `ranks`. A row of 0 in all of them is as near as any.
+
+    Similarities add up from part to part, so that all together cost as much as one pass over all dimensions. Nothing is ever
+    taken off, which would leave rounding in place of what is small.
+    """
+    queries, candidates = ([tiles.padded(z[:, part]) for part in parts] for z in (x, y))
+    squares = torch.stack([y[:, part].square().sum(1) for part in parts]).cumsum(0)
+    closer = squares.sqrt().clamp(min=torch.finfo(y.dtype).tiny).reciprocal()  # what brings candidates back to length 1
+    is_right, asked = (None, slice(None)) if pairs is None else _among(pairs, len(x), len(y))
+    found = torch.empty(len(parts), 3, len(x), dtype=torch.int64, device=x.device)
+    for block in tiles.blocks(len(x)):
+        rows = torch.arange(block.start, block.stop, device=x.device)[:, None]
+        right = is_right and is_right(block.start, block.stop)
+        whole = slice(block.start, block.stop + -(block.stop - block.start) % tiles.STEP)
+        similarity = x.new_zeros(whole.stop - whole.start, len(candidates[0]))
+        scaled, other = x.new_empty(2, len(rows), len(y))
+        for part, into in enumerate(found):
+            similarity.addmm_(queries[part][whole], candidates[part].T)
+            torch.mul(similarity[: len(rows), : len(y)], closer[part], out=scaled)
+            best = (
+                scaled.gather(1, rows)
+                if pairs is None
+                else scaled.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
+            )
+            nearer = torch.gt(scaled, best, out=other).sum(1)
+            into[0, block] = nearer.long()
+            into[1, block] = (torch.ge(scaled, best, out=other).sum(1) - nearer).long()
+            into[2, block] = 1 if pairs is None else ((scaled == best) & right).sum(1)
+    return [Ranks(*each[:, asked]) for each in found]
+
+
 def recall(found: Ranks, k: int = 1) -> float:
     """Share of queries with a right candidate among their k nearest, in [0, 1].
 

@@ -35,16 +35,26 @@ def ablation(embeddings: dict[str, Tensor], *, dimensions: int, order: str = "ga
     `seed` draws. Either way fewer dimensions are a subset of more. A row with nothing elsewhere becomes 0, not nan.
     Raises InputError for an unknown order, or unless dimensions is in 0 … D − 1.
     """
-    width = next(iter(embeddings.values())).shape[1]
+    ranked = in_order(embeddings, order, seed)
+    if not 0 <= dimensions < len(ranked):
+        raise InputError(
+            f"ablation: dimensions={dimensions} must be in 0 … {len(ranked) - 1} to leave one of {len(ranked)}"
+        )
+    return {name: lambda x: without(x, ranked[:dimensions]) for name in embeddings}
+
+
+def in_order(embeddings: dict[str, Tensor], order: str, seed: int = 0) -> list[int]:
+    """All dimensions as they are taken away, the first first: see `ablation`."""
     if order not in ORDERS:
         raise unknown("order of ablation", order, ORDERS)
-    if not 0 <= dimensions < width:
-        raise InputError(f"ablation: dimensions={dimensions} must be in 0 … {width - 1} to leave one of {width}")
     if order == "gap":
         means = [x.mean(0) for x in embeddings.values()]
-        ranked = falling(torch.stack([(x - y).abs() for x, y in combinations(means, 2)]).mean(0))
-    else:
-        ranked = generator(seed, "ablation").permutation(width).tolist()
-    kept = torch.ones(width)
-    kept[ranked[:dimensions]] = 0
-    return {name: lambda x: normalize(x * kept.to(x), dim=1) for name in embeddings}
+        return falling(torch.stack([(x - y).abs() for x, y in combinations(means, 2)]).mean(0))
+    return generator(seed, "ablation").permutation(next(iter(embeddings.values())).shape[1]).tolist()
+
+
+def without(x: Tensor, dimensions: list[int]) -> Tensor:
+    """x with these dimensions set to 0, rows brought back to length 1; a row with nothing elsewhere becomes 0."""
+    kept = torch.ones(x.shape[1])
+    kept[dimensions] = 0
+    return normalize(x * kept.to(x), dim=1)
