@@ -4,6 +4,7 @@ With `SYNTHGAP_LESSONS=tiny` in the environment, studies run with one seed on fe
 its results say nothing. Lessons tell so, and then do not compare their results with their text.
 """
 
+import json
 import os
 import shlex
 import subprocess
@@ -22,6 +23,16 @@ def folder() -> Path:
     """Where the lessons are: in the installed package, or in a checkout."""
     installed = Path(str(files("synthgap") / "experiments"))
     return (installed if installed.is_dir() else Path(__file__).parents[1] / "experiments") / "lessons"
+
+
+def unsolved(notebook: Path) -> bytes:
+    """A notebook without its results, which would give away what is to be predicted."""
+    told = json.loads(notebook.read_text(encoding="utf-8"))
+    for cell in told["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"execution_count": None, "outputs": []}
+            cell["metadata"].pop("execution", None)  # when it ran
+    return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def command(line: str) -> None:

@@ -383,6 +383,11 @@ def test_settings_of_losses_are_checked(loss, setting):
         ("finetune=contiguous finetune.lr=0", "finetune.lr=0.0: it must be above 0"),
         ("finetune=attributes finetune.temperature=freeze", "did you mean 'frozen'"),
         ("encoder.apart=1 encoder.share=trunk images=symbolic", "leave encoder.share=none"),
+        ("encoder.start=same", "needs encoders alike, .*image conv of pixels, text bag of tokens"),
+        (
+            "encoder.start=same images=symbolic encoder.text=transformer",
+            "needs encoders alike, .*text transformer of tokens",
+        ),
         ("shift=noise shift.sd=0", "shift.sd=0.0: it must be above 0"),
         ("shift=blur shift.sigma=nan", "shift.sigma=nan: it must be above 0"),
         ("shift=pen shift.width=9", r"shift.width=9.0: it must lie in \[1.1, 6\]"),

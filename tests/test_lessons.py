@@ -61,8 +61,9 @@ def test_a_lesson_asks_first_has_exercises_and_checks_its_text(script):
     told = "\n".join(text for kind, text in cells(script) if kind == "markdown")
     assert "After this lesson you can" in told and "Prediction" in told
     assert told.count("### Exercise") == told.count("*Solution.*") >= 2
-    hidden = re.findall(r'^# %% tags=\["hide-input"\]\n(.*?)(?=^# %%)', script.read_text(), re.M | re.S)
-    assert len(hidden) >= 2 and all("assert" in cell for cell in hidden)
+    hidden = [cell for cell in notebook(script)["cells"] if "hide-input" in cell["metadata"].get("tags", [])]
+    assert len(hidden) >= 2 and all("assert" in "".join(cell["source"]) for cell in hidden)
+    assert all(cell["metadata"]["jupyter"]["source_hidden"] for cell in hidden), "JupyterLab folds them"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +108,12 @@ def test_lessons_are_copied_and_answers_are_kept(tmp_path, monkeypatch, capsys):
     there = {path.name for path in (tmp_path / "lessons").iterdir()}
     assert there >= {f"{name}.ipynb" for name in ids} | {"README.md", "handout.pdf"}
     mine = tmp_path / "lessons" / f"{ids[0]}.ipynb"
+    code = [cell for cell in json.loads(mine.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code), "a prediction comes before its result"
+    source = FOLDER / mine.name
+    assert [cell["source"] for cell in code] == [
+        cell["source"] for cell in json.loads(source.read_text())["cells"] if cell["cell_type"] == "code"
+    ]
     mine.write_text("my answers")
     assert cli.main(["lessons", "lessons"]) == 0
     assert mine.read_text() == "my answers" and f"kept   lessons/{mine.name}" in capsys.readouterr().out

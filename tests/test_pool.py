@@ -141,6 +141,11 @@ def a_table_that_says_nothing(folder):
     tables.write(table, folder / "results.parquet")
 
 
+def of_a_study_of_one_s_own(folder):
+    judged = tables.load(folder / "verdicts.parquet")
+    tables.write(judged.assign(study="mine"), folder / "verdicts.parquet")
+
+
 def no_verdicts(folder):
     (folder / "verdicts.parquet").unlink()
 
@@ -152,6 +157,10 @@ def no_verdicts(folder):
         (an_old_table, "results.parquet is no table of runs: it has no column of"),
         (a_table_that_says_nothing, "edited after its verdict|does not say what it was made with"),
         (no_verdicts, "has no result in .*ben"),
+        (
+            of_a_study_of_one_s_own,
+            r"ben.* is of 'mine', no study of synthgap's; .* put mine\.yaml here or give its path",
+        ),
     ],
 )
 def test_what_cannot_be_pooled_is_told(school, tmp_path, change, said):

@@ -109,7 +109,7 @@ for turn in (90, 60, 30, 0):
     print(f"turned by {turn:2}: L2M {distance:.3f}, RMG {rmg(images, turned):.3f}")
 check(prediction, "fall")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 gaps = [rmg(images, on_circle(angles + turn)) for turn in (90, 60, 30, 0)]
 assert gaps == sorted(gaps, reverse=True) and gaps[0] > 0.8 and abs(gaps[-1]) < 1e-9
 
@@ -182,7 +182,7 @@ for temperature in (1, 0.07, 0.01):
     print(f"τ {temperature:<5} entropy {h:.3f} nats: about {np.exp(h):.1f} captions fit")
 check(prediction, "fall")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 cold = [entropy(images, texts, t) for t in (1, 0.07, 0.01)]
 assert cold == sorted(cold, reverse=True) and np.exp(cold[0]) > 3.9 and np.exp(cold[-1]) < 1.1
 assert np.isclose(metrics.logit_entropy(torch.tensor(images), torch.tensor(texts), 1 / 0.07), cold[1])
@@ -206,7 +206,7 @@ print(
 )
 check(prediction, "stay")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert np.isclose(entropy(images, moved, 0.07), entropy(images, texts, 0.07))
 assert np.isclose(np.linalg.norm(images.mean(axis=0) - moved.mean(axis=0)), 5)
 
@@ -264,7 +264,7 @@ for k, model in models.items():
     assert np.isclose(measured[k][0], value["rmg", "image-text"], atol=1e-3)
 check(prediction, "1")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert measured[1][0] > 0.15 > 0.1 > measured[5][0], "RMG"
     assert np.exp(measured[1][1]) > 15 and np.exp(measured[5][1]) < 5, "captions that fit"
@@ -309,7 +309,7 @@ x, y = models[1].embeddings["image"], models[1].embeddings["text"]
 solution = float((x.mean(dim=0) - y.mean(dim=0)).norm())
 solved(round(solution, 3), right, within=0.01)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert solution**2 / 4 < 0.1 * np.diag(d(x.numpy(), y.numpy())).mean()
 

@@ -109,7 +109,7 @@ print(f"interval  [{low:+.3f}, {high:+.3f}]  where that mean would lie with many
 print(f"p         {p:.1e}           how often chance alone gives an order at least as good")
 print(f"floor     {floor:.1e}           the smallest p that this number of seeds and levels can give")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert np.isclose(change.mean(), verdict.effect)
 if FULL:
     assert np.allclose([low, high, p, floor], [verdict.low, verdict.high, verdict.p, verdict.p_floor])
@@ -146,7 +146,7 @@ strict = statistics.judge(table, "falls", matters=0.3)
 print(f"effect {strict.effect:+.3f}, interval [{strict.low:+.3f}, {strict.high:+.3f}], p {strict.p:.1e}")
 solved(strict.verdict, right)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert right == "contradicted" and strict.low > -0.3 and strict.p < 0.05
 
@@ -175,7 +175,7 @@ for differences in (three, five):
     mine, library = p_by_hand(differences), statistics.difference_test(differences, "falls")
     print(f"{len(differences)} seeds: p by hand {mine:.4f}, by the library {library:.4f}")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 for differences in (three, five, [0.3, -0.1, -0.4, 0.2, -0.9, -0.3]):
     assert np.isclose(p_by_hand(differences), statistics.difference_test(differences, "falls"))
 assert p_by_hand(three) == 1 / 8 and p_by_hand(five) == 1 / 32
@@ -198,7 +198,7 @@ fooled = 100 * (nothing < 0).all(axis=1).mean()
 print(f"{fooled:.1f} of 100")
 check(prediction, 12.5, within=3)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert abs(fooled - 12.5) < 1
 
 # %% [markdown]
@@ -228,7 +228,7 @@ often = pd.DataFrame(
 often.index.names = ["what is true", "seeds"]
 print(often.round(0).astype(int))
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert often.supported.xs(3, level="seeds").max() == 0, "three seeds support nothing"
 if FULL:
     real, none = often.loc["a real effect"], often.loc["nothing there"]
@@ -261,7 +261,7 @@ for seeds, smallest in floors.items():
     print(f"{seeds} seeds: smallest p {smallest:.4f}", "can be below 0.05" if smallest < 0.05 else "")
 solved(min(seeds for seeds, smallest in floors.items() if smallest < 0.01), 7)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert min(seeds for seeds, smallest in floors.items() if smallest < 0.05) == 5, "as the teacher's page says"
 
 # %% [markdown]
@@ -291,7 +291,7 @@ print(f"some claim supported:             {100 * np.mean(any_supported):3.0f} of
 print(f"some claim supported, after Holm: {100 * np.mean(any_after_holm):3.0f} of 100 studies")
 check(prediction, 35)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert 28 < 100 * np.mean(any_supported) < 45 and 55 < 100 * np.mean(any_p) < 75
     assert 100 * np.mean(any_after_holm) <= 5
@@ -325,7 +325,7 @@ solved(0.03 * 2, statistics.holm([0.01, 0.04, 0.03])[2], within=1e-9)
 # %%
 command("synthgap verdicts imbalance+lesson2")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert (verdicts.verdict == "supported").all() and (statistics.holm(verdicts.p) < 0.05).all() and len(verdicts) == 4
 
@@ -400,7 +400,7 @@ for name in ("rmg", "recall@1"):
     print(f"{name}\n{values.round(3)}\n")
 check(prediction, "rise")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     gap = own[own.metric == "rmg"].pivot(index="seed", columns="training.mismatched", values="value")
     assert (gap[0.2] - gap[0]).min() > 0.1 and own[own.metric == "recall@1"].value.min() > 0.99
@@ -421,7 +421,7 @@ edited = first.replace("leaves the gap as it was", "opens the gap").replace("dir
 _ = Path("wrong.yaml").write_text(setting + edited + mine)
 command("synthgap show wrong.yaml")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 late = pd.read_parquet("runs/wrong/verdicts.parquet").iloc[0]
 assert late.claim == "a fifth of wrong captions opens the gap" and late.stated_after > 0
 if FULL:
@@ -454,7 +454,7 @@ repeated = repeated[(repeated.metric == "rmg") & (repeated.of == "image-text")]
 means = repeated.groupby("training.mismatched").value.mean()
 solved(round(means[0.2] - means[0], 3), again.effect, within=0.001)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert again.stated_after == 0
 if FULL:
     assert again.verdict == "supported" and again.low > 0.1 and set(repeated.seed) == {10, 11, 12, 13, 14}

@@ -112,7 +112,7 @@ print(f"RMG\n{rmg.round(3)}\n\nR@1\n{recall.round(3)}\n")
 check(prediction_rmg, "rise")
 check(prediction_recall, "stay")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     judged = statistics.judge(rmg, "falls", 0.02), statistics.judge(recall, "rises", 0.05)
     assert [one.verdict for one in judged] == ["contradicted", "contradicted"]
@@ -147,7 +147,7 @@ for matters in (0.05, 0.005):
     print(f"stays within {matters}: {found.verdict} (largest change {found.effect:+.3f}, p {found.p:.2g})")
 solved(statistics.judge(recall, "stays", matters=0.05).verdict, right)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert right == "supported" and statistics.judge(recall, "stays", matters=0.005).verdict == "undecided"
 
@@ -189,7 +189,7 @@ by_epochs = values("batch+epochs", "rmg", "training.batch")
 print(by_epochs.round(3))
 check(prediction, "rise")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     judged = statistics.judge(by_epochs, "rises", 0.02)
     assert judged.verdict == "supported" and judged.low > 0.03 and (np.diff(by_epochs, axis=1) > 0).all()
@@ -210,7 +210,7 @@ steps = {
 for size, number in steps.items():
     print(f"batch {size:3}: {number:3} steps")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert steps == {size: 4 * (4000 // size) for size in (64, 256, 512)}
 
@@ -236,7 +236,7 @@ both = {"4 epochs each": by_epochs.mean(), "60 steps each": by_steps.mean()}
 print(pd.DataFrame(both).T.round(3))
 check(prediction, "fall")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     judged = statistics.judge(by_steps, "rises", 0.02)
     assert judged.verdict == "contradicted" and judged.high < -0.03 and (np.diff(by_steps, axis=1) < 0).all()
@@ -265,7 +265,7 @@ low, high = statistics.paired_interval(change)
 print(f"change {change.mean():+.3f}, interval [{low:+.3f}, {high:+.3f}]")
 solved(round(change.mean(), 3), right, within=0.001)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert high < -0.03
 
@@ -361,7 +361,7 @@ axes[1].legend(title="captions name")
 plt.tight_layout()
 plt.show()
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     judged = pd.read_parquet("runs/models/verdicts.parquet")
     assert list(judged.verdict) == ["supported", "contradicted"]
@@ -396,7 +396,7 @@ tau_temperature = statistics.kendall(reading, gap, strata=temperature).mean()
 print(f"τ among models of equal temperature  {tau_temperature:+.2f}")
 solved(round(tau_temperature, 2), right, within=0.01)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert right > 0.9
 

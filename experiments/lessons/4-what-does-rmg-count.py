@@ -114,7 +114,7 @@ for name in ("shifted", "ambiguous"):
     print(f"{name:9}: RMG {rmg(*worlds[name]):.3f}")
 check(prediction, "same")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert abs(rmg(*worlds["shifted"]) - rmg(*worlds["ambiguous"])) < 0.03
 assert all(np.allclose((x * y).sum(axis=1), np.cos(np.pi / 4)) for x, y in worlds.values())
 
@@ -161,7 +161,7 @@ for name in ("shifted", "ambiguous"):
     assert np.isclose(whole, means + rest)
 check(prediction, "shifted")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert np.isclose(parts(*worlds["shifted"])[2], 0) and np.isclose(parts(*worlds["ambiguous"])[1], 0)
 for x, y in worlds.values():
     assert np.isclose(parts(x, y)[0] / 4, np.diag(d(x, y)).mean()), "M is a quarter of the whole"
@@ -195,7 +195,7 @@ for name in ("shifted", "narrow"):
     print(f"{name:9}: L2M² {parts(*worlds[name])[1]:.3f}, RMG {rmg(*worlds[name]):.3f}")
 check(prediction, "larger")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert np.isclose(parts(*worlds["shifted"])[1], parts(*worlds["narrow"])[1])
 assert rmg(*worlds["narrow"]) > 0.85 and rmg(*worlds["shifted"]) < 0.25
 
@@ -351,7 +351,7 @@ check(prediction_learnt, "rest")
 check(prediction_cold, "means")
 check(prediction_start, "c")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     for _, w in wide.groupby("seed"):
         learnt, cold = w.xs("τ learnt").droplevel("seed"), w.xs("τ = 0.02").droplevel("seed")
@@ -420,7 +420,7 @@ solution = float((wide.l2m - np.sqrt(2 * (1 - wide.spread) * (1 - wide.mean_cosi
 print(f"largest difference {solution:.3f}")
 solved(round(solution, 3), (wide.l2m - by_law).abs().max(), within=0.002)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert solution < 0.05, "nearly a law"
     assert 13 < settings.effective_scale["τ learnt", 1, 0] < 17 and 19 < settings.effective_scale["τ = 0.02", 1, 0] < 23
@@ -449,7 +449,7 @@ loss = results[results.metric == "loss"].pivot(
 print(loss.round(3).to_string())
 check(prediction, "same")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert (loss[3.0] - loss[0.0]).loc["τ = 0.02", 1].abs().max() < 0.02, "the loss does not see the start"
     assert (loss[3.0] - loss[0.0]).abs().max() < 0.05

@@ -93,7 +93,7 @@ for gap in (0, 20, 60, 120):
     print(f"{gap:3} degrees apart: R@1 {toy[gap][0]:.2f}, V-Measure {toy[gap][1]:.2f}")
 check(prediction, "grouping")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert all(r == 1 for r, _ in toy.values()) and np.isclose(toy[0][1], 1) and np.isclose(toy[120][1], 0)
 
 # %% [markdown]
@@ -255,7 +255,7 @@ check(prediction_smallest, "loss")
 check(prediction_better, "no")
 check(prediction_costs, "loss")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 ways = ["closing loss", "warmer", "centred"]
 if FULL:
     assert means.RMG["as trained"] > 0.4 and means.RMG["closing loss"] < 0.15 and means.RMG[ways].max() < 0.35
@@ -325,7 +325,7 @@ alone = metrics.single_modality_clusters(ten)
 print(f"{alone} of 10")
 check(prediction, alone)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert alone == 10
     assert grouping(images, texts, digits) < 0.8 and grouping(centred(images), centred(texts), digits) > 0.99
@@ -364,7 +364,7 @@ print(f"as trained {before:.2f} nats at spread {v:.2f}; centred {after:.2f} nats
 print(f"{metrics.spread(torch.tensor(a), torch.tensor(b)):.2f}")
 check(prediction, "larger")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert after > before + 0.4 and v < 0.5
 
@@ -387,7 +387,7 @@ solution = 0.02 / v
 print(f"τ {solution:.3f}: loss {clip_loss(a, b, solution):.2f} nats (centred, not rescaled: {after:.2f})")
 solved(round(solution, 4), 0.02 / v, within=0.001)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 if FULL:
     assert after - clip_loss(a, b, solution) > 0.7 * (after - before)
     assert clip_loss(a, b, solution) > before

@@ -173,7 +173,7 @@ for name, policy in {"middling": middling, "mixed": mixed}.items():
     print(f"{name:8}: captions tell {told.shared:.3f} of {told.image:.3f} bits, and leave out {told.imbalance:.3f}")
 check(prediction, "same")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert np.isclose(left_out["middling"], left_out["mixed"]) and 2.5 < left_out["mixed"] < 2.7
 
 # %% [markdown]
@@ -257,7 +257,7 @@ for claim, row in verdicts.iterrows():
 check(prediction_gap, "supported")
 check(prediction_retrieval, "contradicted")
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 results = pd.read_parquet("runs/faces+lesson6/results.parquet")
 means = results[results.of == "image-text"].groupby(["metric", "case"]).value.mean()
 if FULL:
@@ -298,7 +298,7 @@ command("synthgap run faces.yaml name=lesson6")
 again = pd.read_parquet("runs/faces+lesson6/verdicts.parquet").set_index("claim").loc["the gap is the same"]
 solved(again.verdict, right)
 
-# %% tags=["hide-input"]
+# %% jupyter={"source_hidden": true} tags=["hide-input"]
 assert again["hash"] != verdicts.loc["the gap is the same", "hash"]
 assert again.stated_after == results.run_id.nunique(), "the table tells that it was stated after the runs"
 if FULL:

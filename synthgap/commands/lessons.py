@@ -10,6 +10,7 @@ EPILOG = """\
   synthgap lessons class-of-today  into another one
   jupyter lab lessons              opens them (pip install jupyterlab)
 
+Notebooks are copied without results, so that a prediction comes before what it predicts: run their cells one by one.
 A file that is there already is left as it is: it may hold a learner's answers. Lessons need the extra `lessons`:
 pip install "synthgap[lessons]", or the wheel's path in place of synthgap.
 """
@@ -35,6 +36,6 @@ def do(asked) -> int:
             print(f"kept   {target}")
         else:
             with files.whole(target) as beside:
-                beside.write_bytes(source.read_bytes())
+                beside.write_bytes(lessons.unsolved(source) if source.suffix == ".ipynb" else source.read_bytes())
             print(f"wrote  {target}")
     return 0

@@ -97,6 +97,10 @@ def read(out: Path, name: str, given: str = "") -> Result:
     of = given if given.endswith((".yaml", ".yml")) else of or _of(judged) or name.partition("+")[0]
     if of not in studies.available() and Path(f"{of}.yaml").exists():
         of = f"{of}.yaml"
+    if not given and of not in studies.available() and not Path(of).exists():
+        raise InputError(
+            f"{folder} is of {of!r}, no study of synthgap's; if it is a file of yours, put {of}.yaml here or give its path"
+        )
     study = studies.load(of, out, options.files_of_metrics((made or last or Made()).roots))
     table = table if len(table) else tables.read(study.table or path)
     asked = made.overrides if made else last.overrides if last and published is None else published
