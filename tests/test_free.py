@@ -10,6 +10,7 @@ import torch
 import synthgap
 from data_gen import InputError, files
 from synthgap import cli, free, ideal, observations, options, panels, runs, studies, sweep, tables
+from synthgap.commands.ideal import by_settings
 from synthgap.options.checks import IDEAL
 from synthgap.panels import drawing, left_open
 
@@ -149,6 +150,15 @@ def test_what_is_drawn_beside_runs_is_found_once_and_only_where_their_loss_is_kn
     assert ((found.low <= found.value) & (found.value <= found.high)).all() and (found.low < found.high).any()
     kept.write_bytes(written.replace(b"0.001", b"0.0010"))
     assert cli.main(asked) == 0 and kept.read_bytes() != written, "nothing was left to find, so nothing was written"
+
+
+def test_runs_of_an_older_table_are_known_by_seed_and_what_was_swept(settled):
+    """Their ids are others than today's; numbers may have become floats in the table."""
+    rows = [{"run_id": f"old-{i}", "seed": float(t.config["seed"])} | t.swept for i, t in enumerate(settled.tasks)]
+    table = pd.DataFrame([*rows, rows[0] | {"run_id": "other", "seed": 9.0}])
+    found = by_settings(table, settled.tasks)
+    assert found == {f"old-{i}": task.config for i, task in enumerate(settled.tasks)}
+    assert by_settings(table[:0], settled.tasks) == {}
 
 
 def test_a_figure_has_line_and_band_where_they_were_found_at_the_temperature_that_its_runs_end_with(tmp_path):

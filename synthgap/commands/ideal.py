@@ -52,8 +52,10 @@ def _of_figure(asked) -> int:
 
     torch.set_num_threads(1)
     plan = sweep.planned(*common.study(asked.figure, asked.overrides))
-    folder, configs = variations.place(plan), {task.run_id: task.config for task in plan.tasks}
+    folder = variations.place(plan)
     table = tables.read(folder / tables.FILE)
+    configs = {task.run_id: task.config for task in plan.tasks}
+    configs |= by_settings(table[~table.run_id.isin(configs)], plan.tasks)
     wanted = left_open.points(table[table.run_id.isin(configs)], plan.study).drop_duplicates(left_open.POINT)
     if wanted.empty:
         raise InputError(
@@ -79,6 +81,24 @@ def _of_figure(asked) -> int:
         advance_to(len(settings))
     print(f"{folder / left_open.FILE}\nnext: synthgap show {asked.figure}, which draws it")
     return 0
+
+
+def by_settings(table, tasks) -> dict[str, dict]:
+    """run_id → config of the runs of an older synthgap, which called them otherwise: by seed and what was swept."""
+
+    def key(values) -> tuple:
+        return tuple(f"{value:.9g}" if isinstance(value, float | int) else str(value) for value in values)
+
+    if table.empty or not (names := [name for name in ("seed", *tasks[0].swept) if name in table]):
+        return {}
+    configs = {
+        key(({"seed": task.config["seed"]} | task.swept).get(name) for name in names): task.config for task in tasks
+    }
+    runs = table.drop_duplicates("run_id").set_index("run_id")[names]
+    found = {
+        run: configs.get(key(values)) for run, values in zip(runs.index, runs.itertuples(index=False), strict=True)
+    }
+    return {run: config for run, config in found.items() if config}
 
 
 def _ranges(there, object: str, sought: dict, points, asked) -> list[dict]:
