@@ -23,6 +23,7 @@ COMMANDS = (
     "explore",
     "pool",
     "clean",
+    "pack",
     "make",
     "embed",
     "measure",

@@ -14,6 +14,7 @@ from synthgap import catalogue, judging, metric_names, options, runs, studies, v
 from synthgap.conclusion import Conclusion, count_of, titled
 from synthgap.judging import overview
 from synthgap.judging.overview import counted
+from synthgap.packs import Packed
 from synthgap.panels import x_of
 from synthgap.runs import Plan, Task, variations
 from synthgap.runs.estimate import Estimate, size
@@ -359,6 +360,20 @@ def tell_leftovers(found: Sequence[Leftover], out: Path) -> str:
     total = _bytes(sum(sizes))
     say(f"{total:>9}  in all, in {out}")
     return total
+
+
+def tell_packed(done: Packed, folder: Path) -> None:
+    """What `synthgap pack` did."""
+    if done.runs:
+        parts, size = counted(len(done.parts), "file"), sum(part.stat().st_size for part in done.parts)
+        before = f"{counted(done.files, 'file')}, {_bytes(done.bytes)}"
+        say(f"packed {counted(done.runs, 'run')}: {parts}, {_bytes(size)}, in place of {before}")
+    else:
+        say(f"nothing to pack in {folder}")
+    if done.with_model:
+        say(f"{counted(done.with_model, 'run')} with a model: not packed (keep=tables keeps no models)")
+    for part in done.parts:
+        say(f"part       {part}")
 
 
 def _duration(found: Estimate, workers: int) -> str:

@@ -28,6 +28,7 @@ LAYERS = (
         "synthgap.losses",
         "synthgap.metrics",
         "synthgap.tables",
+        "synthgap.packs",
         "synthgap.torch_view",
         "synthgap.ideal",
         "synthgap.forms",

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from data_gen import InputError, files, store
+from synthgap import packs
 from synthgap.study import Study, claim_hash
 
 
@@ -47,7 +48,10 @@ def stated_after(study: Study, folder: Path, runs: int = 0, changed: Sequence[st
 
 
 def _runs_in(folder: Path) -> int:
-    return sum(1 for _ in folder.glob("[!.]*/done.json"))  # a name with a dot is one that is being written
+    there = {
+        path.parent.name for path in folder.glob("[!.]*/done.json")
+    }  # a name with a dot is one that is being written
+    return len(there | packs.known(folder).keys())
 
 
 def write(path: Path, known: dict[str, dict]) -> None:

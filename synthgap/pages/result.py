@@ -12,7 +12,7 @@ import yaml
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import judging, options, studies, tables
+from synthgap import judging, options, packs, studies, tables
 from synthgap.judging import claims, overview
 from synthgap.runs import variations
 from synthgap.runs.plan import resolved_cell
@@ -136,10 +136,10 @@ def _configs(folder: Path, study: Study, table: pd.DataFrame, asked: Sequence[st
     """As they are kept beside the runs, or as the study has them, where it was not edited since."""
     runs = runs_of(table)
     ends = runs[runs.seed == runs.seed.iloc[0]].iloc[[0, -1]]
-    kept = [folder / run / "config.yaml" for run in ends.index]
+    kept = [folder / run for run in ends.index]
     try:
-        if all(path.is_file() for path in kept):
-            return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in kept]
+        if all(packs.place(run) != run or (run / "config.yaml").is_file() for run in kept):
+            return [yaml.safe_load(packs.read(run, "config.yaml")) for run in kept]
         if asked is None:
             return []
         swept, cells, constant = studies.expand(study, asked)

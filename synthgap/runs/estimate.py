@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 
 from data_gen import files, store
-from synthgap import options
+from synthgap import options, packs
 from synthgap.runs.plan import Plan, Task, left, missing_datasets, with_starts
 
 #: Measured on one core, at the default sizes: seconds of training an image and epoch, of drawing a sample, and of measuring
@@ -85,7 +85,7 @@ def _kind(task: Task) -> tuple:
 
 def _seconds(folder: Path) -> float:
     try:
-        return float(json.loads((folder / "done.json").read_text())["seconds"])
+        return float(json.loads(packs.read(folder, "done.json"))["seconds"])
     except (OSError, ValueError, KeyError, TypeError):  # damaged, which `run` tells
         return MEASURING
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from data_gen import InputError, files, store
-from synthgap import progress, tables
+from synthgap import packs, progress, tables
 from synthgap.observations import SPLITS, dataset_of
 from synthgap.runs import running, variations
 from synthgap.runs.plan import MODEL
@@ -48,7 +48,8 @@ def find(out: Path, study: str = "") -> list[Leftover]:
         for path in sorted(folder.glob("*.failed.json")):
             lock = folder / ".locks" / path.name.removesuffix(".failed.json")
             found.append(Leftover(path, "record of a failed run", lock))
-        ended = all((folder / run_id / "done.json").exists() for run_id in needed)
+        ended = all(packs.there(folder / run_id) for run_id in needed)
+        kept += [folder / run_id for run_id in packs.known(folder)]
         for path in sorted(path for path in folder.glob("*") if RUN_ID.fullmatch(path.name) and path.is_dir()):
             if path.name in needed:
                 kept.append(path)
@@ -86,7 +87,7 @@ def _needed(out: Path, name: str) -> set[str]:
         ids |= variations.asked(folder)[1]
     for run_id in list(ids):
         try:
-            about = json.loads((out / name / run_id / "done.json").read_text())
+            about = json.loads(packs.read(out / name / run_id, "done.json"))
             ids |= {about["model"]} if "model" in about else set()
         except (OSError, ValueError, TypeError):  # not done, or damaged: it says nothing
             continue
@@ -110,7 +111,7 @@ def _datasets(root: Path, kept: list[Path]) -> Iterator[Leftover]:
     with progress.bar("looking for what runs read", len(kept), after=progress.SOON) as advance_to:
         for i, run in enumerate(kept):
             try:
-                config = yaml.safe_load((run / "config.yaml").read_text())
+                config = yaml.safe_load(packs.read(run, "config.yaml"))
                 if config["images"] == "pixels":
                     read |= places(json.dumps({key: config[key] for key in config if key not in _UNREAD}))
             except (OSError, InputError, KeyError, TypeError, yaml.YAMLError):

@@ -13,7 +13,7 @@ from safetensors.torch import load_model
 from torch import Tensor
 
 from data_gen import InputError, World, captions, files
-from synthgap import free
+from synthgap import free, packs
 from synthgap.encoders import Encoders, build
 from synthgap.observations import kinds_of, language_of, observe, policy_of, world_of
 from synthgap.options import as_finetuned
@@ -65,6 +65,9 @@ def open(run: str | Path, datasets: str | Path | None = None) -> OpenRun:  # syn
     Raises InputError where there is no such run, it took its model from another, or a file of it is damaged.
     """
     folder = Path(run)
+    if packs.place(folder) != folder:
+        with files.locked(folder.parent / ".locks" / folder.name):
+            packs.restore(folder)
     if not (folder / "done.json").exists():
         raise InputError(f"{folder} is no folder of a finished run, OUT/STUDY/RUN_ID: it has no done.json")
     about = verify(folder)

@@ -109,7 +109,7 @@ def _keep(
                 with files.whole_folder(plan.folder / run_id) as beside:
                     _unpack(packed, beside)
                     runs.verify(beside, run_id)
-                    if plan.done(every[run_id]):
+                    if (plan.folder / run_id).exists():
                         files.remove(plan.folder / run_id)
     for run_id, reason in failed.items():
         if not plan.settled(every[run_id]):

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from data_gen import InputError, World, store
-from synthgap import catalogue, metric_names, options, progress, studies
+from synthgap import catalogue, metric_names, options, packs, progress, studies
 from synthgap.observations import (
     SPLITS,
     changes,
@@ -21,7 +21,7 @@ from synthgap.observations import (
 )
 from synthgap.studies import CASE, Study
 
-MODEL = "model.safetensors"  # in a run's folder
+MODEL = packs.MODEL
 OF_POPULATION = ("world", "mad", "data", "space", "captions", "loss")  # of a config: what an ideal space is of
 SAFE = re.compile(r"[\w.=,+~-]{1,120}")  # what a folder of a variation can be called after STUDY+, on every system
 
@@ -56,7 +56,7 @@ class Plan:
     name: str = ""
 
     def done(self, task: Task) -> bool:
-        return (self.folder / task.run_id / "done.json").exists()
+        return packs.there(self.folder / task.run_id)
 
     def ready(self, task: Task) -> bool:
         """Whether others can take the run's model: it is done, and its model was kept."""

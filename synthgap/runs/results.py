@@ -1,6 +1,7 @@
 """What finished and failed runs left: verified, and gathered into one tidy table."""
 
 import json
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_gen import InputError, files
-from synthgap import progress
+from synthgap import packs, progress
 from synthgap.runs.plan import MODEL, Plan, Task
 
 
@@ -20,7 +21,7 @@ def verify(folder: Path, run_id: str | None = None) -> dict:
     that it is the run `run_id`, if given."""
     try:
         try:
-            about = json.loads((folder / "done.json").read_text())
+            about = json.loads(packs.read(folder, "done.json"))
             sums = dict(about["checksums"])
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError("done.json is no list of checksums") from error
@@ -34,12 +35,15 @@ def verify(folder: Path, run_id: str | None = None) -> dict:
         if run_id and about.get("run_id", run_id) != run_id:  # none: written before it was recorded
             raise ValueError(f"it holds the run {about['run_id']}")
         for name, expected in sums.items():
-            if files.checksum(folder / name) != expected:
+            if packs.checksum(folder, name) != expected:
                 raise ValueError(f"{name} does not match its checksum")
         return about
     except PermissionError as error:
         raise files.not_yours(error) from error
     except (OSError, ValueError) as error:
+        if (part := packs.place(folder)) != folder:
+            mend = f"delete {part}, and its runs are run again"
+            raise InputError(f"the packed run {folder.name} is damaged ({error}); {mend}") from error
         raise InputError(f"the run in {folder} is damaged ({error}); delete that folder and it is run again") from error
 
 
@@ -78,7 +82,7 @@ def collect(p: Plan) -> pd.DataFrame:
                 folder = p.folder / task.run_id
                 for package, version in verify(folder, task.run_id).get("versions", {}).items():
                     versions.setdefault(package, {})[version] = None
-                with pq.ParquetFile(folder / "metrics.parquet") as rows:
+                with pq.ParquetFile(BytesIO(packs.read(folder, "metrics.parquet"))) as rows:
                     tables.append(rows.read(use_threads=False))
                 runs.append({"run_id": task.run_id, "seed": task.config["seed"]} | task.swept)
             advance_to(i + 1)

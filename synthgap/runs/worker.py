@@ -104,7 +104,7 @@ def run(p: Plan, task: Task) -> None:
         shutil.rmtree(p.folder / task.run_id, ignore_errors=True)  # without its done mark, it is a deletion's rest
     with files.whole_folder(p.folder / task.run_id) as partial:
         execute(p, task, partial)
-        if p.done(task):  # its model was not kept, and is now: what was there stays until then
+        if (p.folder / task.run_id).exists():  # its model was not kept, and is now: what was there stays until then
             files.remove(p.folder / task.run_id)
 
 
