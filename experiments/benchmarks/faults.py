@@ -653,6 +653,8 @@ def tried(asked: argparse.Namespace) -> pd.DataFrame:
     """The table of the tries that are asked for, or of a worker's share of them, each with what it found told at once."""
     done, begin = [], time.monotonic()
     with tempfile.TemporaryDirectory() as work:
+        # matplotlib keeps the list of fonts that it finds, and where memory is short, finds few: yours is left alone
+        os.environ["MPLCONFIGDIR"] = str(Path(work) / "matplotlib")
         whole = undisturbed(Path(work))
         tries = plan(asked.tries, asked.only)
         if not can_mount(Path(work)):
