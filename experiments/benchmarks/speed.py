@@ -241,7 +241,7 @@ def main() -> None:
                 if checkout:
                     found.setdefault(what, []).append(_in(checkout, name))
         row = {"what": CASES[name].__doc__.strip().rstrip(".")}
-        row |= {f"{what} seconds": median(seconds for seconds, _ in some) for what, some in found.items()}
+        row |= {f"{what}_seconds": median(seconds for seconds, _ in some) for what, some in found.items()}
         if asked.old:
             ratios = [old / new for (old, _), (new, _) in zip(found["old"], found["new"], strict=True)]
             old, new = (found[what][0][1] for what in ("old", "new"))
