@@ -6,6 +6,7 @@ A packed run is as done as any other. What reads a run's files asks here, and ne
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -94,8 +95,14 @@ def pack(folder: Path, verify: Callable[[Path], object], report: Callable[[int, 
     """Put the finished runs of a study's folder, those without a model, into parts, and delete their folders.
 
     verify: raises InputError for a run that is damaged. `report(done, of)` is called now and then. A run that another
-    command holds is left as it is. Nothing is deleted before its part is written whole.
+    command holds is left as it is. Nothing is deleted before its part is written whole. One at a time packs a folder.
     """
+    with files.locked(folder / ".locks" / "pack"):
+        files.sweep_up(folder / FOLDER)
+        return _pack(folder, verify, report)
+
+
+def _pack(folder: Path, verify: Callable[[Path], object], report: Callable[[int, int], None]) -> Packed:
     found = sorted(folder.glob(f"[!.]*/{DONE}"), key=lambda path: path.stat().st_mtime)
     runs = [path.parent for path in found if not (path.parent / MODEL).exists()]
     parts, number, size = [], 0, 0
@@ -126,7 +133,8 @@ def _forget(run: Path) -> None:
     try:
         with files.locked(lock, wait=False):
             files.remove(run)
-            lock.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows keeps what is open
+                lock.unlink()
     except Timeout:  # its folder stays, and counts
         return
 

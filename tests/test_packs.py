@@ -104,6 +104,12 @@ def test_a_killed_pack_loses_nothing(unpacked, monkeypatch):
     assert claims._runs_in(unpacked.folder) == 4
 
 
+def test_what_a_killed_pack_left_half_written_goes(packed, capsys):
+    left = packed.folder / packs.FOLDER / ".part-0123abcd.89abcdef.partial.parquet"
+    left.write_bytes(b"half")
+    assert call("pack", packed) == 0 and not left.exists()
+
+
 def test_a_run_that_is_held_is_left(unpacked):
     task = unpacked.tasks[0]
     with files.locked(unpacked.folder / ".locks" / task.run_id):

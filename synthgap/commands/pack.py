@@ -8,6 +8,7 @@ EPILOG = """\
 A run leaves a folder of four files and a lock (keep=tables). A packed run is as done as any other: a sweep does not do it
 again, and tables, verdicts and reports come out the same. Up to 10,000 runs make one file, OUT/STUDY/packed/part-….parquet:
 a row a run, a column a file, as it was. Runs whose models were kept stay as they are; keep=tables keeps none.
+`synthgap clean` does not look into it: it only deletes folders.
 
   synthgap run imbalance preset=full keep=tables
   synthgap pack imbalance
