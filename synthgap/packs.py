@@ -5,7 +5,7 @@ A packed run is as done as any other. What reads a run's files asks here, and ne
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -110,7 +110,7 @@ def _pack(folder: Path, verify: Callable[[Path], object], report: Callable[[int,
         some, rows = runs[start : start + MOST], []
         for run in some:
             verify(run)
-            rows.append({"run_id": run.name} | {path.name: path.read_bytes() for path in sorted(run.iterdir())})
+            rows.append({"run_id": run.name} | contents(run))
             report(start + len(rows), 2 * len(runs))
         names = sorted({name for row in rows for name in row} - {"run_id"})
         (folder / FOLDER).mkdir(exist_ok=True)
@@ -142,5 +142,16 @@ def _forget(run: Path) -> None:
 def restore(run: Path) -> None:
     """Write the folder of a packed run as it was. Hold the run's lock."""
     with files.whole_folder(run) as beside:
-        for name, held in _load(known(run.parent)[run.name]).get(run.name, {}).items():
-            (beside / name).write_bytes(held)
+        write(_load(known(run.parent)[run.name])[run.name], beside)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What the files of a run's folder hold, by their names."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def write(held: Mapping[str, bytes], folder: Path) -> None:
+    """The files of `contents` into a folder, which is made if need be."""
+    folder.mkdir(exist_ok=True)
+    for name, content in held.items():
+        (folder / name).write_bytes(content)

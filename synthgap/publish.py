@@ -176,7 +176,8 @@ def pivot(
 ) -> str:
     """A CSV's values, a row and a column each value of two of its columns. rows: one column, or several (a,b)."""
     table = _rows(_csv(folders[0] / file), where)
-    names = table[rows.split(",")].astype(str).agg(", ".join, axis=1)
+    named = table[rows.split(",")].map(lambda x: f"{x:.3g}" if isinstance(x, float) else str(x))
+    names = named.agg(", ".join, axis=1)
     across = list(dict.fromkeys(table[columns]))
     told = [
         [name, *(_range(part[part[columns] == c][value].tolist(), form) for c in across)]

@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from statistics import median
@@ -32,8 +32,8 @@ def planning():
     return lambda: [int(task.run_id, 16) % 2**32 for task in runs.plan(study, asked).tasks]
 
 
-def collecting():
-    """400 finished runs, verified, into one table."""
+def _finished():
+    """The plan of 400 runs whose folders are there: tables of a usual size, and no models."""
     import pandas as pd
 
     from data_gen.files import checksum
@@ -46,10 +46,30 @@ def collecting():
         folder = plan.folder / task.run_id
         folder.mkdir(parents=True)
         rows.to_parquet(folder / "metrics.parquet")
-        for name in ("config.yaml", "model.safetensors", "trajectory.parquet"):
-            (folder / name).write_bytes(bytes(100_000))
+        for name, size in (("config.yaml", 1200), ("trajectory.parquet", 5000)):
+            (folder / name).write_bytes(bytes(size))
         sums = {path.name: checksum(path) for path in folder.iterdir()}
-        (folder / "done.json").write_text(json.dumps({"run_id": task.run_id, "checksums": sums}))
+        (folder / "done.json").write_text(json.dumps({"run_id": task.run_id, "keep": "tables", "checksums": sums}))
+    return plan
+
+
+def collecting():
+    """400 finished runs, verified, into one table."""
+    from synthgap import runs
+
+    plan = _finished()
+    return lambda: [float(runs.collect(plan).value.sum())]
+
+
+def collecting_packed():
+    """The same of packed runs (where a checkout cannot pack: of their folders)."""
+    from synthgap import runs
+
+    plan = _finished()
+    with suppress(ImportError):
+        from synthgap import packs
+
+        packs.pack(plan.folder, runs.verify, lambda done, of: None)
     return lambda: [float(runs.collect(plan).value.sum())]
 
 
@@ -183,6 +203,7 @@ CASES = {
     for each in (
         planning,
         collecting,
+        collecting_packed,
         recall,
         entropy,
         uniformity,

@@ -66,7 +66,9 @@ def check_encoders(config: dict, kinds: Mapping[str, str]) -> None:
         raise InputError(f"encoder.start={encoder['start']} needs encoders of their own: leave encoder.share=none")
     if encoder["start"] == "same" and len({(kinds[modality], method.name) for modality, method in methods.items()}) > 1:
         here = ", ".join(f"{modality} {method.name} of {kinds[modality]}" for modality, method in methods.items())
-        raise InputError(f"encoder.start=same needs encoders alike, as of images=symbolic and captions (here: {here})")
+        raise InputError(
+            f"encoder.start=same needs encoders alike, as those of images=symbolic and captions are (here: {here})"
+        )
     if encoder["apart"] and encoder["embedding"] < len(kinds):
         raise InputError(f"encoder.apart={encoder['apart']} needs encoder.embedding of {len(kinds)} or more")
     _check_subspaces(encoder, len(kinds))

@@ -65,5 +65,5 @@ def draw(axis, found: pd.DataFrame, look: Look) -> None:
         axis.plot(part.x, part.value, color=colour, lw=1.0, ls=DASH)
     if len(found):
         axis.plot([], [], color="gray", lw=1.0, ls=DASH, label="ideal space")
-        label = f"within {found.within.iloc[0]:g} nats of it"
+        label = f"within {found.within.iloc[0]:g} nats"
         axis.fill_between([], [], [], fc="none", ec="gray", hatch="////", lw=0, alpha=0.6, label=label)

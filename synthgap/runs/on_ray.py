@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 
 from data_gen import InputError, files
 from data_gen.errors import one_line
-from synthgap import progress, runs, server
+from synthgap import packs, progress, runs, server
 from synthgap.runs import Plan, Task
 from synthgap.runs.plan import to_train_again
 from synthgap.runs.pool import counter
@@ -65,7 +65,7 @@ def _do(plan: Plan, advance) -> None:
             while waiting and len(running) < 2 * cores:  # few at a time, so that results do not pile up
                 unit = waiting.pop()
                 starts = {task.start.run_id: task.start for task in unit if task.start}
-                models = {i: _packed(plan.folder / i) for i, start in starts.items() if plan.ready(start)}
+                models = {i: packs.contents(plan.folder / i) for i, start in starts.items() if plan.ready(start)}
                 running[_unit.remote(plan.folder.name, unit, models)] = unit
             ready, _ = ray.wait(list(running), timeout=1)
             for reference in ready:
@@ -89,11 +89,11 @@ def _unit(study: str, unit: Sequence[Task], models: Mapping[str, Files]) -> tupl
     with tempfile.TemporaryDirectory(dir=top) as out:
         there = Plan(None, Path(out) / study, top / "datasets", tuple(unit))
         there.folder.mkdir()
-        for run_id, packed in models.items():
-            _unpack(packed, there.folder / run_id)
+        for run_id, content in models.items():
+            packs.write(content, there.folder / run_id)
         runs.work(there, passes_on=False)
         new = [task for run_id, task in _every(unit).items() if run_id not in models]
-        done = {task.run_id: _packed(there.folder / task.run_id) for task in new if there.done(task)}
+        done = {task.run_id: packs.contents(there.folder / task.run_id) for task in new if there.done(task)}
         return done, {run_id: record["reason"] for run_id, record in runs.failures(there).items()}
 
 
@@ -102,12 +102,12 @@ def _keep(
 ) -> None:
     """Write what came back into the study's folder, as a worker there would."""
     every = _every(unit)
-    for run_id, packed in done.items():
+    for run_id, content in done.items():
         with files.locked(plan.folder / ".locks" / run_id):
             files.sweep_up(plan.folder, run_id)
             if not plan.settled(every[run_id], model=run_id in again):
                 with files.whole_folder(plan.folder / run_id) as beside:
-                    _unpack(packed, beside)
+                    packs.write(content, beside)
                     runs.verify(beside, run_id)
                     if (plan.folder / run_id).exists():
                         files.remove(plan.folder / run_id)
@@ -124,13 +124,3 @@ def _keep(
 def _every(unit: Sequence[Task]) -> dict[str, Task]:
     """The runs of a task, and the one whose model they take."""
     return {task.run_id: task for each in unit for task in (each.start, each) if task}
-
-
-def _packed(folder: Path) -> Files:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def _unpack(packed: Files, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for name, content in packed.items():
-        (folder / name).write_bytes(content)
