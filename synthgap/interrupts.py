@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 KEPT = "what is done is kept, and the same command goes on from there"
+SOON = 0.01  # seconds
 #: signals that end the command → how that is told
 TOLD = {
     getattr(signal, name): told
@@ -49,31 +50,62 @@ def ignore() -> None:
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal. Python ends itself by SIGINT, whatever code it is to end with, if the interrupt comes while it executes text,
-    as `dataclass` does; but only of a KeyboardInterrupt itself."""
+    """A signal, of the number that is its argument.
+
+    Python ends itself by SIGINT, whatever code it is to end with, if the interrupt comes while it executes text, as
+    `dataclass` does; but only of a KeyboardInterrupt itself.
+    """
 
 
 @contextmanager
-def raised(heard: list[int]) -> Iterator[None]:
+def raised(heard: list[int], once: bool = False) -> Iterator[None]:
     """Within, a signal is an `Interrupted`, so that what is under way is cleaned up, and is appended to `heard`.
+
+    Args:
+        once: signals after the first do nothing; else each interrupts, also the cleaning up.
 
     Only the main thread of a process can ask for that; in others nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    lost: list[threading.Timer] = []  # what sends a signal again that nothing heard
 
     def interrupt(number: int, _) -> None:
+        if once and heard and not lost:
+            return
+        lost.clear()
         heard.append(number)
-        raise Interrupted
+        raise Interrupted(number)
 
-    before = {number: signal.getsignal(number) for number in TOLD}
+    def unraisable(told) -> None:
+        """Python prints and forgets what is raised while it calls back, as a weak reference does that ends."""
+        if not isinstance(told.exc_value, Interrupted):
+            return hook(told)
+        again = threading.Timer(SOON, _send, told.exc_value.args)
+        again.daemon = True
+        lost.append(again)
+        return again.start()
+
+    before, hook = {number: signal.getsignal(number) for number in TOLD}, sys.unraisablehook
     try:
+        sys.unraisablehook = unraisable
         _answer(interrupt)
         yield
     finally:
+        for timer in lost:
+            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook
+
+
+def _send(number: int) -> None:
+    """The signal to the main thread, which it wakes if it waits for something, where systems can do that."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _answer(handler: Callable[[int, object], None]) -> None:

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import weakref
 from time import monotonic, sleep
 
 import pytest
@@ -134,6 +135,66 @@ def test_a_signal_at_any_moment_is_one_line(tmp_path):
             (-number, ""),  # it was not listening yet
             (0, ""),  # it was done
         }
+
+
+LOST = """\
+import gc, os, signal, weakref
+
+class Thing:
+    pass
+
+def lose(number):
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), number))  # as the locks of modules that load have
+    del thing
+    gc.collect()
+"""
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_that_python_loses_in_a_callback_is_heard_a_moment_later(number, tmp_path):
+    does = f"lambda: (lose({int(number)}), __import__('time').sleep(300))"
+    (tmp_path / "there.py").write_text(f"{LOST}\nfrom synthgap import cli\nos._exit(cli.guarded({does}))\n")
+    process = start(tmp_path, module="there")
+    begun = monotonic()
+    _, error = process.communicate(timeout=300)
+    assert (process.returncode, error) == (CODES[number], f"{interrupts.line(number)}\n")
+    assert monotonic() - begun < 250  # it does not wait for the sleep's end
+
+
+def test_a_worker_hears_what_python_loses_in_a_callback_and_cleans_up(tmp_path):
+    """And a second signal while it cleans up does nothing, as ever."""
+    again = "os.kill(os.getpid(), signal.SIGTERM)"
+    code, _, error = run_with(
+        tmp_path,
+        [
+            *LOST.splitlines(),
+            "remove = shutil.rmtree",
+            f"shutil.rmtree = lambda *a, **k: ({again}, remove(*a, **k))",
+            "lose(signal.SIGTERM)",
+            "time.sleep(0.5)",
+            "os.kill(parent_process().pid, signal.SIGINT)",
+            "time.sleep(300)",
+        ],
+    )
+    assert code == 1 and error == ""
+    assert left_over(tmp_path) == []
+
+
+def test_what_else_python_cannot_raise_is_told_as_ever(capsys):
+    def do():
+        thing = type("Thing", (), {})()
+        reference = weakref.ref(thing, lambda _: 1 / 0)
+        del thing
+        return 0 if reference() is None else 1
+
+    before, told = sys.unraisablehook, []
+    sys.unraisablehook = told.append
+    try:
+        assert cli.guarded(do) == 0 and sys.unraisablehook == told.append
+    finally:
+        sys.unraisablehook = before
+    assert [lost.exc_type for lost in told] == [ZeroDivisionError] and capsys.readouterr().err == ""
 
 
 def test_an_interrupt_while_python_executes_text_has_its_code(tmp_path):

@@ -10,7 +10,7 @@ from time import sleep, thread_time
 
 from data_gen import InputError, processes
 from data_gen.errors import NotStartedError
-from synthgap import progress, runs, server
+from synthgap import interrupts, progress, runs, server
 from synthgap.runs import Plan, Task
 
 GRACE = 10.0  # seconds that a worker has to clean up
@@ -110,10 +110,10 @@ def _work(plan: Plan, at: Array) -> None:
     def begins(task: Task) -> None:
         at.value = task.run_id.encode()
 
-    signal.signal(signal.SIGTERM, _unwind)
     try:
-        processes.begin()
-        runs.work(plan, begins)
+        with interrupts.raised([], once=True):  # multiprocessing sends a second
+            processes.begin()
+            runs.work(plan, begins)
     except KeyboardInterrupt:  # the parent's word
         sys.exit(1)
     except (
@@ -121,11 +121,3 @@ def _work(plan: Plan, at: Array) -> None:
         InputError,
     ) as error:  # not a run's own, which would be recorded: of the folder itself, or its locks
         sys.exit(f"synthgap: a worker stopped: {error}")
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # while Python shuts down, an exception would be a traceback
-
-
-def _unwind(*_) -> None:
-    """Cleans up the run that this worker is in, which another signal is not to interrupt: multiprocessing sends a second."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt  # which nothing takes for a failure of the run
