@@ -90,6 +90,15 @@ def test_an_override_takes_the_place_of_what_is_swept(own):
     assert constant == ["mad.images=600"]
 
 
+def test_an_option_that_a_preset_s_choice_brings_can_be_overridden(own):
+    """Whether the study sweeps it or not."""
+    study = studies.load("entropy-finetune")
+    _, cells, constant = expand(study, "preset=full", "finetune.fraction=0.3,0.6", "finetune.lr=0.001")
+    assert {cell["finetune.fraction"] for cell in cells} == {0.3, 0.6} and constant[-1] == "finetune.lr=0.001"
+    _, cells, _ = expand(study, "preset=full", "finetune.fraction=0.3")
+    assert {cell["finetune.fraction"] for cell in cells} == {0.3}
+
+
 def test_an_override_of_a_case_holds_in_every_case(own):
     swept, cells, _ = expand(own(), "temperature.mode=fixed", "temperature.init=0.1")
     assert {(c["temperature.mode"], c["temperature.init"]) for c in cells} == {("fixed", 0.1)}
