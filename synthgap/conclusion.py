@@ -128,7 +128,7 @@ def places(study: Study, folder: Path, figures: Figures = ONE_PNG) -> dict[str, 
 
 def titled(title: str, made: Made) -> str:
     """A title that says what is changed of the study."""
-    return "\n".join(filter(None, [title, *(fill(line, 100) for line in _with(made))]))
+    return "\n".join(filter(None, [title, *(fill(f"({line})", 100) for line in _with(made))]))
 
 
 def count_of(table: pd.DataFrame) -> str:
