@@ -74,7 +74,8 @@ def raised(heard: list[int], once: bool = False) -> Iterator[None]:
     def interrupt(number: int, _) -> None:
         if once and heard and not lost:
             return
-        lost.clear()
+        while lost:
+            lost.pop().cancel()
         heard.append(number)
         raise Interrupted(number)
 
