@@ -36,7 +36,10 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
     choosing = {key for key in (o.partition("=")[0] for o in plain) if options.is_choice(key)}
     of_some = {key: value for o in plain for key, value in _of_some_cells(o, choosing, [grid, *cases]).items()}
     plain = [o for o in plain if o.partition("=")[0] not in of_some]
-    for override in options.parse([*constant, *plain])[len(constant) :]:  # which a preset's choices give options to
+    chosen = [
+        o for o in constant if options.is_choice(o.partition("=")[0])
+    ]  # what a preset chooses brings options, too
+    for override in options.parse([*chosen, *plain])[len(chosen) :] if plain else ():
         key = override.key_or_group
         if override.is_sweep_override():
             grid[key] = options.values(override)
