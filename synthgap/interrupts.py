@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 KEPT = "what is done is kept, and the same command goes on from there"
-SOON = 0.01  # seconds
+SOON = 0.01  # seconds after which a signal that was lost is sent again
 #: signals that end the command → how that is told
 TOLD = {
     getattr(signal, name): told
@@ -69,24 +69,23 @@ def raised(heard: list[int], once: bool = False) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    lost: list[threading.Timer] = []  # what sends a signal again that nothing heard
+    lost: list[threading.Event] = []  # of signals that are sent again until they are heard
 
     def interrupt(number: int, _) -> None:
         if once and heard and not lost:
             return
         while lost:
-            lost.pop().cancel()
+            lost.pop().set()
         heard.append(number)
         raise Interrupted(number)
 
     def unraisable(told) -> None:
         """Python prints and forgets what is raised while it calls back, as a weak reference does that ends."""
-        if not isinstance(told.exc_value, Interrupted):
-            return hook(told)
-        again = threading.Timer(SOON, _send, told.exc_value.args)
-        again.daemon = True
-        lost.append(again)
-        return again.start()
+        if isinstance(told.exc_value, Interrupted):
+            lost.append(threading.Event())
+            threading.Thread(target=_send, args=(*told.exc_value.args, lost[-1]), daemon=True).start()
+        else:
+            hook(told)
 
     before, hook = {number: signal.getsignal(number) for number in TOLD}, sys.unraisablehook
     try:
@@ -94,19 +93,20 @@ def raised(heard: list[int], once: bool = False) -> Iterator[None]:
         _answer(interrupt)
         yield
     finally:
-        for timer in lost:
-            timer.cancel()
+        while lost:
+            lost.pop().set()
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = hook
 
 
-def _send(number: int) -> None:
-    """The signal to the main thread, which it wakes if it waits for something, where systems can do that."""
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident, number)
-    else:
-        signal.raise_signal(number)
+def _send(number: int, heard: threading.Event) -> None:
+    """The signal to the main thread, until it is heard: one that comes just before that thread waits would not wake it."""
+    while not heard.wait(SOON):
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(threading.main_thread().ident, number)
+        else:
+            signal.raise_signal(number)
 
 
 def _answer(handler: Callable[[int, object], None]) -> None:

@@ -85,6 +85,8 @@ def test_a_study_s_claims_on_its_own_committed_table_come_to_the_same(name, tmp_
     whole = yaml.safe_load(studies.available()[name].read_text())
     cases = set(tables.read(path).get("case", ()))
     there = [claim.get("over") != "case" or set(claim["levels"]) <= cases for claim in whole["claims"]]
+    elsewhere = {str(case) for preset in whole.get("presets", {}).values() for case in preset.get("cases", ())}
+    assert all(kept or set(claim["levels"]) <= elsewhere for claim, kept in zip(whole["claims"], there, strict=True))
     whole["claims"] = list(compress(whole["claims"], there))
     kept = {key: whole[key] for key in ("question", "source", "claims", "figure") if key in whole}
     (tmp_path / "again.yaml").write_text(yaml.safe_dump(kept | {"table": str(path)}))

@@ -36,10 +36,9 @@ def expand(study: Study, overrides: Sequence[str]) -> tuple[list[str], list[dict
     choosing = {key for key in (o.partition("=")[0] for o in plain) if options.is_choice(key)}
     of_some = {key: value for o in plain for key, value in _of_some_cells(o, choosing, [grid, *cases]).items()}
     plain = [o for o in plain if o.partition("=")[0] not in of_some]
-    chosen = [
-        o for o in constant if options.is_choice(o.partition("=")[0])
-    ]  # what a preset chooses brings options, too
-    for override in options.parse([*chosen, *plain])[len(chosen) :] if plain else ():
+    # what the preset chooses brings options that may be overridden
+    choices = [o for o in constant if options.is_choice(o.partition("=")[0])]
+    for override in options.parse([*choices, *plain])[len(choices) :] if plain else ():
         key = override.key_or_group
         if override.is_sweep_override():
             grid[key] = options.values(override)
