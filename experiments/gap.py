@@ -47,7 +47,7 @@ def parts(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw_parts(table: pd.DataFrame, path: Path) -> None:
     with rc_context(style.theme(9)):
-        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        figure = Figure(figsize=(10, 3.1), layout="constrained")
         sketch, *axes = figure.subplots(1, 3, width_ratios=[1.1, 1, 1])
         _sketch(sketch)
         for axis, case in zip(axes, ("τ learnt", "τ = 0.02"), strict=True):
@@ -61,7 +61,7 @@ def draw_parts(table: pd.DataFrame, path: Path) -> None:
                 axis.set_xticks(range(i + 1), sorted(some["captions.attributes"].unique())[: i + 1])
             axis.set(title=case.replace("=", "fixed at"), xlabel="attributes that captions name (of 5)")
             axis.set_ylim(0, 1.05 * (table.means + table.rest)[table.case.isin(["τ learnt", "τ = 0.02"])].max())
-        axes[0].set_ylabel("mean squared distance of true pairs, /4")
+        axes[0].set_ylabel("mean squared distance, /4")
         axes[0].legend(loc="upper right")
         figure.supxlabel("bars: means over 8 seeds; dots: each seed, of the means' part and of the whole", fontsize=8)
         style.save(figure, path)
@@ -94,7 +94,7 @@ def _arc(start: float, end: float, colour: str, width: float):
 
 def draw_scale(table: pd.DataFrame, path: Path) -> None:
     with rc_context(style.theme(9)):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2)
         usual = table[table[APART] == 0]
         colours = style.scale([f"{k:g} named" for k in sorted(usual["captions.attributes"].unique())])
@@ -107,7 +107,8 @@ def draw_scale(table: pd.DataFrame, path: Path) -> None:
                 left.scatter(some.logit_scale, some.effective_scale, s=20, marker=mark, fc=face, ec=colour, label=told)
         line = np.array([3, 110])
         left.plot(line, line, color="black", lw=1, ls="--")
-        left.annotate("no room: spread 1", (5, 6), rotation=38, fontsize=8, rotation_mode="anchor")
+        along = {"rotation": 45, "rotation_mode": "anchor", "transform_rotates_text": True}
+        left.annotate("no room: spread 1", (5, 6), fontsize=8, **along)
         left.set(xscale="log", yscale="log", xlabel="1/τ", ylabel="effective scale: spread/τ")
         left.set_title("captions set the effective scale, up to 1/τ")
         left.legend(fontsize=7.5)

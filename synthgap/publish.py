@@ -114,9 +114,9 @@ def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
 
 
-def _effect(row) -> str:
-    interval = "" if pd.isna(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]"
-    return f"{row.effect:+.3f}{interval}"
+def _effect(row, places: int = 3) -> str:
+    interval = "" if pd.isna(row.low) else f" [{row.low:+.{places}f}, {row.high:+.{places}f}]"
+    return f"{row.effect:+.{places}f}{interval}"
 
 
 def _p(row) -> str:
@@ -259,7 +259,7 @@ def rivals(folders: Sequence[Path], file: str) -> str:
     """
     said = yaml_file.read(folders[0] / file)
     measured = {name: _measured(**asked) for name, asked in said["interventions"].items()}
-    told = [f"{_effect(row)} ({SIGNS[sign]})" if sign else "not measured" for row, sign in measured.values()]
+    told = [f"{_effect(row, 2)} ({SIGNS[sign]})" if sign else "not measured" for row, sign in measured.values()]
     rows = [["*measured*", *told]]
     for theory, foretold in said["theories"].items():
         for name in foretold:

@@ -5,8 +5,10 @@ Without Chromium, or the package that drives it, these tests skip.
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from synthgap import pages
 from synthgap.pages import explorer
@@ -142,4 +144,27 @@ def test_the_explorer_shows_what_was_measured(browser, explored, paths):
     page.get_by_role("button", name="Play training").click()
     sync_api.expect(page.locator("#step")).not_to_have_text(re.compile("^0 of"), timeout=30_000)
     page.get_by_role("button", name="Pause").click()
+    page.close()
+
+
+#: as GitHub sets a page of Markdown, in a wider font
+GITHUB = """
+body { font: 16px/1.5 "DejaVu Sans"; width: 1012px; margin: 0 }
+p, ul, table { margin: 0 0 16px } li + li { margin-top: 4px } ul { padding-left: 2em } img { max-width: 100% }
+h1, h2 { font-size: 1.5em; margin: 24px 0 16px; padding-bottom: .3em; border-bottom: 1px solid; line-height: 1.25 }
+h1 { font-size: 2em } table { border-collapse: collapse; display: block; width: max-content; max-width: 100%; overflow: auto }
+td, th { border: 1px solid; padding: 6px 13px }
+"""
+
+
+def test_the_page_on_the_gap_takes_three_screens(browser, tmp_path):
+    source = Path(__file__).parents[1] / "figures" / "what-is-the-modality-gap.md"
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(source.read_text(encoding="utf-8"))
+    html = html.replace('src="', f'src="{source.parent.as_uri()}/')
+    path = tmp_path / "page.html"
+    path.write_text(f"<meta charset=utf-8><style>{GITHUB}</style>{html}", encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1012, "height": 1080})
+    page.goto(path.as_uri(), wait_until="load")
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)"), "a figure is not shown"
+    assert page.evaluate("document.body.scrollHeight") <= 3 * 1080
     page.close()
