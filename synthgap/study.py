@@ -23,6 +23,9 @@ class Claim:
 
     where: swept parameters and the value, or values, that each must have; other runs do not count.
 
+    change: {over, levels} of another swept parameter. What is compared is then not the metric, but what it changes by, from the
+    first of these levels to the last: whether an effect is the same, or which way it goes.
+
     A claim of explanation has no levels: over all runs of a seed, `metric` falls or rises with `explained_by`, in partial
     rank correlation given the variables `given`, or among pairs of runs that are `matched` in one. A variable is {metric,
     of} of the same run, or a swept parameter by its name. With the test `kendall`: over all cells of the grid, or those
@@ -41,12 +44,19 @@ class Claim:
     over: str = ""
     levels: tuple = ()
     where: Mapping = field(default_factory=dict)
+    change: Mapping | None = None
     explained_by: str | Mapping = ""
     given: tuple = ()
     matched: Mapping | None = None
     held: tuple = ()
     test: str = ""
     seeds: int = FEWEST_SEEDS
+
+    @property
+    def ranges(self) -> list[tuple[str, Sequence]]:
+        """The swept parameters that it compares levels of, with these: its own, and that of a change."""
+        own = [(self.over, self.levels)] if self.over not in ("", METRIC, OF) else []
+        return own + ([(self.change["over"], self.change["levels"])] if self.change else [])
 
     def variables(self) -> list[dict]:
         """What is looked at in each of the levels: {metric, of}."""

@@ -1,6 +1,6 @@
 """What the terminal shows of studies: what they ask, and what they came to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -226,13 +226,19 @@ def _compared(claim: Claim) -> str:
     what = told({"metric": claim.metric, "of": claim.of})
     where = "".join(f", {key}={value}" for key, value in claim.where.items())
     if not claim.explained_by:
-        return f"{what} {claim.direction} over {claim.over} = {' → '.join(map(str, claim.levels))}{where}"
+        if claim.change:
+            what = f"the change of {what} over {_levels(claim.change['over'], claim.change['levels'])}"
+        return f"{what} {claim.direction} over {_levels(claim.over, claim.levels)}{where}"
     text = f"{what} {claim.direction} with {told(claim.explained_by)}"
     if claim.held:
         return f"{text}, {', '.join(claim.held)} held{where}"
     if claim.matched:
         return f"{text}, among pairs alike in {told(claim.matched)} within {claim.matched['within']}{where}"
     return text + (f", given {', '.join(map(told, claim.given))}" if claim.given else "") + where
+
+
+def _levels(over: str, levels: Iterable) -> str:
+    return f"{over} = {' → '.join(map(str, levels))}"
 
 
 def _levels_tables(study: Study, points: pd.DataFrame, made: Made, width: int, estimated: bool) -> Iterator[Table]:

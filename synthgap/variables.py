@@ -10,14 +10,14 @@ from synthgap.study import Study, told
 from synthgap.tables import CASE, COLUMNS
 
 
-def arms(table: pd.DataFrame, study: Study, over: str) -> pd.Series:
+def arms(table: pd.DataFrame, study: Study, *over: str) -> pd.Series:
     """The arm of the comparison that each row belongs to, as a person would say it; empty where there is only one.
 
-    Arms are the combinations of all that was swept beside the seed and the parameter `over` that a claim or a figure
+    Arms are the combinations of all that was swept beside the seed and the parameters `over` that a claim or a figure
     ranges over; a named case stands for all that it sets. The study's figure may give them shorter names (`arms`).
     """
     of_cases = study.of_cases - {CASE} if CASE in table else set()
-    return combinations(table, {over, *of_cases}).replace(study.figure.get("arms", {}))
+    return combinations(table, {*over, *of_cases}).replace(study.figure.get("arms", {}))
 
 
 def combinations(table: pd.DataFrame, but: Iterable[str] = ()) -> pd.Series:

@@ -191,9 +191,24 @@ def test_a_claim_may_compare_metrics_of_the_same_runs(own):
     assert claim.variables() == [{"metric": "zero_shot", "of": both}, {"metric": "probe", "of": both}]
 
 
+def test_a_claim_may_be_about_a_change(own):
+    change = {"over": "captions.attributes", "levels": [0, "2"]}
+    (claim,) = own(**comparison(over="temperature.mode", levels=["fixed", "learnable"], change=change)).claims
+    assert claim.change == {"over": "captions.attributes", "levels": [0, 2]}
+    assert claim.ranges == [("temperature.mode", ("fixed", "learnable")), ("captions.attributes", [0, 2])]
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        (
+            {"change": {"over": "captions.attributes", "levels": [0, 2]}},
+            "its change is over captions.attributes, as the",
+        ),
+        ({"change": {"over": "sead", "levels": [0, 2]}}, "over of change of a claim of .*did you mean 'seed'"),
+        ({"change": {"over": "seed"}}, "change of a claim of .*: it has no 'levels'"),
+        ({"change": {"over": "seed", "levels": [0, 7]}}, "levels of change of a claim .*unknown level of seed '7'"),
+        ({"change": 3}, "change of a claim of .* must be a mapping"),
         ({"where": "seed"}, "where of a claim of .* must be a mapping"),
         ({"where": {"sead": 1}}, "where of a claim of .*: unknown swept parameter 'sead'; did you mean 'seed'"),
         ({"where": {"seed": 7}}, "where of a claim of .*: unknown value of seed '7' .allowed: 0, 1"),
@@ -400,6 +415,8 @@ def test_a_claim_s_hash_forgets_how_it_is_written_down(own, change, spelt_out):
                 {"levels": [0, 2, 1]},
                 {"levels": [1, 2]},
                 {"where": {"temperature.mode": "fixed"}},
+                {"change": {"over": "temperature.mode", "levels": ["fixed", "learnable"]}},
+                {"change": {"over": "temperature.mode", "levels": ["learnable", "fixed"]}},
                 {"seeds": 4},
             ],
         ),

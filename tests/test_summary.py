@@ -94,6 +94,33 @@ def test_a_claim_is_judged_in_arms_that_have_two_of_its_levels():
     assert judged.verdict.tolist() == ["supported"]
 
 
+def test_a_claim_may_be_about_what_a_metric_changes_by():
+    """Both cases have other values, and the same fall from t = 1 to 3, but for an extra of the second."""
+    cells = [{"case": case, "t": t, "u": u} for case in ("CLIP", "ATP") for t in (1, 2, 3) for u in (0, 1)]
+    rng = np.random.default_rng(1)
+
+    def value(extra):
+        noise = rng.normal(0, 0.001, 1000)
+        return lambda seed, case, t, u: {
+            ("rmg", ""): seed - t + (case == "ATP") * (5 + extra * t) + u + noise[(8 * seed + 3 * u + t) % 1000]
+        }
+
+    change = {"over": "t", "levels": (1, 2, 3)}
+    stays = claim("rmg", "", "stays", **BOTH, change=change)
+    for extra, verdict in ((0, "supported"), (0.2, "contradicted")):
+        runs = table(cells, value(extra), seeds=range(8))
+        judged = judging.verdicts(runs, study([stays]))
+        assert judged.arm.tolist() == ["u 0", "u 1"] and judged.verdict.tolist() == [verdict] * 2
+        for u, effect in enumerate(judged.effect):  # a loop over what is asked
+            of = {(row.seed, row.case, row.t): row.value for row in runs[runs.u == u].itertuples()}
+            by = {case: [of[s, case, 3] - of[s, case, 1] for s in range(8)] for case in ("CLIP", "ATP")}
+            assert effect == pytest.approx(np.mean(by["ATP"]) - np.mean(by["CLIP"]))
+    assert judging.unjudged(runs[runs.t > 2], study([stays]), stays) == "this sweep has fewer than two of t = 1, 2, 3"
+    assert judging.unjudged(runs.drop(columns="t"), study([stays]), stays) == "this sweep does not vary t"
+    (row,) = judging.verdicts(runs[(runs.u == 0) & (runs.seed < 7) | (runs.t < 3)], study([stays])).itertuples()
+    assert (row.arm, row.seeds) == ("u 0", 7), "an arm, or a seed, without both ends has no change"
+
+
 def test_each_level_may_have_its_own_metric():
     """Does the gap of CLIP compare with the grouping of ATP? Each is looked up where it is asked for."""
     own = claim(["l2m", "v_measure"], ["image-text", "digit"], "falls", **BOTH)

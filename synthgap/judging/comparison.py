@@ -11,23 +11,32 @@ from synthgap.variables import arms, of_runs, runs_of
 
 
 def by_level(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.ndarray]:
-    """In each arm values [seeds, levels], in the claim's order and of whole seeds.
+    """In each arm values [seeds, levels], in the claim's order and of whole seeds: of the metric, or what it changes by.
 
     A partial sweep has fewer levels; arms with fewer than two are left out.
     """
     runs, known, found = runs_of(table), {}, {}
-    for arm, part in runs.groupby(arms(runs, study, claim.over), sort=False):
+    for arm, part in runs.groupby(arms(runs, study, *(over for over, _ in claim.ranges)), sort=False):
         values = []
         for level, variable in zip(claim.levels, claim.variables(), strict=True):
             if (name := repr(variable)) not in known:
                 known[name] = of_runs(table, variable)
             there = part if claim.over in (METRIC, OF) else part[part[claim.over] == level]
             there = there[there.index.isin(known[name].index)]
-            if len(there):
-                values.append(known[name][there.index].groupby(there.seed).mean())
+            of_seeds = _of_seeds(known[name][there.index], there, claim.change)
+            if len(of_seeds):
+                values.append(of_seeds)
         if len(values) > 1:
             found[arm] = pd.concat(values, axis=1).dropna().to_numpy()
     return found
+
+
+def _of_seeds(values: pd.Series, there: pd.DataFrame, change: Mapping | None) -> pd.Series:
+    """The mean over the runs of each seed; of a change, that at the last of its levels less that at the first."""
+    if not change:
+        return values.groupby(there.seed).mean()
+    first, last = (there[there[change["over"]] == change["levels"][i]] for i in (0, -1))
+    return (values[last.index].groupby(last.seed).mean() - values[first.index].groupby(first.seed).mean()).dropna()
 
 
 def of_seeds(table: pd.DataFrame, claim: Claim, statistic: Callable[..., float]) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from synthgap.judging.comparison import explaining
 from synthgap.judging.kind import fitting, test_of
-from synthgap.study import METRIC, OF, Claim, Study, as_text, claim_hash, told
+from synthgap.study import Claim, Study, as_text, claim_hash, told
 from synthgap.tables import CASE
 from synthgap.variables import missing, where_holds
 
@@ -64,11 +64,11 @@ def _lacking(table: pd.DataFrame, claim: Claim) -> str:
     """What the runs that count for a claim lack, for any test; empty if nothing."""
     if table.empty:
         return f"this sweep has no runs of {', '.join(f'{key}={value}' for key, value in claim.where.items())}"
-    if not claim.explained_by and claim.over not in (METRIC, OF):
-        if claim.over not in table:
-            return f"this sweep does not vary {claim.over}" + ": overrides set what cases do" * (claim.over == CASE)
-        if len(set(table[claim.over]) & set(claim.levels)) < 2:
-            return f"this sweep has fewer than two of {claim.over} = {', '.join(map(str, claim.levels))}"
+    for over, levels in claim.ranges:
+        if over not in table:
+            return f"this sweep does not vary {over}" + ": overrides set what cases do" * (over == CASE)
+        if len(set(table[over]) & set(levels)) < 2:
+            return f"this sweep has fewer than two of {over} = {', '.join(map(str, levels))}"
     variables = explaining(claim) if claim.explained_by else claim.variables()
     each = {repr(variable): variable for variable in variables}.values()  # levels often share theirs
     return next(filter(None, (missing(table, variable) for variable in each)), "")

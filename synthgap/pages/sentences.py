@@ -28,6 +28,9 @@ def sentence(row, claim: Claim) -> str:
         among = f"over {claim.over}, " if claim.over not in (METRIC, OF) else ""
         if claim.over in (METRIC, OF):
             what = "the metric"
+        if claim.change:
+            ends = [claim.change["levels"][i] for i in (0, -1)]
+            what = f"the change of {what} from {claim.change['over']} = {ends[0]} to {ends[1]}"
         if claim.direction == "stays" and len(claim.levels) > 2:
             found = f"{among}the largest change of {what} from {first} is {effect} ({sure}{seeds})"
         else:

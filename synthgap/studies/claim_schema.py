@@ -50,7 +50,8 @@ MORE = {
     "seeds": Annotated[int, Field(ge=FEWEST_SEEDS)],
 }
 VARIABLE = TypeAdapter(variable())
-COMPARISON = TypeAdapter(form({**STATED, "over": swept(METRIC, OF), "levels": Levels}, MORE))
+CHANGE = form({"over": swept(), "levels": Levels})
+COMPARISON = TypeAdapter(form({**STATED, "over": swept(METRIC, OF), "levels": Levels}, {**MORE, "change": CHANGE}))
 EXPLANATION = TypeAdapter(
     form(
         {**STATED, "metric": str, "explained_by": variable()},
@@ -72,6 +73,8 @@ def _claim(raw: dict, info: ValidationInfo) -> Claim:
         raise InputError("it has both levels and an explanation; make two claims of it")
     if len(beside) > 1:
         raise InputError(f"it has both {beside[0]!r} and {beside[1]!r}; an explanation is tested by one of them")
+    if not explains and isinstance(raw.get("change"), dict) and raw["change"].get("over") == raw.get("over"):
+        raise InputError(f"its change is over {raw['over']}, as the claim is; name another swept parameter")
     if not explains and (over := raw.get("over")) in (METRIC, OF):
         if over in raw:
             what = "the metrics" if over == METRIC else f"what {METRIC} is of"
