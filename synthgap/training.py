@@ -91,6 +91,8 @@ def train(
     learnt = {
         name: torch.tensor(float(settings[name]), device=training["device"], requires_grad=True) for name in learnt
     }
+    # a worker has a core, so it compiles in one process
+    forward = torch.compile(model, options={"compile_threads": 1}) if training.get("compile") else model
     groups = _groups(model, raw, learnt, rates, temperature, training)
     n, batch = len(next(iter(inputs.values()))), training["batch"]
     finetuning = then.epochs if then else 0
@@ -115,7 +117,7 @@ def train(
         left = first - step if epoch < epochs else steps - step
         for rows in shuffled[: min(n // batch, left) * batch].split(batch):
             with torch.autocast(training["device"], torch.bfloat16, enabled=training["bf16"]):
-                embeddings = model({name: x[rows] for name, x in inputs.items()})
+                embeddings = forward({name: x[rows] for name, x in inputs.items()})
             told = {"known": {name: x[rows] for name, x in known.items()}} if known else {}
             told |= {"chance": chance} if chance else {}
             follow(step / steps)

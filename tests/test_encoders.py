@@ -45,10 +45,12 @@ def seeded(module, seed=0):
         ("transformer", PIXELS),
         ("conv-mlp", PIXELS),
         ("patch-conv", PIXELS),
+        ("pixel-mlp", PIXELS),
         ("transformer", torch.zeros(5, 33, 50, 3, dtype=torch.uint8)),
         ("transformer", SOUND),
         ("conv-mlp", SOUND),
         ("patch-conv", SOUND),
+        ("pixel-mlp", SOUND),
         ("mlp", TOUCH),
     ],
 )
@@ -153,6 +155,7 @@ def test_padding_says_nothing(name):
         ("transformer", PIXELS),
         ("conv-mlp", PIXELS),
         ("patch-conv", PIXELS),
+        ("pixel-mlp", PIXELS),
     ],
 )
 def test_weights_follow_from_the_generator_alone(name, inputs):

@@ -1,5 +1,7 @@
 """The loop: it learns, repeats to the bit, honours its temperature, and matches a plain one written out."""
 
+import os
+import shutil
 import subprocess
 import sys
 from itertools import combinations
@@ -7,16 +9,18 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from conftest import LOSSES, TRIO, bags, trio
+from conftest import LOSSES, TINY, TRIO, bags, trio
 
 from data_gen import MAD, captions
 from data_gen.seeds import generator
+from synthgap import tables
 from synthgap.encoders import initialise
 from synthgap.losses import clip
 from synthgap.losses.gram import volumes
 from synthgap.metrics import l2m, logit_entropy, recall_at_k
 from synthgap.observations import known_of
 from synthgap.optimiser import Group, adamw
+from synthgap.options.checks import COMPILERS
 from synthgap.training import LARGEST_SCALE, SCALES, Finetuning, embed, settings_at, train
 
 SETTINGS = dict(epochs=3, batch=128, lr=0.005, weight_decay=0.05, warmup=0.1, bf16=False, device="cpu")
@@ -364,3 +368,22 @@ def test_a_loss_that_explodes_is_said_with_its_step():
 def test_bf16_trains_too():
     _, result = trained(bf16=True, epochs=10)
     assert result.trajectory.loss.iloc[-1] < 0.8 * result.trajectory.loss.iloc[0]
+
+
+@pytest.mark.skipif(not any(map(shutil.which, COMPILERS)), reason="no C++ compiler here")
+def test_a_compiled_run_is_the_same_but_for_rounding(synthgap, tmp_path):
+    asked = ("run", "imbalance", *TINY, "captions.attributes=2", "seed=0")
+    losses = {}
+    for compiled in ("false", "true"):
+        done = synthgap(*asked, f"training.compile={compiled}", f"out={compiled}")
+        assert done.returncode == 0 and "arning" not in done.stderr, done.stderr
+        (path,) = (tmp_path / compiled).glob("imbalance*/results.parquet")
+        losses[compiled] = tables.read(path).query("metric == 'loss'").value.item()
+    assert losses["true"] == pytest.approx(losses["false"], abs=1e-4)
+
+
+def test_what_cannot_be_compiled_is_told_before_any_run(synthgap, tmp_path):
+    done = synthgap("run", "imbalance", *TINY, "training.compile=true", env=os.environ | {"PATH": str(tmp_path)})
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "training.compile=true needs a C++ compiler, and there is none here (g++ or clang++)" in done.stderr
+    assert not (tmp_path / "runs").exists()

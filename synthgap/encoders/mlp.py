@@ -1,19 +1,15 @@
-"""Vectors of numbers, or pixels as they lie, through an MLP."""
+"""Vectors of numbers, or pixels as they lie, through a bag's MLP, which they can share with texts."""
 
 from math import prod
 
 from torch import Tensor, nn
 
-from synthgap.catalogue import Method, Option
+from synthgap.catalogue import Method
 from synthgap.encoders.layers import Pixels, mlp_trunk
 
 ENCODER = [
     Method(name="mlp", form="mlp", reads=("vector",), needs=("width",)),
-    Method(
-        name="pixel-mlp",
-        reads=("pixels", "spectrogram"),
-        options={"hidden": Option(256, "units of each of the two layers", low=1)},
-    ),
+    Method(name="pixel-mlp", form="mlp", reads=("pixels", "spectrogram"), needs=("width",)),
 ]
 
 
@@ -22,13 +18,14 @@ def mlp(shape: tuple[int], *, width: int) -> tuple[nn.Module, nn.Module]:
     return Numbers(shape[0], width), mlp_trunk(width)
 
 
-def pixel_mlp(shape: tuple[int, ...], *, hidden: int) -> nn.Module:
-    """All pixels through an MLP of two layers: the least work of all, as no map of positions is moved through memory.
+def pixel_mlp(shape: tuple[int, ...], *, width: int) -> tuple[nn.Module, nn.Module]:
+    """All pixels through one hidden layer, then a bag's MLP: the least work of all, as no maps are moved through memory.
 
-    It is not told which pixels are neighbours, so it needs more images than a conv net to read as well.
+    It is not told which pixels are neighbours, so it may need more images than a conv net to read as well.
     """
-    first, second = nn.Linear(prod(shape), hidden), nn.Linear(hidden, hidden)
-    return Pixels(nn.Flatten(), first, nn.LayerNorm(hidden), nn.ReLU(inplace=True), second, nn.ReLU(inplace=True))
+    hidden = 4 * width
+    layers = nn.Linear(prod(shape), hidden), nn.LayerNorm(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, width)
+    return Pixels(nn.Flatten(), *layers), mlp_trunk(width)
 
 
 class Numbers(nn.Linear):

@@ -1,6 +1,7 @@
 """Whether the values of a resolved config make sense together."""
 
 from collections.abc import Mapping
+from shutil import which
 from typing import Any
 
 from data_gen import InputError
@@ -11,6 +12,7 @@ from synthgap.options.schema import declared_in
 from synthgap.sinks import PACKAGES
 
 NOTHING = Method()
+COMPILERS = ("g++", "clang++")
 #: What counts of encoders, their training and the temperature where images are free.
 OF_FREE = ("encoder.embedding", "training.batch", "training.device", "temperature.mode", "temperature.init")
 IDEAL = ("clip", "siglip", "modgap")  # the losses whose population's is known
@@ -29,6 +31,10 @@ def check(config: dict) -> None:
     if temperature["mode"] == "learnable" and temperature["schedule"] is not None:
         raise InputError(
             f"temperature.schedule={temperature['schedule']} needs temperature.mode=fixed: a learnable one has no course"
+        )
+    if config["training"]["compile"] and config["training"]["device"] == "cpu" and not any(map(which, COMPILERS)):
+        raise InputError(
+            f"training.compile=true needs a C++ compiler, and there is none here ({' or '.join(COMPILERS)})"
         )
     size = size_of(config, "train")
     images = get(config, size)

@@ -23,6 +23,7 @@ LATER = {
     "training.steps": None,
     "training.mismatched": 0.0,
     "training.captions_anew": False,
+    "training.compile": False,
     "loss.contrast": 1.0,
     "loss.query": None,
     "temperature.scale": "exp",
