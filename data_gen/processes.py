@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, get_context, parent_process, resource_tracker
@@ -64,7 +65,10 @@ def left_to_the_parent() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    resource_tracker.ensure_running()  # it would let signals through, were it started within
+    with warnings.catch_warnings():
+        # where it died, it is started again, and nothing is lost
+        warnings.filterwarnings("ignore", "resource_tracker: process died unexpectedly")
+        resource_tracker.ensure_running()  # it would let signals through, were it started within
     waiting: list[int] = []
     ended = signal.signal(signal.SIGTERM, lambda number, _: waiting.append(number))
     _block("SIG_BLOCK", [*_OF_THE_TERMINAL, signal.SIGTERM])  # for good in the server, which ends with this process

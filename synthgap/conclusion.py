@@ -168,7 +168,8 @@ def _conclude(found: Conclusion, redraw: bool, writes: bool, figures: Figures) -
     if same and not redraw and not _same(where["curves"], points, found.notes):
         found.notes.append(f"{where['curves']} is not what the runs give; it is made anew")
         same = False
-    if not writes or not (redraw or not same or not all(path.exists() for path in where.values())):
+    missing = [path for path in where.values() if not path.exists() or _is_damaged(path, found.notes)]
+    if not writes or not (redraw or not same or missing):
         return
     tables.write(judged, where["verdicts"])
     tables.write(points, where["curves"])
@@ -224,6 +225,21 @@ def _footer(table: pd.DataFrame, study: Study, made: Made) -> str:
     parts = "; ".join(filter(None, (kind.interval for kind in kinds))).split("; ")
     lines += ["bits and floors of captions as written are estimates"] * bool(estimated(table))
     return "; ".join(filter(None, [f"{count_of(table)} (dots)", *_with(made), *dict.fromkeys(parts), *lines]))
+
+
+def _is_damaged(path: Path, notes: list[str]) -> bool:
+    """Whether a picture's own checksums, which a PNG has, do not agree with it. Notes it."""
+    from PIL import Image  # which a sweep does without
+
+    if path.suffix != ".png":
+        return False
+    try:
+        with Image.open(path) as picture:
+            picture.verify()
+        return False
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's, of a broken PNG
+        notes.append(f"{path} is damaged ({error}); it is drawn anew")
+        return True
 
 
 def _same(path: Path, table: pd.DataFrame, notes: list[str]) -> bool:

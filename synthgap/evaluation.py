@@ -53,6 +53,8 @@ def evaluate(
     words = torch.arange(1, len(world.space.words) + 1, device=device)[:, None]
     prompts = embed(model, {TEXT: words})[TEXT]
     there = prompts.isfinite().all(1, keepdim=True)  # what has no vector has none after a map either
+    if not there.any():
+        raise FloatingPointError("no caption of one word has an embedding: they are all nan or infinite")
     seen = Embedded(
         z,
         codes,

@@ -37,6 +37,19 @@ def everything(folder: Path) -> dict[Path, int]:
 # --- bits
 
 
+@pytest.mark.parametrize(
+    "spoilt", [lambda content: content[:-20], lambda content: b"", lambda content: bytes(100) + content[100:]]
+)
+def test_a_damaged_picture_is_drawn_anew(copied, capsys, spoilt):
+    path = copied.folder / "imbalance.png"
+    before = path.read_bytes()
+    path.write_bytes(spoilt(before))
+    assert synthgap("run", copied, *TINY, *CELLS) == 0
+    assert path.read_bytes() == before
+    told = capsys.readouterr()
+    assert "imbalance.png is damaged" in told.out + told.err
+
+
 def flip(path: Path, bit: int) -> None:
     content = bytearray(path.read_bytes())
     content[bit // 8] ^= 1 << bit % 8

@@ -38,6 +38,18 @@ def trained_on(*modalities: str) -> Encoders:
     )
 
 
+def test_weights_that_become_nan_between_samples_and_prompts_are_told(monkeypatch):
+    calls = []
+
+    def spoilt(model, inputs):
+        calls.append(inputs)
+        return {name: x if len(calls) == 1 else x * torch.nan for name, x in embed(model, inputs).items()}
+
+    monkeypatch.setattr("synthgap.evaluation.embed", spoilt)
+    with pytest.raises(FloatingPointError, match="no caption of one word has an embedding"):
+        evaluated("image", "text")
+
+
 def evaluated(*modalities: str, loss=LOSSES["clip"], shows=SHOWS, **options):
     shown, codes = trio(300)
     inputs, model = {name: shown[name] for name in modalities}, trained_on(*modalities)

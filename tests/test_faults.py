@@ -1,10 +1,13 @@
 """The fault suite in small: a sweep that was killed comes to the same end, and a value that is lost does not escape it."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import ROOT
+
+from data_gen import files
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,23 @@ def test_the_suite_sees_what_is_lost(faults, whole):
     assert (len(t.faults), t.lost) == (3, 3)
 
 
+def test_a_damaged_dataset_that_no_run_reads_is_not_lost_as_whoever_reads_it_is_told(faults, whole, tmp_path):
+    shutil.copytree(whole.folder / "runs", tmp_path / "runs")
+    t = faults.Try(tmp_path, np.random.default_rng(0), whole)
+    pixels = next(tmp_path.glob("runs/datasets/*/images.npy"))
+    content = bytearray(pixels.read_bytes())
+    content[-1] ^= 1
+    pixels.write_bytes(content)
+    faults.same(t, faults.result(tmp_path))
+    assert not t.faults
+    manifest = pixels.with_name("manifest.json")
+    manifest.write_text(
+        manifest.read_text().replace(faults.result(whole.folder)["pixels"][pixels.parent.name], files.checksum(pixels))
+    )
+    faults.same(t, faults.result(tmp_path))
+    assert t.lost == 1, "nobody would be told"
+
+
 @pytest.mark.parametrize(
     ("code", "err", "wrong"),
     [
@@ -49,6 +69,7 @@ def test_the_suite_sees_what_is_lost(faults, whole):
         (2, "one\ntwo\n", 1),
         (1, "Traceback\n", 1),
         (1, "synthgap: error: memory is short; end other programs\n", 0),
+        (1, "<jemalloc>: no thread\nsynthgap: error: memory is short; end other programs\n", 0),
         (1, "synthgap: error: no\n", 1),
         (-9, "", 0),
         (77, "", 1),

@@ -56,6 +56,17 @@ def test_a_real_limit_is_told_even_while_modules_load(tmp_path):
     assert (done.returncode, done.stderr) == (1, SHORT)
 
 
+def test_a_worker_that_finds_no_memory_for_a_thread_stops_with_a_line(copied, monkeypatch):
+    def none_left(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(pool.processes, "begin", lambda: None)
+    monkeypatch.setattr(pool.runs, "work", none_left)
+    with pytest.raises(SystemExit) as ended:
+        pool._work(copied, None)
+    assert ended.value.code == f"synthgap: a worker stopped: {memory.LINE}"
+
+
 def test_workers_that_cannot_be_started_are_told_in_a_line(copied, monkeypatch, capsys):
     class Dies:
         Array = staticmethod(lambda *_, **__: None)

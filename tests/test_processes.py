@@ -27,3 +27,20 @@ def test_the_server_ends_with_its_process(more):
     while os.path.exists(f"/proc/{server}"):
         assert monotonic() < end, "it lives on"
         sleep(0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is tracked so")
+def test_a_tracker_that_was_killed_is_started_again_without_a_word():
+    code = """
+import os, signal, time
+from multiprocessing import resource_tracker
+from data_gen import processes
+resource_tracker.ensure_running()
+os.kill(resource_tracker._resource_tracker._pid, signal.SIGKILL)
+time.sleep(0.2)
+with processes.left_to_the_parent():
+    pass
+assert resource_tracker._resource_tracker._pid
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

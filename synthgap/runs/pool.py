@@ -10,7 +10,7 @@ from time import sleep, thread_time
 
 from data_gen import InputError, processes
 from data_gen.errors import NotStartedError
-from synthgap import interrupts, progress, runs, server
+from synthgap import interrupts, memory, progress, runs, server
 from synthgap.runs import Plan, Task
 
 GRACE = 10.0  # seconds that a worker has to clean up
@@ -117,7 +117,8 @@ def _work(plan: Plan, at: Array) -> None:
     except KeyboardInterrupt:  # the parent's word
         sys.exit(1)
     except (
-        OSError,
-        InputError,
-    ) as error:  # not a run's own, which would be recorded: of the folder itself, or its locks
-        sys.exit(f"synthgap: a worker stopped: {error}")
+        Exception
+    ) as error:  # not a run's own, which would be recorded: of the folder itself, its locks or their threads
+        if not memory.is_short(error) and not isinstance(error, OSError | InputError):
+            raise
+        sys.exit(f"synthgap: a worker stopped: {memory.LINE if memory.is_short(error) else error}")
