@@ -296,14 +296,14 @@ def changes(config: dict, world: World) -> bool:
     return world.look is not None or config["training"].get("captions_anew", False)
 
 
-def first(config: dict, split: str = "train") -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """The samples that a split begins with, drawn as those of its dataset are: {modality: [n, …]}, none unless
+def first(config: dict) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """The samples that training begins with, drawn as those of its dataset are: {modality: [n, …]}, none unless
     images=pixels; codes [n, F]; and captions' tokens [n, L]."""
-    world, seed, drawn, style = world_of(config, split), config["seeds"]["data"], {}, {}
-    codes = world.space.sample(store.BLOCK, generator(seed, "factors", split))
+    world, seed, drawn, style = world_of(config), config["seeds"]["data"], {}, {}
+    codes = world.space.sample(store.BLOCK, generator(seed, "factors", "train"))
     if config["images"] == "pixels":
-        drawn, style = store.draw(world, codes, generator(seed, "render", split, 0))
-    return drawn, codes, captions_of(config, codes, split, images=style.get(own_data.SOURCE))
+        drawn, style = store.draw(world, codes, generator(seed, "render", "train", 0))
+    return drawn, codes, captions_of(config, codes, "train", images=style.get(own_data.SOURCE))
 
 
 def known_of(space: FactorSpace, object: str, codes: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:

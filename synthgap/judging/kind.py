@@ -12,7 +12,7 @@ import pandas as pd
 from data_gen import user_file
 from data_gen.errors import unknown
 from synthgap.judging import kinds
-from synthgap.statistics import FEWEST_SEEDS, Verdict
+from synthgap.statistics import ALPHA, FEWEST_SEEDS, Verdict
 from synthgap.study import Claim, Study
 
 #: names of the tests that come with synthgap: a file each
@@ -67,9 +67,9 @@ def test_of(claim: Claim) -> ClaimTest:
     return load(claim.test or fitting(claim)[0])
 
 
-def seeds_needed(claim: Claim, alpha: float = 0.05) -> int:
+def seeds_needed(claim: Claim) -> int:
     """How many seeds can support a claim at all: what it asks for, and where p's floor is low enough."""
     seeds, test = max(claim.seeds, FEWEST_SEEDS), test_of(claim)
-    while test.floor(claim, seeds) >= alpha:
+    while test.floor(claim, seeds) >= ALPHA:
         seeds += 1
     return seeds

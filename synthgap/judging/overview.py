@@ -17,10 +17,9 @@ from rich.table import Table
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import tables
-from synthgap.statistics import MOST_SEEDS, holm, holm_bars, seeds_to_stand
+from synthgap.statistics import ALPHA, MOST_SEEDS, holm, holm_bars, seeds_to_stand
 from synthgap.study import available
 
-ALPHA = 0.05  # as of each verdict, so of all together
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 _NUMBERS = ("effect", "low", "high", "p", "p_floor", "seeds", "seeds_needed")
 #: characters that LaTeX would read otherwise → how they are written; the backslash first, as others bring some

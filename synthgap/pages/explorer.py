@@ -74,7 +74,6 @@ class Course:
     """What was kept of a run. embeddings: {modality: [moments, N, D]}. trajectory: a row a moment. words: the captions of the
     test pairs; codes [N, F]; images: as pictures, where there are any."""
 
-    config: dict
     embeddings: dict[str, Tensor]
     trajectory: pd.DataFrame
     words: list[str]
@@ -120,7 +119,6 @@ def read(plan: Plan, task: Task) -> Course:
     policy = policy_of(options.as_finetuned(config), world.space, "test")
     pictures = shown["image"][:PAIRS] if config["images"] == "pixels" and shown["image"].ndim > 2 else None
     return Course(
-        config,
         {name: kept[name] for name in SHOWN},
         files.read_parquet(folder / "trajectory.parquet"),
         captions.texts(world.space, tokens, policy),
