@@ -123,7 +123,7 @@ def kendall(y, x, strata=None) -> np.ndarray:
 
 
 def kendall_test(y, x, strata=None) -> dict[Direction, float]:
-    """p of permutation tests that y falls, and that it rises, with x [seeds, n], by the mean over seeds of `kendall`, in (0, 1].
+    """p of permutation tests that y falls, and rises, with x [seeds, n], by the mean over seeds of `kendall`, in (0, 1].
 
     What is exchangeable is the n units (cells of a grid), not the runs: x is permuted among units of a stratum [n], in the
     same way in all seeds, so that many seeds of few cells count as few cells. p = (1 + how many of 9,999 permutations go
@@ -359,7 +359,8 @@ def _equivalence(changes: np.ndarray, matters: float) -> Verdict:
     low, high = paired_interval(change)
     outcome = "supported" if p < ALPHA else "contradicted" if low > matters or high < -matters else "undecided"
     beyond = matters - abs(change.mean())
-    chances = (1 - ALPHA, 0.75) if beyond > 0 else ((1 + LEVEL) / 2,)  # within ±matters: half of all means are near enough
+    # within ±matters: half of all means are near enough
+    chances = (1 - ALPHA, 0.75) if beyond > 0 else ((1 + LEVEL) / 2,)
     needed = _seeds_needed(beyond, change, *chances) if outcome == "undecided" else nan
     return Verdict(outcome, float(change.mean()), low, high, p, 0.0, len(change), needed)
 
