@@ -16,6 +16,7 @@ from synthgap.judging import overview
 from synthgap.judging.overview import counted
 from synthgap.packs import Packed
 from synthgap.panels import x_of
+from synthgap.progress import terminal
 from synthgap.runs import Plan, Task, variations
 from synthgap.runs.estimate import Estimate, size
 from synthgap.runs.leftovers import Leftover
@@ -23,7 +24,6 @@ from synthgap.runs.variations import Made
 from synthgap.studies import Claim, Study, told
 
 UNFINISHED = 10  # runs of those missing that are named, if none failed
-WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
 
 
 def tell(found: Conclusion | None, plan: Plan | None = None, did: int = 0, redraw: bool = False) -> int:
@@ -308,11 +308,6 @@ def _tell_reasons(tasks: Sequence[Task], failed: dict[str, dict]) -> None:
         )
         where = ", ".join(f"{key}={value}" for key, value in task.swept.items())
         say(f"  {task.run_id} ({where}): {reason}")
-
-
-def terminal() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def tell_plan(plan: Plan, workers: int) -> None:

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from threadpoolctl import threadpool_limits
@@ -43,7 +42,6 @@ KS = (1, 5, 10)  # of recall
 CLUSTERED = 2000  # rows a modality in KMeans: ten starts of 200 clusters are a matter of seconds
 MOST_VALUES = 200  # of a factor that is clustered
 SHOWN = 2000  # points a modality in the figure
-WIDTH = 118  # of a log without a terminal
 
 
 class Labels(NamedTuple):
@@ -566,8 +564,7 @@ def _title(pair: Pair) -> str:
 
 
 def _tell(tables: dict[str, pd.DataFrame], pair: Pair, notes: list[str], scale: float, written: list[Path]) -> None:
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
+    console = progress.terminal()
     told = dict(highlight=False, markup=False, soft_wrap=True)
     console.print(_title(pair), **told)
     for note in notes:
