@@ -396,6 +396,11 @@ def chosen_in(config: Mapping) -> Iterator[tuple[str, str, str]]:
             yield kind, kind, config[kind].get("name", config[kind].get("policy"))
 
 
+def settings_of(chosen: Mapping) -> dict[str, Any]:
+    """The settings that a config gives what it chooses: all but its name."""
+    return {name: value for name, value in chosen.items() if name not in ("name", "policy")}
+
+
 def kind_of(key: str) -> str:
     """The kind of method that an option chooses, as `loss` or `encoder.image` do; empty for others."""
     section, _, name = key.partition(".")
