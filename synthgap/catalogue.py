@@ -122,7 +122,7 @@ CONTRAST = Option(1.0, "weight of CLIP's loss, or its course; 0: the loss's othe
 @dataclass(frozen=True, eq=False)
 class Method:
     """options: its own, beside those that all of its kind have. name: how it is chosen (the file's). function: what does it, in
-    the same file (the name). paper: where it comes from.
+    the same file (the name). paper: where it comes from, as the tables of options tell.
 
     form: what a function of its kind is given, where there are several forms (see `KINDS`). needs: what it is given by name
     beside its options. learnt: options that are only where a number starts that is trained with the weights → how many times

@@ -312,6 +312,8 @@ def options_of(folders: Sequence[Path], group: str) -> str:
             if key.startswith(f"{group}.")
         ]
         path, says = _written_in(group, name)
+        if group in catalogue.KINDS and (paper := catalogue.methods(group)[name].paper) not in says:
+            says += f" ({paper})"
         file = f"[{path.name}](../{path.relative_to(ROOT)})" if path else ""
         rows.append([f"`{group}={name}`", says, "<br>".join(settings), file])
     heads = ["option", "what it does", "settings (default)", "file"]
