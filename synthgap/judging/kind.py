@@ -19,14 +19,6 @@ from synthgap.study import Claim, Study
 TESTS = tuple(sorted(name for _, name, _ in iter_modules(kinds.__path__)))
 
 
-def of_any(claim: Claim) -> bool:
-    return True
-
-
-def none(claim: Claim, seeds: int) -> float:
-    return 0.0
-
-
 @dataclass(frozen=True)
 class ClaimTest:
     """about: of what claims it is, in words. fits: whether it is of this claim.
@@ -40,8 +32,8 @@ class ClaimTest:
     about: str
     compare: Callable[[pd.DataFrame, Study, Claim], Mapping[str, Any]]
     judge: Callable[[Any, Claim], Verdict]
-    fits: Callable[[Claim], bool] = of_any
-    floor: Callable[[Claim, int], float] = none
+    fits: Callable[[Claim], bool] = lambda claim: True
+    floor: Callable[[Claim, int], float] = lambda claim, seeds: 0.0
     lacks: str = "no arm of this sweep has what its test compares"
     usual: bool = True
 

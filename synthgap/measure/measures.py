@@ -134,11 +134,12 @@ def measure(pair: Pair, scale: float, seed: int = 0) -> dict[str, pd.DataFrame]:
     dimensions, spectrum and points."""
     z, spectra = pair.z, {}
     k = [0, *_doubling(next(iter(z.values())).shape[1] - 1)]
+    closed = {"centring": centring(z), "translation": translation(z, gap=0.0)}
     steps: list[Callable[[], list]] = [
         lambda: _gaps(pair, scale),
         *(lambda i=i, name=name: _spread(name, z[name], pair.moments[i], spectra) for i, name in enumerate(z)),
         lambda: _on_sample(pair, scale),
-        *(lambda name=name, maps=maps: _after(name, maps, pair) for name, maps in _closing(z).items()),
+        *(lambda name=name, maps=maps: _after(name, maps, pair) for name, maps in closed.items()),
         *(_labelled(pair) if pair.labels else []),
     ]
     cuts = [lambda order=order: _cuts(pair, order, k if order == ORDERS[0] else k[1:], seed) for order in ORDERS]
@@ -374,10 +375,6 @@ def _on_sample(pair: Pair, scale: float) -> list[Row]:
     for k in KS:
         rows += [(f"recall@{k}_instance", of, metrics.recall(ranks, k), len(ranks.nearer)) for of, ranks in found]
     return rows + [("median_rank", of, metrics.median_rank(ranks), len(ranks.nearer)) for of, ranks in found]
-
-
-def _closing(z: dict[str, Tensor]) -> dict:
-    return {"centring": centring(z), "translation": translation(z, gap=0.0)}
 
 
 def _after(name: str, maps: dict, pair: Pair) -> list[Row]:
