@@ -2,7 +2,7 @@
 
 from math import isnan
 
-from synthgap.judging.overview import seeds_in_words
+from synthgap.judging.overview import counted, seeds_in_words
 from synthgap.study import METRIC, OF, Claim, told
 
 #: what the effect of a test is, where it is no change
@@ -17,7 +17,7 @@ FALLS = {"falls": ("falls", "rises"), "rises": ("rises", "falls")}
 def sentence(row, claim: Claim) -> str:
     """What a row of `judging.verdicts` says of its claim, beside the verdict: what was found, and what follows from it."""
     effect = signed(row.effect)
-    seeds = f"{row.seeds} seed{'s' * (row.seeds != 1)}"
+    seeds = counted(row.seeds, "seed")
     sure = "" if isnan(row.low) else f"95 % interval {signed(row.low)} to {signed(row.high)}, "
     what = told({"metric": claim.metric, "of": claim.of})
     if claim.explained_by:
