@@ -24,7 +24,7 @@ import pandas as pd
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import catalogue, cli, options, studies, tables, yaml_file
+from synthgap import catalogue, cli, conclusion, options, studies, tables, yaml_file
 from synthgap.judging import overview
 from synthgap.variables import of_runs
 
@@ -193,8 +193,7 @@ def study(folders: Sequence[Path], name: str, **command: str) -> str:
         rows.append([told, row.arm, row.test, f"**{row.verdict}**", _effect(row), _p(row), p, str(row.seeds)])
     parts.append(overview.grid(heads, rows))
     parts += list(_published(asked, table)) + list(_thresholds(folder))
-    minutes = f"{tables.minutes(table):.0f} minutes on one core"
-    runs = f"{table.run_id.nunique()} runs, {table.seed.nunique()} seeds, {minutes}:"
+    runs = f"{conclusion.count_of(table)}, {tables.minutes(table):.0f} minutes on one core:"
     run = " ".join(["synthgap run", name, *(f"{key}={value}" for key, value in command.items())])
     return "\n\n".join([*parts, f"{runs}\n\n```\n{run}\n```"])
 
