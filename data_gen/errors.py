@@ -21,6 +21,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or else its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def unknown(what: str, name: object, allowed: Iterable[object], meant: str | None = None) -> InputError:
     """An `InputError` for a name that is not among the allowed ones, with the one that is meant, or the nearest, suggested."""
     names = [str(option) for option in allowed]

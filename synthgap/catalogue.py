@@ -122,7 +122,7 @@ CONTRAST = Option(1.0, "weight of CLIP's loss, or its course; 0: the loss's othe
 @dataclass(frozen=True, eq=False)
 class Method:
     """options: its own, beside those that all of its kind have. name: how it is chosen (the file's). function: what does it, in
-    the same file (the name). paper: where it comes from.
+    the same file (the name). paper: where it comes from, as the tables of options tell.
 
     form: what a function of its kind is given, where there are several forms (see `KINDS`). needs: what it is given by name
     beside its options. learnt: options that are only where a number starts that is trained with the weights → how many times
@@ -394,6 +394,11 @@ def chosen_in(config: Mapping) -> Iterator[tuple[str, str, str]]:
                 yield from choices(f"encoder.{name}", config[kind].get(name, {}))
         elif kind in config:
             yield kind, kind, config[kind].get("name", config[kind].get("policy"))
+
+
+def settings_of(chosen: Mapping) -> dict[str, Any]:
+    """The settings that a config gives what it chooses: all but its name."""
+    return {name: value for name, value in chosen.items() if name not in ("name", "policy")}
 
 
 def kind_of(key: str) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from data_gen import InputError
 from data_gen.written import Written
 from synthgap import ideal, observations, options
+from synthgap.catalogue import settings_of
 from synthgap.training import Trained, settings_at
 
 
@@ -106,5 +107,5 @@ def settle(model: FreeVectors, config: dict) -> Trained:
     found = ideal.ideal(population_of(config), **sought(config))
     model.image.copy_(found.image)
     model.text.copy_(found.text)
-    settings = {name: value for name, value in settings_at(config["loss"], 1.0).items() if name != "name"}
+    settings = settings_at(settings_of(config["loss"]), 1.0)
     return Trained(found.scale, settings | ({"bias": found.bias} if found.loss == "siglip" else {}), pd.DataFrame())

@@ -15,8 +15,8 @@ from data_gen.seeds import generator
 from data_gen.worlds import avmnist, mad, own_data
 from data_gen.written import Texts, Written
 from synthgap import catalogue, options
+from synthgap.metric_names import TEXT
 
-TEXT = "text"
 SPLITS = ("train", "test")  # that runs read
 FILE = "a file"  # any world of a user's own
 DATA = "images of your own"
@@ -99,11 +99,9 @@ def kinds_of(config: dict, world: World) -> dict[str, str]:
 def _shifted(config: dict) -> dict:
     """The config of the world that the test shows: of other digits, another pen, or unseen combinations."""
     method = catalogue.of_config(config, "shift")
-    return catalogue.load(method)(config, **_settings(config["shift"])) if method.form == "world" else config
-
-
-def _settings(chosen: dict) -> dict:
-    return {name: x for name, x in chosen.items() if name not in ("name", "policy")}
+    return (
+        catalogue.load(method)(config, **catalogue.settings_of(config["shift"])) if method.form == "world" else config
+    )
 
 
 def _refuse(config: dict, option: str, why: str) -> None:
@@ -194,7 +192,7 @@ def object_of(config: dict, space: FactorSpace) -> str:
 
 def policy_of(config: dict, space: FactorSpace, split: str = "train") -> Policy | Written:
     """The caption policy that a config describes, for a split. Raises InputError where it does not fit the space, or fails."""
-    method, settings = catalogue.of_config(config, "captions"), _settings(config["captions"])
+    method, settings = catalogue.of_config(config, "captions"), catalogue.settings_of(config["captions"])
     settings |= {"object": object_of(config, space)}
     if "object" not in method.needs:
         del settings["object"]
@@ -276,7 +274,7 @@ def observe(datasets: Path, config: dict, split: str) -> Callable[[int], tuple[d
         shift = catalogue.of_config(config, "shift")
         if shift.form == "images":
             chance = generator(seed, "shift")
-            first["image"] = catalogue.load(shift)(first["image"], chance, **_settings(config["shift"]))
+            first["image"] = catalogue.load(shift)(first["image"], chance, **catalogue.settings_of(config["shift"]))
     first["text"] = captions_of(config, codes, split, images=images)
 
     def at(epoch: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -296,14 +294,14 @@ def changes(config: dict, world: World) -> bool:
     return world.look is not None or config["training"].get("captions_anew", False)
 
 
-def first(config: dict, split: str = "train") -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """The samples that a split begins with, drawn as those of its dataset are: {modality: [n, …]}, none unless
+def first(config: dict) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """The samples that training begins with, drawn as those of its dataset are: {modality: [n, …]}, none unless
     images=pixels; codes [n, F]; and captions' tokens [n, L]."""
-    world, seed, drawn, style = world_of(config, split), config["seeds"]["data"], {}, {}
-    codes = world.space.sample(store.BLOCK, generator(seed, "factors", split))
+    world, seed, drawn, style = world_of(config), config["seeds"]["data"], {}, {}
+    codes = world.space.sample(store.BLOCK, generator(seed, "factors", "train"))
     if config["images"] == "pixels":
-        drawn, style = store.draw(world, codes, generator(seed, "render", split, 0))
-    return drawn, codes, captions_of(config, codes, split, images=style.get(own_data.SOURCE))
+        drawn, style = store.draw(world, codes, generator(seed, "render", "train", 0))
+    return drawn, codes, captions_of(config, codes, "train", images=style.get(own_data.SOURCE))
 
 
 def known_of(space: FactorSpace, object: str, codes: np.ndarray, tokens: np.ndarray) -> dict[str, np.ndarray]:

@@ -19,7 +19,14 @@ from rich.progress import (
 from rich.text import Text
 
 LOG_EVERY = 15.0  # seconds between lines where there is no terminal
+WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
 SOON = 3.0  # seconds until what is usually quick is worth a bar
+
+
+def terminal() -> Console:
+    """Where results are told."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ import pandas as pd
 
 from data_gen import InputError
 from data_gen.errors import unknown
-from synthgap import catalogue, cli, options, studies, tables, yaml_file
+from synthgap import catalogue, cli, conclusion, options, studies, tables, yaml_file
 from synthgap.judging import overview
 from synthgap.variables import of_runs
 
@@ -104,14 +104,8 @@ def _shown(value: float, form: str) -> str:
     return f"{value:{form}}".replace("%", " %")
 
 
-def _range(values: Sequence[float], form: str) -> str:
-    """What the values are, or from what to what they go."""
-    return " to ".join(dict.fromkeys(_shown(x, form) for x in (min(values), max(values))))
-
-
-def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
+def _range(values: pd.Series, form: str) -> str:
+    return overview.from_to(values, form).replace("%", " %")
 
 
 def _effect(row, places: int = 3) -> str:
@@ -121,11 +115,6 @@ def _effect(row, places: int = 3) -> str:
 
 def _p(row) -> str:
     return f"{row.p:.0e}" + (f" ({row.p_floor:.0e})" if row.p_floor > 0 else "")  # t tests have no floor
-
-
-def _minutes(table: pd.DataFrame) -> str:
-    """What all runs took on one core."""
-    return f"{table[(table.metric == 'seconds') & (table['of'] == '')].value.sum() / 60:.0f}"
 
 
 def mean(folders: Sequence[Path], metric: str, of: str = "", form: str = ".2f", **where: str) -> str:
@@ -155,7 +144,7 @@ def count(folders: Sequence[Path], verdict: str = "", **where: str) -> str:
 
 def cell(folders: Sequence[Path], file: str, column: str, form: str = ".2f", **where: str) -> str:
     """What rows of a CSV have in a column: a number, or from what to what."""
-    return _range(_rows(_csv(folders[0] / file), where)[column].tolist(), form)
+    return _range(_rows(_csv(folders[0] / file), where)[column], form)
 
 
 def _csv(path: Path) -> pd.DataFrame:
@@ -168,7 +157,7 @@ def csv(folders: Sequence[Path], file: str, **forms: str) -> str:
     rows = [
         [_shown(x, forms[c]) if c in forms else str(x) for c, x in zip(table, row, strict=True)] for row in table.values
     ]
-    return _grid([column.replace("_", " ") for column in table], rows)
+    return overview.grid([column.replace("_", " ") for column in table], rows)
 
 
 def pivot(
@@ -180,10 +169,10 @@ def pivot(
     names = named.agg(", ".join, axis=1)
     across = list(dict.fromkeys(table[columns]))
     told = [
-        [name, *(_range(part[part[columns] == c][value].tolist(), form) for c in across)]
+        [name, *(_range(part[part[columns] == c][value], form) for c in across)]
         for name, part in table.groupby(names, sort=False)
     ]
-    return _grid([head, *map(str, across)], told)
+    return overview.grid([head, *map(str, across)], told)
 
 
 def study(folders: Sequence[Path], name: str, **command: str) -> str:
@@ -198,14 +187,13 @@ def study(folders: Sequence[Path], name: str, **command: str) -> str:
     heads = ["Claim", "arm", "test", "verdict", "effect [95 %]", "p (floor)", "p (Holm, study)", "seeds"]
     rows, before = [], ""
     for row in judged.itertuples():
-        claim = row.claim.removesuffix(f" ({row.arm})") if row.arm else row.claim
         after = f", stated after {row.stated_after:.0f} runs" if getattr(row, "stated_after", 0) > 0 else ""
-        told = "″" if row.hash == before else f"{claim} (`{row.hash}`{after})"
+        told = "″" if row.hash == before else f"{overview.without_arm(row)} (`{row.hash}`{after})"
         before, p = row.hash, f"{row.p_holm_study:.0e}"
         rows.append([told, row.arm, row.test, f"**{row.verdict}**", _effect(row), _p(row), p, str(row.seeds)])
-    parts.append(_grid(heads, rows))
+    parts.append(overview.grid(heads, rows))
     parts += list(_published(asked, table)) + list(_thresholds(folder))
-    runs = f"{table.run_id.nunique()} runs, {table.seed.nunique()} seeds, {_minutes(table)} minutes on one core:"
+    runs = f"{conclusion.count_of(table)}, {tables.minutes(table):.0f} minutes on one core:"
     run = " ".join(["synthgap run", name, *(f"{key}={value}" for key, value in command.items())])
     return "\n\n".join([*parts, f"{runs}\n\n```\n{run}\n```"])
 
@@ -222,7 +210,7 @@ def _published(asked: studies.Study, table: pd.DataFrame) -> Iterator[str]:
         known = [f" ({curve['published'][case]:.3f})" if case in curve["published"] else "" for _, curve in shown]
         rows.append([case, *map(str.__add__, means, known)])
     heads = [panel["title"] + (f": {curve['label']}" if "label" in curve else "") for panel, curve in shown]
-    yield f"Means over the seeds, and in brackets what was published:\n\n{_grid(['', *heads], rows)}"
+    yield f"Means over the seeds, and in brackets what was published:\n\n{overview.grid(['', *heads], rows)}"
 
 
 def _thresholds(folder: Path) -> Iterator[str]:
@@ -238,7 +226,7 @@ def _thresholds(folder: Path) -> Iterator[str]:
         whole = part.seeds_falling == part.seeds
         rows.append([arm, *(a if w else b for a, b, w in zip(cells, fell, whole, strict=True))])
     heads = [f"{c.metric} {c.of} under {c.share:g} of its best" for c in part.itertuples()]
-    yield f"Where along {part.along.iloc[0]} a metric falls [95 %]:\n\n{_grid(['', *heads], rows)}"
+    yield f"Where along {part.along.iloc[0]} a metric falls [95 %]:\n\n{overview.grid(['', *heads], rows)}"
 
 
 def compare(folders: Sequence[Path], arm: str = "", **columns: str) -> str:
@@ -246,9 +234,9 @@ def compare(folders: Sequence[Path], arm: str = "", **columns: str) -> str:
     judged = [_rows(_judged(FIGURES / folder), {"arm": arm}) for folder in columns.values()]
     rows = []
     for cells in zip(*(part.itertuples() for part in judged), strict=True):
-        claim, worst = cells[0].claim.removesuffix(f" ({arm})"), max(cells, key=lambda row: row.p)
+        claim, worst = overview.without_arm(cells[0]), max(cells, key=lambda row: row.p)
         rows.append([claim, *(f"**{row.verdict}** {_effect(row)}" for row in cells), _p(worst), str(cells[0].seeds)])
-    return _grid(["Claim", *columns, "p (floor)", "seeds"], rows)
+    return overview.grid(["Claim", *columns, "p (floor)", "seeds"], rows)
 
 
 def rivals(folders: Sequence[Path], file: str) -> str:
@@ -270,7 +258,7 @@ def rivals(folders: Sequence[Path], file: str) -> str:
             found = "" if sign in ("", "open") else " **yes**" if foretold.get(name) == sign else " **no**"
             cells.append(SIGNS[foretold[name]] + found if name in foretold else "")
         rows.append([theory, *cells])
-    return _grid(["", *measured], rows)
+    return overview.grid(["", *measured], rows)
 
 
 def _measured(study: str, claim: str, arm: str = "") -> tuple[Any, str]:
@@ -298,12 +286,12 @@ def index(folders: Sequence[Path]) -> str:
         judged, table = _judged(folder), _results(folder)
         found = judged.verdict.value_counts()
         told = [str(found.get(verdict, 0)) for verdict in overview.COLOURS]
-        sizes = [str(table.run_id.nunique()), str(table.seed.nunique()), _minutes(table)]
+        sizes = [str(table.run_id.nunique()), str(table.seed.nunique()), f"{tables.minutes(table):.0f}"]
         head = re.search(r"<!-- study (\S+)", (folder / "README.md").read_text(encoding="utf-8"))
         if not head:
             raise InputError(f"{folder / 'README.md'} has no part <!-- study NAME OVERRIDES -->")
         rows.append([f"[{folder.name}]({folder.name}/README.md)", studies.load(head[1]).question, *told, *sizes])
-    return _grid(["Study", "question", *overview.COLOURS, "runs", "seeds", "minutes"], rows)
+    return overview.grid(["Study", "question", *overview.COLOURS, "runs", "seeds", "minutes"], rows)
 
 
 def every(folders: Sequence[Path]) -> str:
@@ -323,11 +311,13 @@ def options_of(folders: Sequence[Path], group: str) -> str:
             if key.startswith(f"{group}.")
         ]
         path, says = _written_in(group, name)
+        if group in catalogue.KINDS and (paper := catalogue.methods(group)[name].paper) not in says:
+            says += f" ({paper})"
         file = f"[{path.name}](../{path.relative_to(ROOT)})" if path else ""
         rows.append([f"`{group}={name}`", says, "<br>".join(settings), file])
     heads = ["option", "what it does", "settings (default)", "file"]
     told = [i for i, column in enumerate(zip(*rows, strict=True)) if any(column)]
-    return _grid([heads[i] for i in told], [[row[i] for i in told] for row in rows])
+    return overview.grid([heads[i] for i in told], [[row[i] for i in told] for row in rows])
 
 
 def encoders(folders: Sequence[Path]) -> str:
@@ -339,7 +329,7 @@ def encoders(folders: Sequence[Path]) -> str:
         says = _says(method.path, method.function)
         file = f"[{method.path.name}](../{method.path.relative_to(ROOT)})"
         rows.append([f"`{name}`", says, ", ".join(method.reads), "<br>".join(settings), file])
-    return _grid(["encoder", "what it is", "reads", "settings (default)", "file"], rows)
+    return overview.grid(["encoder", "what it is", "reads", "settings (default)", "file"], rows)
 
 
 def _default(value) -> str:

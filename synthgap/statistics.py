@@ -14,13 +14,14 @@ from data_gen.errors import unknown
 Direction = Literal["falls", "rises", "stays"]
 TRENDS = ("falls", "rises")
 DIRECTIONS = (*TRENDS, "stays")
+ALPHA, LEVEL = 0.05, 0.95  # of every verdict
 FEWEST_LEVELS = 3  # a trend is more than a difference; a claim about two levels is a claim about their difference
 FEWEST_SEEDS = 3  # fewer give no interval worth the name
 MOST_SEEDS = 1000  # that a verdict is said to need; beyond, it is said that more are needed
 PERMUTATIONS = 9_999  # with what was seen, 10,000
 
 
-def paired_interval(differences, level: float = 0.95) -> tuple[float, float]:
+def paired_interval(differences, level: float = LEVEL) -> tuple[float, float]:
     """Student t interval (low, high) of the mean of paired seed differences [n]; (nan, nan) if n < 2.
 
     At the few seeds that sweeps have, the percentile bootstrap covers far too little (79 % for a nominal 95 % at n = 3);
@@ -121,20 +122,13 @@ def kendall(y, x, strata=None) -> np.ndarray:
     return np.divide(agree, untied, out=np.full(agree.shape, nan), where=untied > 0)
 
 
-def kendall_test(y, x, direction: Direction, strata=None) -> float:
-    """p of a permutation test that y falls or rises with x [seeds, n], by the mean over seeds of `kendall`, in (0, 1].
+def kendall_test(y, x, strata=None) -> dict[Direction, float]:
+    """p of permutation tests that y falls, and rises, with x [seeds, n], by the mean over seeds of `kendall`, in (0, 1].
 
     What is exchangeable is the n units (cells of a grid), not the runs: x is permuted among units of a stratum [n], in the
     same way in all seeds, so that many seeds of few cells count as few cells. p = (1 + how many of 9,999 permutations go
     together at least as much) / 10,000 (Phipson & Smyth 2010), and never under `smallest_kendall_p`.
     """
-    if direction not in TRENDS:
-        raise unknown("direction", direction, TRENDS)
-    return _kendall_p(y, x, strata)[direction]
-
-
-def _kendall_p(y, x, strata) -> dict[Direction, float]:
-    """Both sides at once: it is the permutations that take their time."""
     y, x = (np.asarray(v, dtype=float) for v in (y, x))
     n = y.shape[1]
     codes = np.zeros(n, dtype=int) if strata is None else np.unique(strata, return_inverse=True)[1]
@@ -212,18 +206,18 @@ def holm(p) -> np.ndarray:
     return adjusted
 
 
-def holm_bars(p, alpha: float = 0.05) -> np.ndarray:
-    """What each p [n] would have to be under for `holm` to leave it under alpha, all others staying as they are; nan for nan.
+def holm_bars(p) -> np.ndarray:
+    """What each p [n] would have to be under for `holm` to leave it under 0.05, all others staying as they are; nan for nan.
 
-    alpha / (n − s), where s of the others stand whatever this one is.
+    0.05 / (n − s), where s of the others stand whatever this one is.
     """
     p = np.asarray(p, dtype=float)
     there = np.flatnonzero(np.isfinite(p))
     bars, n = np.full(p.shape, nan), len(there)
     for i in there:
         others = np.sort(p[there[there != i]])
-        stands = np.logical_and.accumulate(others < alpha / np.arange(n, 1, -1))
-        bars[i] = alpha / (n - stands.sum())
+        stands = np.logical_and.accumulate(others < ALPHA / np.arange(n, 1, -1))
+        bars[i] = ALPHA / (n - stands.sum())
     return bars
 
 
@@ -236,15 +230,6 @@ def seeds_to_stand(p: float, p_floor: float, seeds: int, bar: float) -> float:
     floors = p_floor ** (n / seeds)
     reach = floors if p <= p_floor * (1 + 1e-9) else np.maximum(floors, ndtr(ndtri(p) * np.sqrt(n / seeds)))
     return float(n[(reach < bar).argmax()]) if (reach < bar).any() else inf
-
-
-def fewest_seeds(levels: int, direction: Direction, alpha: float = 0.05) -> int:
-    """How many seeds can support a claim about so many levels at all: with fewer there is no verdict, or p's floor is in
-    the way. "stays" has a t test, and no floor."""
-    seeds = FEWEST_SEEDS
-    while direction != "stays" and smallest_p(seeds, levels) >= alpha:
-        seeds += 1
-    return seeds
 
 
 @dataclass(frozen=True)
@@ -271,8 +256,6 @@ def judge(
     table,
     direction: Direction,
     matters: float,
-    alpha: float = 0.05,
-    level: float = 0.95,
     fewest_levels: int = FEWEST_LEVELS,
     fewest_seeds: int = FEWEST_SEEDS,
 ) -> Verdict:
@@ -298,12 +281,12 @@ def judge(
     change = table[:, -1] - table[:, 0] if seeds and levels else np.array([])
     if seeds < fewest_seeds or levels < fewest_levels:
         hopeless = levels < fewest_levels or (len(whole) and not seeds)  # seeds make no trend of two levels, nor of nan
-        return _too_few(change, level, nan if hopeless else fewest_seeds)
+        return _too_few(change, nan if hopeless else fewest_seeds)
     if direction == "stays":
-        return _equivalence((table[:, 1:] - table[:, :1]).T, matters, alpha, level)
+        return _equivalence((table[:, 1:] - table[:, :1]).T, matters)
     p = {towards: _test(table, towards) for towards in TRENDS}
     within_reach = partial(_p_of_more, p[direction], seeds, levels)
-    return _decide(change, p, smallest_p(seeds, levels), within_reach, direction, matters, alpha, level)
+    return _decide(change, p, smallest_p(seeds, levels), within_reach, direction, matters)
 
 
 def judge_order(
@@ -312,8 +295,6 @@ def judge_order(
     direction: Direction,
     matters: float,
     strata=None,
-    alpha: float = 0.05,
-    level: float = 0.95,
     fewest_seeds: int = FEWEST_SEEDS,
 ) -> Verdict:
     """Verdict on "y falls (or rises) with x [seeds, n], by a tau of at least `matters`", over n cells within their strata.
@@ -328,10 +309,10 @@ def judge_order(
     tells = np.isfinite(tau)
     y, x, tau = y[tells], x[tells], tau[tells]
     if len(tau) < fewest_seeds:
-        return _too_few(tau, level, nan if len(tells) and not len(tau) else fewest_seeds)
-    p = _kendall_p(y, x, strata)
+        return _too_few(tau, nan if len(tells) and not len(tau) else fewest_seeds)
+    p = kendall_test(y, x, strata)
     reach = p[direction]  # it is cells that are few, if it is not small enough
-    return _decide(tau, p, smallest_kendall_p(x, strata), lambda _: reach, direction, matters, alpha, level)
+    return _decide(tau, p, smallest_kendall_p(x, strata), lambda _: reach, direction, matters)
 
 
 def _p_of_more(p: float, seeds: int, levels: int, n: int) -> float:
@@ -341,9 +322,9 @@ def _p_of_more(p: float, seeds: int, levels: int, n: int) -> float:
     return max(smallest_p(n, levels), ndtr(ndtri(p) * sqrt(n / seeds)))
 
 
-def _too_few(change: np.ndarray, level: float, needed: float) -> Verdict:
+def _too_few(change: np.ndarray, needed: float) -> Verdict:
     effect = float(change.mean()) if len(change) else nan
-    return Verdict("undecided", effect, *paired_interval(change, level), nan, nan, len(change), needed)
+    return Verdict("undecided", effect, *paired_interval(change), nan, nan, len(change), needed)
 
 
 def _decide(
@@ -353,36 +334,33 @@ def _decide(
     within_reach: Callable[[int], float],
     direction: Direction,
     matters: float,
-    alpha: float,
-    level: float,
 ) -> Verdict:
     """The rule of `judge`, of changes [seeds], the p of both directions, and that which n seeds may reach."""
-    low, high = paired_interval(change, level)
+    low, high = paired_interval(change)
     sign, other = (-1, "rises") if direction == "falls" else (1, "falls")
     toward, mean = sorted((sign * low, sign * high)), sign * change.mean()  # positive = as claimed
-    if p[direction] < alpha and toward[0] > 0 and mean >= matters:
+    if p[direction] < ALPHA and toward[0] > 0 and mean >= matters:
         outcome = "supported"
-    elif (p[other] < alpha and toward[1] < 0) or toward[1] < matters:
+    elif (p[other] < ALPHA and toward[1] < 0) or toward[1] < matters:
         outcome = "contradicted"
     else:
         outcome = "undecided"
     needed = nan
     if outcome == "undecided" and mean < matters:
-        needed = _seeds_needed(matters - mean, change, (1 + level) / 2)
+        needed = _seeds_needed(matters - mean, change, (1 + LEVEL) / 2)
     elif outcome == "undecided":
-        needed = _seeds_needed(mean, change, (1 + level) / 2, enough=lambda n: within_reach(n) < alpha)
+        needed = _seeds_needed(mean, change, (1 + LEVEL) / 2, enough=lambda n: within_reach(n) < ALPHA)
     return Verdict(outcome, float(change.mean()), low, high, p[direction], p_floor, len(change), needed)
 
 
-def _equivalence(changes: np.ndarray, matters: float, alpha: float, level: float) -> Verdict:
+def _equivalence(changes: np.ndarray, matters: float) -> Verdict:
     p, worst = max((equivalence_test(change, matters), i) for i, change in enumerate(changes))
     change = changes[worst]
-    low, high = paired_interval(change, level)
-    outcome = "supported" if p < alpha else "contradicted" if low > matters or high < -matters else "undecided"
+    low, high = paired_interval(change)
+    outcome = "supported" if p < ALPHA else "contradicted" if low > matters or high < -matters else "undecided"
     beyond = matters - abs(change.mean())
-    chances = (
-        (1 - alpha, 0.75) if beyond > 0 else ((1 + level) / 2,)
-    )  # within ±matters: half of all means are near enough
+    # within ±matters: half of all means are near enough
+    chances = (1 - ALPHA, 0.75) if beyond > 0 else ((1 + LEVEL) / 2,)
     needed = _seeds_needed(beyond, change, *chances) if outcome == "undecided" else nan
     return Verdict(outcome, float(change.mean()), low, high, p, 0.0, len(change), needed)
 
@@ -407,7 +385,7 @@ def _seeds_needed(
     return float(n[near.argmax()]) if near.any() else inf
 
 
-def within_seed_interval(table, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def within_seed_interval(table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and t interval (mean, low, high), each [levels], of `table` [seeds, levels] with what a seed shifts removed.
 
     Each seed's mean is replaced by the grand mean, and the variance corrected by levels/(levels − 1) (Cousineau 2005,
@@ -420,5 +398,5 @@ def within_seed_interval(table, level: float = 0.95) -> tuple[np.ndarray, np.nda
         spread = sqrt(levels / (levels - 1)) * (centred - centred.mean(axis=0)) + table.mean(axis=0)
     else:
         spread = table
-    intervals = np.array([paired_interval(column, level) for column in spread.T])
+    intervals = np.array([paired_interval(column) for column in spread.T])
     return table.mean(axis=0), intervals[:, 0], intervals[:, 1]

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_gen import InputError, files
-from data_gen.errors import unknown
+from data_gen.errors import first_line, unknown
 
 FILE = "results.parquet"
 CASE = "case"  # the swept parameter that holds the names of cases
@@ -56,7 +56,7 @@ def load(path: Path) -> pd.DataFrame:
     try:
         return files.read_parquet(BytesIO(content))
     except Exception as error:  # the bytes may be anything, and so may the parser's error
-        raise DamagedError(f"{path} is damaged, or no Parquet file: {_first_line(error)}") from error
+        raise DamagedError(f"{path} is damaged, or no Parquet file: {first_line(error)}") from error
 
 
 def holds(path: Path, table: pd.DataFrame) -> bool:
@@ -114,10 +114,11 @@ def design(table: pd.DataFrame) -> tuple[dict[str, list], list[dict]]:
     return {key: runs[key].dropna().unique().tolist() for key in ("seed", *swept) if key not in set_by}, cases
 
 
+def minutes(table: pd.DataFrame) -> float:
+    """What all runs of a table took on one core."""
+    return table[(table.metric == "seconds") & (table["of"] == "")].value.sum() / 60
+
+
 def names(table: pd.DataFrame) -> dict[str, list[str]]:
     """metric → what the table has it of."""
     return {metric: list(of.unique()) for metric, of in table.groupby("metric").of}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -16,6 +16,7 @@ from synthgap.judging import overview
 from synthgap.judging.overview import counted
 from synthgap.packs import Packed
 from synthgap.panels import x_of
+from synthgap.progress import terminal
 from synthgap.runs import Plan, Task, variations
 from synthgap.runs.estimate import Estimate, size
 from synthgap.runs.leftovers import Leftover
@@ -23,7 +24,6 @@ from synthgap.runs.variations import Made
 from synthgap.studies import Claim, Study, told
 
 UNFINISHED = 10  # runs of those missing that are named, if none failed
-WIDTH = 118  # of a log without a terminal, where rich would wrap at 80
 
 
 def tell(found: Conclusion | None, plan: Plan | None = None, did: int = 0, redraw: bool = False) -> int:
@@ -93,27 +93,22 @@ def _tell_runs(console: Console, table: pd.DataFrame, plan: Plan, did: int, redr
         what = f"{counted(done, 'run')} finished before; nothing new to run"
     if done == len(plan.tasks):
         console.print(what)
-    _tell_undefined(console, table)
-    searching = [task for task in plan.tasks if task.config["metrics"] and _only_searches(task)]
+    _tell_undefined(table)
+    measured = [task.config for task in plan.tasks if task.config["metrics"]]
+    searching = [c["posthoc"]["name"] for c in measured if catalogue.of_config(c, "posthoc").form == "search"]
     if searching:
-        names = ", ".join(dict.fromkeys(f"posthoc={task.config['posthoc']['name']}" for task in searching))
+        names = ", ".join(f"posthoc={name}" for name in dict.fromkeys(searching))
         say(f"metrics of your own are not measured in {counted(len(searching), 'run')}: {names} only searches")
     return done < len(plan.tasks)
 
 
-def _only_searches(task: Task) -> bool:
-    """Whether a run has no embeddings of its own, but another way to search among those of the run whose model it takes."""
-    return catalogue.of_config(task.config, "posthoc").form == "search"
-
-
-def _tell_undefined(console: Console, table: pd.DataFrame) -> None:
+def _tell_undefined(table: pd.DataFrame) -> None:
     """Tell which metrics the samples left undefined, a line a reason."""
     lines: dict[tuple[str, int], list[str]] = {}
     for name, reason in variables.undefined(table).items():
         lines.setdefault(reason, []).append(name)
     for (why, runs_of), names in lines.items():
-        line = f"undefined in {runs_of} of {table.run_id.nunique()} runs, and nan{why}: {', '.join(names)}"
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        say(f"undefined in {runs_of} of {table.run_id.nunique()} runs, and nan{why}: {', '.join(names)}")
 
 
 def say(line: str) -> None:
@@ -314,11 +309,6 @@ def _tell_reasons(tasks: Sequence[Task], failed: dict[str, dict]) -> None:
         )
         where = ", ".join(f"{key}={value}" for key, value in task.swept.items())
         say(f"  {task.run_id} ({where}): {reason}")
-
-
-def terminal() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def tell_plan(plan: Plan, workers: int) -> None:

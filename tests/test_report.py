@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, TINY
 from matplotlib.axes import Axes
 
-from synthgap import judging, panels, runs, studies, sweep, terminal
+from synthgap import judging, panels, progress, runs, studies, sweep, terminal
 from synthgap.judging import overview
 from synthgap.panels import drawing
 
@@ -288,7 +288,7 @@ def test_the_table_fits_a_log_and_cuts_no_word(verdicts_of, tmp_path, capsys):
     verdicts_of([row("undecided", seeds_needed=375.0, effect=-0.5, low=-0.6, test="equivalence")], ["own"])
     terminal.all_verdicts(["own"], tmp_path)
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= terminal.WIDTH and not any("…" in line for line in lines)
+    assert max(map(len, lines)) <= progress.WIDTH and not any("…" in line for line in lines)
     assert lines[0].count("p (Holm,") == 2 and all(
         word in lines[1] for word in ("study)", "all)", "claim", "test", "verdict", "effect [95 %]", "seeds")
     )

@@ -11,11 +11,11 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from data_gen import InputError
+from synthgap.judging import seeds_needed
 from synthgap.statistics import (
     difference_test,
     equivalence_test,
     falls_under,
-    fewest_seeds,
     holm,
     holm_bars,
     judge,
@@ -32,6 +32,7 @@ from synthgap.statistics import (
     trend_test,
     within_seed_interval,
 )
+from synthgap.study import Claim
 
 
 def by_chance(share, n):
@@ -518,7 +519,7 @@ def test_kendall_s_p_is_the_share_of_orders_that_go_together_as_much(strata, tie
     seen = chance[0]  # nothing changed places
     for direction, beyond in (("rises", np.greater_equal), ("falls", np.less_equal)):
         expected = np.mean(beyond(chance, seen) | np.isclose(chance, seen))
-        assert kendall_test(y, x, direction, strata) == pytest.approx(expected, abs=3.3 * 0.5 / 100)
+        assert kendall_test(y, x, strata)[direction] == pytest.approx(expected, abs=3.3 * 0.5 / 100)
     assert smallest_kendall_p(x, strata) == pytest.approx(
         1 / len({tuple(map(tuple, x[:, o])) for o in orders_within(strata)})
     )
@@ -526,12 +527,12 @@ def test_kendall_s_p_is_the_share_of_orders_that_go_together_as_much(strata, tie
 
 def test_kendall_s_p_floor_is_one_of_the_orders_or_of_the_permutations():
     four, many = (np.stack([np.arange(float(n))] * 8) for n in (4, 10))
-    assert kendall_test(four, four, "rises") == smallest_kendall_p(four) == 1 / 24
-    assert kendall_test(many, many, "rises") == smallest_kendall_p(many) == 1 / 10_000
+    assert kendall_test(four, four)["rises"] == smallest_kendall_p(four) == 1 / 24
+    assert kendall_test(many, many)["rises"] == smallest_kendall_p(many) == 1 / 10_000
     assert smallest_kendall_p(np.array([[1.0, 1, 2, 2]])) == 1 / 6, "of equal ones, none is first"
-    assert kendall_test(four, four, "falls") == pytest.approx(1, abs=0.01)
+    assert kendall_test(four, four)["falls"] == pytest.approx(1, abs=0.01)
     with pytest.raises(InputError, match="did you mean 'rises'"):
-        kendall_test(four, four, "rise")
+        judge_order(four, four, "rise", 0.1)
 
 
 def test_more_seeds_of_the_same_cells_are_no_more_cells():
@@ -639,7 +640,7 @@ def test_after_holm_any_false_support_at_all_is_rare():
 def test_the_fewest_seeds_support_a_perfect_claim_and_one_fewer_cannot(levels, direction):
     """Seeds in perfect order, and changes so alike that only p's floor and the fewest seeds are in the way."""
     step = {"falls": -1.0, "rises": 1.0, "stays": 0.0}[direction]
-    seeds = fewest_seeds(levels, direction)
+    seeds = seeds_needed(Claim("", "rmg", "", direction, 0.1, "", over="seed", levels=tuple(range(levels))))
     table = step * np.arange(levels) + 1e-3 * np.random.default_rng(0).random((seeds, levels))
     outcomes = [judge(table[:n], direction, 0.1, fewest_levels=2).verdict for n in (seeds, seeds - 1)]
     assert outcomes == ["supported", "undecided"]

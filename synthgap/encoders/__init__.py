@@ -10,29 +10,19 @@ gives the adapter, or adapter and trunk: modules, inputs [B, …] → features [
 declared with form="mlp" or form="transformer" has `mlp_trunk(width)` or `Blocks(width, depth)` as its trunk, and can share it.
 """
 
-from synthgap.encoders.bag import bag
-from synthgap.encoders.conv import conv, conv_mlp
-from synthgap.encoders.layers import LowRank, Pixels, mlp_trunk
-from synthgap.encoders.mlp import mlp
-from synthgap.encoders.model import Encoder, Encoders, at_an_angle, build, initialise, set_apart, shared, start_together
-from synthgap.encoders.transformer import Blocks, transformer
+from synthgap.encoders.layers import Pixels, mlp_trunk
+from synthgap.encoders.model import Encoder, Encoders, at_an_angle, build, initialise, set_apart, start_together
+from synthgap.encoders.transformer import Blocks
 
 __all__ = [
     "Blocks",
     "Encoder",
     "Encoders",
-    "LowRank",
     "Pixels",
     "at_an_angle",
-    "bag",
     "build",
-    "conv",
-    "conv_mlp",
     "initialise",
-    "mlp",
     "mlp_trunk",
     "set_apart",
-    "shared",
     "start_together",
-    "transformer",
 ]

@@ -12,19 +12,11 @@ import pandas as pd
 from data_gen import user_file
 from data_gen.errors import unknown
 from synthgap.judging import kinds
-from synthgap.statistics import FEWEST_SEEDS, Verdict
+from synthgap.statistics import ALPHA, FEWEST_SEEDS, Verdict
 from synthgap.study import Claim, Study
 
 #: names of the tests that come with synthgap: a file each
 TESTS = tuple(sorted(name for _, name, _ in iter_modules(kinds.__path__)))
-
-
-def of_any(claim: Claim) -> bool:
-    return True
-
-
-def none(claim: Claim, seeds: int) -> float:
-    return 0.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +32,8 @@ class ClaimTest:
     about: str
     compare: Callable[[pd.DataFrame, Study, Claim], Mapping[str, Any]]
     judge: Callable[[Any, Claim], Verdict]
-    fits: Callable[[Claim], bool] = of_any
-    floor: Callable[[Claim, int], float] = none
+    fits: Callable[[Claim], bool] = lambda claim: True
+    floor: Callable[[Claim, int], float] = lambda claim, seeds: 0.0
     lacks: str = "no arm of this sweep has what its test compares"
     usual: bool = True
 
@@ -67,9 +59,9 @@ def test_of(claim: Claim) -> ClaimTest:
     return load(claim.test or fitting(claim)[0])
 
 
-def seeds_needed(claim: Claim, alpha: float = 0.05) -> int:
+def seeds_needed(claim: Claim) -> int:
     """How many seeds can support a claim at all: what it asks for, and where p's floor is low enough."""
     seeds, test = max(claim.seeds, FEWEST_SEEDS), test_of(claim)
-    while test.floor(claim, seeds) >= alpha:
+    while test.floor(claim, seeds) >= ALPHA:
         seeds += 1
     return seeds

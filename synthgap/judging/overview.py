@@ -17,10 +17,9 @@ from rich.table import Table
 from data_gen import InputError
 from data_gen.errors import unknown
 from synthgap import tables
-from synthgap.statistics import MOST_SEEDS, holm, holm_bars, seeds_to_stand
+from synthgap.statistics import ALPHA, MOST_SEEDS, holm, holm_bars, seeds_to_stand
 from synthgap.study import available
 
-ALPHA = 0.05  # as of each verdict, so of all together
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow"}
 _NUMBERS = ("effect", "low", "high", "p", "p_floor", "seeds", "seeds_needed")
 #: characters that LaTeX would read otherwise → how they are written; the backslash first, as others bring some
@@ -109,10 +108,9 @@ def _minutes(path: Path) -> str:
     if not path.exists():
         return "–"
     try:
-        table = tables.read(path, ("metric", "of", "value"))
+        return f"{tables.minutes(tables.read(path, ('metric', 'of', 'value'))):.0f}"
     except tables.DamagedError:  # what it says beside verdicts; whoever reads the table is told
         return "?"
-    return f"{table[(table.metric == 'seconds') & (table['of'] == '')].value.sum() / 60:.0f}"
 
 
 def counted(n: int, what: str) -> str:
@@ -132,17 +130,10 @@ def shown(judged: pd.DataFrame) -> Table:
         table.add_column(name, no_wrap=True)
     before = ""
     for row in judged.itertuples():
-        claim = escape(row.claim) + (f" [dim]{row.hash}[/]" if pd.notna(getattr(row, "hash", None)) else "")
-        if changed := _changed(row):
-            claim += f"\n[yellow](with {escape(changed)})[/]"
-        if getattr(row, "stated_after", 0) > 0:
-            claim += f"\n[yellow]{_stated(row.stated_after)}[/]"
-        needed = _needed(row)
-        verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]" + (f"\n({needed})" if needed else "")
         effect = "\n".join(filter(None, [f"{row.effect:+.3f}", escape(_interval(row))]))
         p = _p(row.p) + (f"\n({row.p_floor:.0e})" if row.p_floor > 0 else "")  # t tests have no floor
         test = getattr(row, "test", "")
-        cells = [claim, test if pd.notna(test) else "", verdict, effect, p]
+        cells = ["\n".join(_claim(row)), test if pd.notna(test) else "", "\n".join(_verdict(row)), effect, p]
         if of_all:
             cells = [fill(row.study, 12) if row.study != before else "", *cells]
             for p, seeds in ((row.p_holm_study, row.seeds_study), (row.p_holm, row.seeds_all)):
@@ -163,29 +154,29 @@ def tell(console: Console, judged: pd.DataFrame) -> None:
         if "p_holm" in judged and row.study != before:
             console.print(f"[bold]{escape(row.study)}[/]")
         before = row.study
-        claim = escape(row.claim) + (f" [dim]{row.hash}[/]" if pd.notna(getattr(row, "hash", None)) else "")
-        claim += f" [yellow](with {escape(changed)})[/]" if (changed := _changed(row)) else ""
-        claim += f" [yellow]{_stated(row.stated_after)}[/]" if getattr(row, "stated_after", 0) > 0 else ""
-        needed = " ".join(_needed(row).split())
-        told = [f"[{COLOURS[row.verdict]}]{row.verdict}[/]" + (f" ({needed})" if needed else "")]
-        told += [f"effect {row.effect:+.3f} {escape(_interval(row))}".rstrip(), f"p {_p(row.p)}"]
-        told[-1] += f" (floor {row.p_floor:.0e})" if row.p_floor > 0 else ""
+        told = [" ".join(_verdict(row)), f"effect {row.effect:+.3f} {escape(_interval(row))}".rstrip()]
+        told += [f"p {_p(row.p)}" + (f" (floor {row.p_floor:.0e})" if row.p_floor > 0 else "")]
         if "p_holm" in judged:
             told += [f"p (Holm, study) {_p(row.p_holm_study)} {_to_stand(row, row.seeds_study)}".rstrip()]
             told += [f"p (Holm, all) {_p(row.p_holm)} {_to_stand(row, row.seeds_all)}".rstrip()]
         test = getattr(row, "test", "")
         told += [f"test {test}"] * bool(pd.notna(test) and test) + [counted(row.seeds, "seed")]
+        claim = " ".join(_claim(row))
         console.print(Padding(claim, (0, 0, 0, 1)), Padding("; ".join(told), (0, 0, 0, 4)), highlight=False)
 
 
-def _changed(row) -> str:
-    """What is changed of the study, in a variation of it; older tables have no such column."""
-    changed = getattr(row, "changed", "")
-    return changed if isinstance(changed, str) else ""
+def _claim(row) -> list[str]:
+    """A row's claim with its hash, and what `_beside` it has to be known."""
+    claim = escape(row.claim) + (f" [dim]{row.hash}[/]" if pd.notna(getattr(row, "hash", None)) else "")
+    return [claim, *(f"[yellow]{escape(each)}[/]" for each in _beside(row))]
 
 
-def _stated(after: float) -> str:
-    return f"(stated after {counted(round(after), 'run')})"
+def _beside(row) -> list[str]:
+    """What is changed of the study, in a variation of it, and after how many runs a claim was stated; older tables have
+    neither."""
+    changed, after = getattr(row, "changed", ""), getattr(row, "stated_after", 0)
+    told = [f"(with {changed})"] if changed and isinstance(changed, str) else []
+    return told + ([f"(stated after {counted(round(after), 'run')})"] if after > 0 else [])
 
 
 def _interval(row) -> str:
@@ -197,11 +188,16 @@ def _p(p: float) -> str:
     return "–" if pd.isna(p) else f"{p:.1e}"
 
 
-def _needed(row) -> str:
+def _verdict(row) -> list[str]:
+    """A row's verdict, and how many seeds would tell where it is undecided."""
+    verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
     if row.verdict != "undecided" or pd.isna(row.seeds_needed):
-        return ""
-    seeds = f"over {MOST_SEEDS}" if isinf(row.seeds_needed) else f"about {row.seeds_needed:.0f}"
-    return f"{seeds}\nseeds would\ntell"
+        return [verdict]
+    return [verdict, f"({seeds_in_words(row.seeds_needed)}", "seeds would", "tell)"]
+
+
+def seeds_in_words(needed: float) -> str:
+    return f"over {MOST_SEEDS}" if isinf(needed) else f"about {needed:.0f}"
 
 
 def _to_stand(row, seeds: float) -> str:
@@ -230,6 +226,11 @@ def summed_up(judged: pd.DataFrame) -> str:
     return f"{standing(judged)}; in brackets: how many seeds are needed. {floor}"
 
 
+def without_arm(row) -> str:
+    """A row's claim as its study states it."""
+    return row.claim.removesuffix(f" ({row.arm})") if row.arm else row.claim
+
+
 def for_a_paper(judged: pd.DataFrame, out: Path) -> list[list[str]]:
     """`of_all` as cells, heads first, a row a claim: its arms share the cells, and where they are many, only those that differ
     from most are named. With the minutes of the studies' runs, whose tables are in `out`.
@@ -245,13 +246,10 @@ def for_a_paper(judged: pd.DataFrame, out: Path) -> list[list[str]]:
     rows = [heads]
     for (study, _), arms in judged.groupby(["study", "hash"], sort=False):
         first = arms.iloc[0]
-        claim = first.claim.removesuffix(f" ({first.arm})") if first.arm else first.claim
-        after = getattr(first, "stated_after", 0)
-        claim += f" (with {changed})" if (changed := _changed(first)) else ""
-        claim += f" {_stated(after)}" if after > 0 else ""
+        claim = " ".join([without_arm(first), *_beside(first)])
         seeds = " to ".join(dict.fromkeys(str(n) for n in (arms.seeds.min(), arms.seeds.max())))
         floor = f" ({first.p_floor:.0e})" if first.p_floor > 0 else ""
-        p, *corrected = (_range(arms[name].dropna(), ".0e") for name in ("p", "p_holm_study", "p_holm"))
+        p, *corrected = (from_to(arms[name].dropna(), ".0e") for name in ("p", "p_holm_study", "p_holm"))
         corrected = [
             f"{text} {_to_stand(first, arms[name].max())}".strip()
             for text, name in zip(corrected, ("seeds_study", "seeds_all"), strict=True)
@@ -265,6 +263,11 @@ def for_a_paper(judged: pd.DataFrame, out: Path) -> list[list[str]]:
 def markdown(judged: pd.DataFrame, out: Path) -> str:
     """`for_a_paper` as a Markdown table."""
     heads, *rows = ([cell.replace("\n", "<br>") for cell in row] for row in for_a_paper(judged, out))
+    return grid(heads, rows)
+
+
+def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
 
 
@@ -290,11 +293,12 @@ def _arm(row) -> str:
 
 def _arms(arms: pd.DataFrame) -> str:
     most = arms[arms.verdict == arms.verdict.mode()[0]]
-    effects = _range(most.effect, "+.3f")
+    effects = from_to(most.effect, "+.3f")
     rest = [_arm(row) for row in arms[~arms.index.isin(most.index)].itertuples()]
     return "\n".join([f"**{most.verdict.iloc[0]}** in {len(most)} of {len(arms)} arms, {effects}", *rest])
 
 
-def _range(values: pd.Series, form: str) -> str:
+def from_to(values: pd.Series, form: str) -> str:
+    """What the values are, or from what to what they go."""
     ends = [f"{x:{form}}" for x in (values.min(), values.max())] if len(values) else ["–"]
     return " to ".join(dict.fromkeys(ends))

@@ -58,7 +58,6 @@ __all__ = [
     "of_all",
     "one_way",
     "pairs",
-    "pairwise",
     "siglip",
     "swap",
     "unicl",

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from threadpoolctl import threadpool_limits
@@ -43,7 +42,6 @@ KS = (1, 5, 10)  # of recall
 CLUSTERED = 2000  # rows a modality in KMeans: ten starts of 200 clusters are a matter of seconds
 MOST_VALUES = 200  # of a factor that is clustered
 SHOWN = 2000  # points a modality in the figure
-WIDTH = 118  # of a log without a terminal
 
 
 class Labels(NamedTuple):
@@ -136,11 +134,12 @@ def measure(pair: Pair, scale: float, seed: int = 0) -> dict[str, pd.DataFrame]:
     dimensions, spectrum and points."""
     z, spectra = pair.z, {}
     k = [0, *_doubling(next(iter(z.values())).shape[1] - 1)]
+    closed = {"centring": centring(z), "translation": translation(z, gap=0.0)}
     steps: list[Callable[[], list]] = [
         lambda: _gaps(pair, scale),
         *(lambda i=i, name=name: _spread(name, z[name], pair.moments[i], spectra) for i, name in enumerate(z)),
         lambda: _on_sample(pair, scale),
-        *(lambda name=name, maps=maps: _after(name, maps, pair) for name, maps in _closing(z).items()),
+        *(lambda name=name, maps=maps: _after(name, maps, pair) for name, maps in closed.items()),
         *(_labelled(pair) if pair.labels else []),
     ]
     cuts = [lambda order=order: _cuts(pair, order, k if order == ORDERS[0] else k[1:], seed) for order in ORDERS]
@@ -378,10 +377,6 @@ def _on_sample(pair: Pair, scale: float) -> list[Row]:
     return rows + [("median_rank", of, metrics.median_rank(ranks), len(ranks.nearer)) for of, ranks in found]
 
 
-def _closing(z: dict[str, Tensor]) -> dict:
-    return {"centring": centring(z), "translation": translation(z, gap=0.0)}
-
-
 def _after(name: str, maps: dict, pair: Pair) -> list[Row]:
     z = {modality: maps[modality](x) for modality, x in pair.sampled.items()}
     rows = _gap(z, pair.sampled_pairs, pair.used[1])
@@ -566,8 +561,7 @@ def _title(pair: Pair) -> str:
 
 
 def _tell(tables: dict[str, pd.DataFrame], pair: Pair, notes: list[str], scale: float, written: list[Path]) -> None:
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
+    console = progress.terminal()
     told = dict(highlight=False, markup=False, soft_wrap=True)
     console.print(_title(pair), **told)
     for note in notes:

@@ -19,12 +19,11 @@ from synthgap.metrics.moments import moments
 from synthgap.metrics.overlap import frechet, frechet_of, modality_auc, principal_angles, principal_angles_of
 from synthgap.metrics.probes import linear_probe, zero_shot
 from synthgap.metrics.projection import pca
-from synthgap.metrics.retrieval import Ranks, logit_entropy, median_rank, ranks, ranks_by_parts, recall, recall_at_k
+from synthgap.metrics.retrieval import logit_entropy, median_rank, ranks, ranks_by_parts, recall, recall_at_k
 from synthgap.metrics.robustness import robustness
 from synthgap.metrics.sphere import mean_within_cosine, moad, moad_pooled, moads, separation, uniformity
 
 __all__ = [
-    "Ranks",
     "alignment",
     "centred",
     "centroid_share",

@@ -48,7 +48,7 @@ def centred(embeddings: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: x - x.mean(0) for name, x in embeddings.items()}
 
 
-def clusters(embeddings: dict[str, Tensor], k: int, *, seed: int = 0) -> np.ndarray:
+def clusters(embeddings: dict[str, Tensor], k: int) -> np.ndarray:
     """The cluster of each row, 0 to k − 1, [modalities, N]: the best of ten KMeans on all modalities' rows stacked.
 
     Fewer rows than k make as many clusters as there are rows.
@@ -59,7 +59,7 @@ def clusters(embeddings: dict[str, Tensor], k: int, *, seed: int = 0) -> np.ndar
     stacked = torch.cat(list(embeddings.values())).cpu().numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct points than clusters: so be it
-        assigned = KMeans(min(k, len(stacked)), n_init=10, random_state=seed).fit_predict(stacked)
+        assigned = KMeans(min(k, len(stacked)), n_init=10, random_state=0).fit_predict(stacked)
     return assigned.reshape(len(embeddings), -1)
 
 
@@ -97,18 +97,16 @@ def single_modality_clusters(assigned: np.ndarray) -> int:
     return int((held.sum(0) == 1).sum())
 
 
-def knn(
-    embeddings: dict[str, Tensor], classes: np.ndarray | Tensor, k: int = 5, *, fitted: float = 0.8, seed: int = 0
-) -> float:
+def knn(embeddings: dict[str, Tensor], classes: np.ndarray | Tensor, k: int = 5, *, seed: int = 0) -> float:
     """Accuracy in [0, 1] of the vote of the k nearest (Euclidean; a tie goes to the smallest class), all modalities pooled.
 
-    A share `fitted` of the *samples*, with all their modalities, is what the rest is compared with. The published code
+    Four fifths of the *samples*, with all their modalities, is what the rest is compared with. The published code
     splits rows, so that a sample's other modality gives its class away. nan where those it is compared with are fewer than k
     or of one class, or where none are left to ask.
     """
     classes = torch.as_tensor(classes)
     shuffled = torch.from_numpy(generator(seed, "knn").permutation(len(classes)))
-    known, asked = shuffled.tensor_split([round(fitted * len(classes))])
+    known, asked = shuffled.tensor_split([round(0.8 * len(classes))])
     if len(known) * len(embeddings) < k or not len(asked) or _one_value(classes[known]):
         return float("nan")
     reference = torch.cat([x[known] for x in embeddings.values()])

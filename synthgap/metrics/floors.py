@@ -9,9 +9,8 @@ from data_gen.captions import Policy
 from data_gen.information import critic_on, ideal_critic, information
 from data_gen.seeds import generator
 from data_gen.written import Written
-from synthgap.metric_names import Metric
+from synthgap.metric_names import TEXT, Metric
 
-TEXT = "text"
 METRICS = (
     Metric(
         "imbalance_bits", "direction, not text's",

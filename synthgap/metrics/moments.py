@@ -30,7 +30,7 @@ class Moments(NamedTuple):
 def moments(x: Tensor) -> Moments:
     """Those of x [N, D], in O(N·D²)."""
     mean = sum(rows.double().sum(0) for rows in x.split(ROWS)) / len(x)
-    return Moments(len(x), mean, sum(_gram(rows.double() - mean) for rows in x.split(ROWS)))
+    return Moments(len(x), mean, sum((y := rows.double() - mean).T @ y for rows in x.split(ROWS)))
 
 
 def pieces(x: Tensor) -> tuple[Tensor, ...]:
@@ -41,7 +41,3 @@ def pieces(x: Tensor) -> tuple[Tensor, ...]:
 def few_rows(x: Tensor) -> int:
     """How many rows a piece has."""
     return max(1, NUMBERS // x.shape[1])
-
-
-def _gram(rows: Tensor) -> Tensor:
-    return rows.T @ rows

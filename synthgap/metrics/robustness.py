@@ -23,14 +23,14 @@ METRICS = (
 )  # fmt: skip
 
 
-def robustness(queries: Tensor, candidates: Tensor, length: float = LENGTH, seed: int = 0) -> dict[str, float]:
+def robustness(queries: Tensor, candidates: Tensor, length: float = LENGTH) -> dict[str, float]:
     """Share of queries [M, D] that keep their nearest of the candidates [N, D] (Euclidean): with noise on the query, on the
     candidates, and on both, each in [0, 1]. Both unit-norm; noisy rows are left as long as they are.
 
     Noise has length² · D⁻¹ of variance in each of D dimensions, so that it is about `length` long. Where several candidates are
     nearest, equal ones say, each of them will do. Row blocks keep the memory at 512·N.
     """
-    noise = generator(seed, "robustness")
+    noise = generator(0, "robustness")
     on = [_moved(rows, length, noise) for rows in (queries, candidates)]
     asked = {"query": (on[0], candidates), "candidates": (queries, on[1]), "both": tuple(on)}
     halves = {name: there.square().sum(1) / 2 for name, (_, there) in asked.items()}

@@ -16,6 +16,7 @@ from omegaconf import II, MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from data_gen import InputError, user_file
+from data_gen.errors import first_line
 from synthgap.catalogue import KINDS, Method, choices, chosen_in, find, kind_of
 from synthgap.options.checks import check
 from synthgap.options.identity import get
@@ -151,11 +152,7 @@ def _explain(error: Exception) -> str:
     key = getattr(error, "full_key", None)
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = key or getattr(cause, "full_key", None)
-    line = _first_line(cause)
+    line = first_line(cause)
     if "Missing mandatory value" in line:
         return f"{key} is not set: give {key}=…"
     return f"{key}: {line}" if key and key not in line else line
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -74,7 +74,6 @@ class Course:
     """What was kept of a run. embeddings: {modality: [moments, N, D]}. trajectory: a row a moment. words: the captions of the
     test pairs; codes [N, F]; images: as pictures, where there are any."""
 
-    config: dict
     embeddings: dict[str, Tensor]
     trajectory: pd.DataFrame
     words: list[str]
@@ -120,7 +119,6 @@ def read(plan: Plan, task: Task) -> Course:
     policy = policy_of(options.as_finetuned(config), world.space, "test")
     pictures = shown["image"][:PAIRS] if config["images"] == "pixels" and shown["image"].ndim > 2 else None
     return Course(
-        config,
         {name: kept[name] for name in SHOWN},
         files.read_parquet(folder / "trajectory.parquet"),
         captions.texts(world.space, tokens, policy),
@@ -200,19 +198,15 @@ def sliders(tasks: Sequence[Task]) -> tuple[list[dict], list[list[int]]]:
         keys = [CASE, *(key for key in keys if key != CASE and key not in STUDY.of_cases)]
     found = []
     for key in keys:
-        values = list(dict.fromkeys(_plain(task.swept.get(key)) for task in tasks))
+        values = list(dict.fromkeys(html.plain(task.swept.get(key)) for task in tasks))
         name = "temperature" if key == CASE else key
         label, short = LABELS.get(name, (name, name))
         found.append({"key": name, "label": label, "short": short, "values": values})
     places = [
-        [slider["values"].index(_plain(task.swept.get(key))) for key, slider in zip(keys, found, strict=True)]
+        [slider["values"].index(html.plain(task.swept.get(key))) for key, slider in zip(keys, found, strict=True)]
         for task in tasks
     ]
     return found, places
-
-
-def _plain(value) -> str:
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def data(plan: Plan, done: Sequence[Task], advance_to) -> dict:
@@ -267,7 +261,7 @@ def page(plan: Plan, done: Sequence[Task], command: str, advance_to=lambda numbe
     found = data(plan, done, advance_to)
     config = done[0].config
     told = {
-        key: _plain(options.get(config, key))
+        key: html.plain(options.get(config, key))
         for key in ("world", "images", "loss", "encoder.embedding", "training.batch", "training.lr", "seed")
         if key not in {slider["key"] for slider in found["sliders"]}
     }

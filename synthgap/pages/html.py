@@ -21,7 +21,9 @@ from synthgap.metric_names import METRICS
 from synthgap.pages import samples
 from synthgap.pages.result import Result
 from synthgap.pages.sentences import sentence
+from synthgap.runs.plan import swept_value
 from synthgap.study import as_text
+from synthgap.tables import minutes
 from synthgap.variables import runs_of
 
 #: of a source, the paper: up to its year, and a name in brackets; what follows says where in it
@@ -87,10 +89,9 @@ def of_all(results: Sequence[Result], judged: pd.DataFrame | None) -> str:
     rows = []
     for result in results:
         count = result.judged.verdict.value_counts() if len(result.judged) else {}
-        minutes = result.table[(result.table.metric == "seconds") & (result.table["of"] == "")].value.sum() / 60
         told = [_link(result), result.study.question, paper(result.study.source), result.world]
         told += [int(count.get(verdict, 0)) for verdict in overview.COLOURS]
-        rows.append([*told, result.table.run_id.nunique(), result.table.seed.nunique(), round(minutes)])
+        rows.append([*told, result.table.run_id.nunique(), result.table.seed.nunique(), round(minutes(result.table))])
     heads = ["study", "question", "paper", "world", *overview.COLOURS, "runs", "seeds", "minutes"]
     tables = [Table("studies", "Studies", heads, rows, ["paper", "world"])]
     standing = "No claim is judged"
@@ -132,9 +133,8 @@ def _verdicts(id: str, caption: str, judged: pd.DataFrame, results: Mapping[str,
     """results: of an index, which tells them apart."""
     heads, rows = ["claim", "arm", "test", "verdict", "effect", "low", "high", "p", "p (Holm, study)", "seeds"], []
     for row in judged.itertuples():
-        claim = row.claim.removesuffix(f" ({row.arm})") if row.arm else row.claim
         numbers = [row.effect, row.low, row.high, row.p, row.p_holm_study, row.seeds]
-        cells = [claim, row.arm, row.test, row.verdict, *numbers]
+        cells = [overview.without_arm(row), row.arm, row.test, row.verdict, *numbers]
         if results:
             result = results[row.study]
             cells = [_link(result), *cells, row.p_holm, paper(row.source), result.world]
@@ -185,18 +185,11 @@ def _samples(result: Result) -> tuple[list[tuple[str, samples.Samples]], str]:
         for config in result.configs:
             shown = samples.samples(config)
             if all(shown != other for _, other in found):
-                there = {key: _value(config, key) for key in swept if key != "seed"}
+                there = {key: swept_value(config, key) for key in swept if key != "seed"}
                 found.append((", ".join(f"{key}={value}" for key, value in there.items() if value is not None), shown))
     except (InputError, OSError) as error:
         return [], f"{error}"
     return found, "" if found else "the configs of its runs are not known"
-
-
-def _value(config: Mapping, key: str):
-    try:
-        return options.get(config, key)
-    except KeyError:
-        return None
 
 
 def _config(result: Result) -> Table | None:
@@ -206,20 +199,22 @@ def _config(result: Result) -> Table | None:
     config, rows = result.configs[0], []
     changed = {override.partition("=")[0] for override in result.differs.split("; ")}
     groups = {group: list(some) for group, some in options.GROUPS.items()}
-    every = [(group, some[0], f"one of {', '.join(some)}", _value(config, group)) for group, some in groups.items()]
+    every = [
+        (group, some[0], f"one of {', '.join(some)}", swept_value(config, group)) for group, some in groups.items()
+    ]
     every += [(key, one.default, one.why, value) for key, one, value in options.declared_in(config)]
     for key, default, why, value in every:
         swept = key in result.table
-        text = ", ".join(map(_plain, dict.fromkeys(result.table[key].dropna()))) if swept else _plain(value)
-        same = str(default).startswith("${") or _plain(default) == text
+        text = ", ".join(map(plain, dict.fromkeys(result.table[key].dropna()))) if swept else plain(value)
+        same = str(default).startswith("${") or plain(default) == text
         how = "an override" if key in changed else "varied" if swept else "default" if same else "set by the study"
-        rows.append([key, text, "the seed" if str(default).startswith("${") else _plain(default), how, why])
+        rows.append([key, text, "the seed" if str(default).startswith("${") else plain(default), how, why])
     order = ("an override", "varied", "set by the study", "default")
     heads = ["option", "value", "default", "from", "meaning"]
     return Table("config", "Options", heads, sorted(rows, key=lambda row: order.index(row[3])), ["from"])
 
 
-def _plain(value) -> str:
+def plain(value) -> str:
     if value is None or value == REQUIRED:
         return "none" if value is None else "needed"
     return f"{value:g}" if isinstance(value, float) else f"{value}"

@@ -1,8 +1,8 @@
 """Verdicts in sentences."""
 
-from math import isinf, isnan
+from math import isnan
 
-from synthgap.statistics import MOST_SEEDS
+from synthgap.judging.overview import counted, seeds_in_words
 from synthgap.study import METRIC, OF, Claim, told
 
 #: what the effect of a test is, where it is no change
@@ -17,7 +17,7 @@ FALLS = {"falls": ("falls", "rises"), "rises": ("rises", "falls")}
 def sentence(row, claim: Claim) -> str:
     """What a row of `judging.verdicts` says of its claim, beside the verdict: what was found, and what follows from it."""
     effect = signed(row.effect)
-    seeds = f"{row.seeds} seed{'s' * (row.seeds != 1)}"
+    seeds = counted(row.seeds, "seed")
     sure = "" if isnan(row.low) else f"95 % interval {signed(row.low)} to {signed(row.high)}, "
     what = told({"metric": claim.metric, "of": claim.of})
     if claim.explained_by:
@@ -49,8 +49,7 @@ def _so(row, claim: Claim) -> str:
             return f". That is too few seeds to decide it: the claim asks for {claim.seeds}"
         if isnan(row.seeds_needed):
             return ". That decides nothing"
-        needed = f"over {MOST_SEEDS}" if isinf(row.seeds_needed) else f"about {row.seeds_needed:.0f}"
-        return f". That decides nothing; {needed} seeds would"
+        return f". That decides nothing; {seeds_in_words(row.seeds_needed)} seeds would"
     if claim.direction == "stays":
         if row.verdict == "supported":
             return f", so it stays: the change is surely less than {limit}"

@@ -19,7 +19,6 @@ from synthgap.panels import kinds
 from synthgap.panels.points import whole_seeds, within_seeds
 from synthgap.parts import LABEL, Names, Where, differ, variable
 from synthgap.study import Study
-from synthgap.tables import CASE
 
 #: names of the kinds that come with synthgap, the usual one first
 KINDS = ("levels", *sorted(name for _, name, _ in iter_modules(kinds.__path__) if name != "levels"))
@@ -103,9 +102,3 @@ def load(name: str) -> Panel:
 def x_of(panel: Mapping, figure: Mapping) -> Mapping:
     """What a panel (or a threshold) has along x."""
     return kind_of(panel).x(panel, figure)
-
-
-def change_along(panel: Mapping) -> str:
-    """From what to what a panel of changes goes, in words."""
-    over = "" if panel["over"] == CASE else f"{panel['over']} "
-    return f"change from {over}{panel['levels'][0]} to {panel['levels'][-1]}"

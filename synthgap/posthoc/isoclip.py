@@ -81,12 +81,6 @@ def spectrum(w_x: Tensor, w_y: Tensor) -> Tensor:
     return _singular(w_x, w_y)[1]
 
 
-def operator(w_x: Tensor, w_y: Tensor) -> Tensor:
-    """The inter-modal operator Ψ = W_xᵀ W_y, [d_x, d_y]: f_xᵀ Ψ f_y = ⟨z_x, z_y⟩ before lengths. w_x: [D, d_x]."""
-    _check(w_x, w_y)
-    return w_x.T @ w_y
-
-
 def head_matrix(linear: nn.Linear) -> Tensor:
     """The matrix of a linear head, its bias, if any, as the last column: [D, d + 1] or [D, d], without gradient."""
     parts = [linear.weight] if linear.bias is None else [linear.weight, linear.bias[:, None]]
@@ -120,12 +114,8 @@ def linearised_as_published(trunk: nn.Module, projection: nn.Linear) -> Tensor:
 
 def _singular(w_x: Tensor, w_y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """U [d_x, r], singular values [r] and V [d_y, r] of Ψ: with W_xᵀ = Q_x R_x, Ψ = Q_x (R_x R_yᵀ) Q_yᵀ."""
-    _check(w_x, w_y)
+    if len(w_x) != len(w_y):
+        raise InputError(f"heads must lead into one space, got embeddings of {len(w_x)} and {len(w_y)}")
     (q_x, r_x), (q_y, r_y) = torch.linalg.qr(w_x.T), torch.linalg.qr(w_y.T)
     u, sigma, v = torch.linalg.svd(r_x @ r_y.T, full_matrices=False)
     return q_x @ u, sigma, q_y @ v.T
-
-
-def _check(w_x: Tensor, w_y: Tensor) -> None:
-    if len(w_x) != len(w_y):
-        raise InputError(f"heads must lead into one space, got embeddings of {len(w_x)} and {len(w_y)}")

@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from synthgap.catalogue import Method, Option
 from synthgap.encoders import Encoder, Encoders
+from synthgap.metric_names import TEXT
 from synthgap.posthoc.inversion import invert
 from synthgap.posthoc.isoclip import band, head_matrix, linearised, linearised_as_published
 from synthgap.posthoc.whitening import whiten
@@ -53,7 +54,6 @@ POSTHOC = [
 ]
 
 Found = tuple[dict[str, Tensor], dict[str, Tensor]]
-TEXT = "text"
 
 
 def heads(model: Encoders) -> dict[str, Tensor]:

@@ -153,7 +153,7 @@ def _train(
         loss=of_all(catalogue.of_config(c, "loss")),
         temperature=c["temperature"],
         training=c["training"],
-        settings=_settings(c["loss"]),
+        settings=catalogue.settings_of(c["loss"]),
         learnt=catalogue.of_config(c, "loss").learnt,
         order=generator(c["seeds"]["order"], "order"),
         chance=torch.Generator().manual_seed(int(generator(c["seeds"]["order"], "loss").integers(2**63))),
@@ -167,13 +167,13 @@ def _learnt(measured: pd.DataFrame, c: dict) -> tuple[float, dict]:
     """Logit scale and the loss's settings that a run ended with, from its metrics."""
     of_run = measured[measured.of == ""].set_index("metric").value
     learnt = {name: of_run[f"logit_{name}"] for name in catalogue.of_config(c, "loss").learnt}
-    return of_run["logit_scale"], settings_at(_settings(c["loss"]), 1.0) | learnt
+    return of_run["logit_scale"], settings_at(catalogue.settings_of(c["loss"]), 1.0) | learnt
 
 
 def _measure(
     model: Encoders, c: dict, test: dict[str, Tensor], codes: np.ndarray, scale: float, settings: dict
 ) -> list[Row]:
-    tested, method, done = world_of(c, "test"), catalogue.of_config(c, "posthoc"), _settings(c["posthoc"])
+    tested, method, done = world_of(c, "test"), catalogue.of_config(c, "posthoc"), catalogue.settings_of(c["posthoc"])
     loss = catalogue.of_config(c, "loss")
     if method.form == "search":  # not a space of all modalities, so there is nothing else to measure
         gallery, asked = catalogue.load(method)(model, test, queries=QUERIES, **done)
@@ -229,10 +229,6 @@ def _write(folder: Path, task: Task, rows: Iterable[Row]) -> None:
         about["keep"] = "tables"
     about["checksums"] = {path.name: files.checksum(path) for path in sorted(folder.iterdir())}
     (folder / "done.json").write_text(json.dumps(about, indent=1))
-
-
-def _settings(chosen: dict) -> dict:
-    return {name: x for name, x in chosen.items() if name != "name"}
 
 
 def _on_device(arrays: dict[str, np.ndarray], c: dict) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from synthgap.observations import (
     written_in,
 )
 from synthgap.studies import CASE, Study
+from synthgap.study import as_held
 
 MODEL = packs.MODEL
 OF_POPULATION = ("world", "mad", "data", "space", "captions", "loss")  # of a config: what an ideal space is of
@@ -169,10 +170,9 @@ def resolved_cell(constant: Sequence[str], cell: dict) -> dict:
 def swept_value(config: dict, key: str):
     """A swept value as a table holds it: a list or mapping as its text; none where another arm's group has the option."""
     try:
-        value = options.get(config, key)
+        return as_held(options.get(config, key))
     except KeyError:
         return None
-    return str(value) if isinstance(value, list | dict) else value
 
 
 def with_starts(p: Plan) -> list[Task]:

@@ -2,16 +2,13 @@
 
 from synthgap.studies.grid import expand
 from synthgap.studies.reading import check_names, load
-from synthgap.study import METRIC, OF, Claim, Study, as_text, available, claim_hash, seeds, told
+from synthgap.study import Claim, Study, available, claim_hash, seeds, told
 from synthgap.tables import CASE
 
 __all__ = [
     "CASE",
-    "METRIC",
-    "OF",
     "Claim",
     "Study",
-    "as_text",
     "available",
     "check_names",
     "claim_hash",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from synthgap.panels.panel import Panel, change_along
+from synthgap.panels.panel import Panel
 from synthgap.panels.points import by_label
 from synthgap.parts import Amount, Levels, swept
 from synthgap.study import Study
@@ -14,7 +14,8 @@ from synthgap.variables import arms, missing, of_runs, runs_of
 
 
 def x(panel: Mapping, figure: Mapping) -> Mapping:
-    return {"label": change_along(panel)} | panel.get("x", {})
+    over = "" if panel["over"] == CASE else f"{panel['over']} "
+    return {"label": f"change from {over}{panel['levels'][0]} to {panel['levels'][-1]}"} | panel.get("x", {})
 
 
 def rows(table: pd.DataFrame, study: Study, panel: Mapping) -> Iterator[pd.DataFrame]:
