@@ -52,10 +52,8 @@ def test_a_damaged_dataset_that_no_run_reads_is_not_lost_as_whoever_reads_it_is_
     pixels.write_bytes(content)
     faults.same(t, faults.result(tmp_path))
     assert not t.faults
-    manifest = pixels.with_name("manifest.json")
-    manifest.write_text(
-        manifest.read_text().replace(faults.result(whole.folder)["pixels"][pixels.parent.name], files.checksum(pixels))
-    )
+    manifest, before = pixels.with_name("manifest.json"), faults.result(whole.folder)["pixels"][pixels.parent.name]
+    manifest.write_text(manifest.read_text().replace(before, files.checksum(pixels)))
     faults.same(t, faults.result(tmp_path))
     assert t.lost == 1, "nobody would be told"
 
