@@ -62,11 +62,31 @@ def test_uniformity_counts_each_pair_twice_and_no_row_with_itself(n):
     assert metrics.uniformity(x.float()) == pytest.approx(plain, abs=5e-6)
 
 
-def test_packed_numbers_sort_as_a_stable_sort_does():
-    x = (torch.randn(20, 300) * 3).round() / 3  # ties, zeros of both signs
-    x[:, ::7] *= -0.0
-    x[:, 5], x[:, 6] = -torch.inf, torch.inf
-    assert torch.equal(intramodal.falling(x), x.sort(dim=1, descending=True, stable=True).indices)
+@pytest.mark.parametrize("factors", [1, 6, 19])
+def test_packed_numbers_rank_as_a_stable_sort_does(factors):
+    x = (
+        torch.randn(300, 4, generator=torch.Generator().manual_seed(0)) * 2
+    ).round() / 2  # exact ties, zeros of both signs
+    codes, asking = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (300, factors))), torch.arange(300)
+    codes[:, -1] = torch.arange(300)
+    similarity = x @ x.T
+    similarity[asking, asking] = -torch.inf
+    expected = intramodal.precisions(similarity, codes, asking)
+    packed = metrics.mean_average_precision(x, codes)
+    assert packed == pytest.approx(expected.nanmean(0).tolist(), rel=1e-12, nan_ok=True) and np.isnan(packed[-1])
+    assert metrics.mean_average_precision(x.double(), codes) == pytest.approx(packed, rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("m", [150, 2500])
+def test_recall_of_several_groupings_from_one_pass_is_that_of_each(m):
+    """More candidates than a tile has columns, and equal ones, so that the nearest are often tied."""
+    y = unit(40, 4)[torch.arange(m) % 37]
+    y[::3] = unit(len(y[::3]), 5)
+    x = y[:150] + 0.0
+    groupings = [torch.arange(m) % 37, None, torch.arange(m) // 50, torch.arange(m) % 10]
+    found = metrics.recall_at_1(x, y, groupings)
+    assert found == [metrics.recall_at_k(x, y, 1, groups) for groups in groupings]
+    assert 0 < found[1] < found[0] == 1 and found[1] < found[2] < 1, "equal rows are of one group of the first alone"
 
 
 def test_of_many_samples_the_first_ask_all(monkeypatch):
@@ -76,5 +96,6 @@ def test_of_many_samples_the_first_ask_all(monkeypatch):
     seen = embedded.Embedded(z, np.arange(100)[:, None] % 3, world=None, known=known)
     found = retrieval._found(seen, "image", "text")
     for name, groups in (("caption", known["caption"]), ("object", known["object"]), ("instance", torch.arange(100))):
-        assert torch.equal(torch.stack(list(found[name])), plain_ranks(z["image"][:40], z["text"], groups)), name
+        expected = retrieval.Ranks(*plain_ranks(z["image"][:40], z["text"], groups))
+        assert found[name] == metrics.recall(expected), name
     assert len(seen.some.z["text"]) == len(seen.some.codes) == len(seen.some.known["object"]) == 40

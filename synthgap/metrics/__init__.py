@@ -19,7 +19,15 @@ from synthgap.metrics.moments import moments
 from synthgap.metrics.overlap import frechet, frechet_of, modality_auc, principal_angles, principal_angles_of
 from synthgap.metrics.probes import linear_probe, zero_shot
 from synthgap.metrics.projection import pca
-from synthgap.metrics.retrieval import logit_entropy, median_rank, ranks, ranks_by_parts, recall, recall_at_k
+from synthgap.metrics.retrieval import (
+    logit_entropy,
+    median_rank,
+    ranks,
+    ranks_by_parts,
+    recall,
+    recall_at_1,
+    recall_at_k,
+)
 from synthgap.metrics.robustness import robustness
 from synthgap.metrics.sphere import mean_within_cosine, moad, moad_pooled, moads, separation, uniformity
 
@@ -55,6 +63,7 @@ __all__ = [
     "ranks",
     "ranks_by_parts",
     "recall",
+    "recall_at_1",
     "recall_at_k",
     "rmg",
     "robustness",

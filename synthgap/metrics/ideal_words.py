@@ -14,7 +14,7 @@ from synthgap.metric_names import Metric
 from synthgap.metrics.embedded import Embedded
 from synthgap.metrics.gap import alignment
 from synthgap.metrics.probes import zero_shot
-from synthgap.metrics.retrieval import recall_at_k
+from synthgap.metrics.retrieval import recall_at_1
 
 METRICS = (
     Metric(
@@ -23,7 +23,7 @@ METRICS = (
     ),
     Metric(
         "recall@1_ideal", "image-text", "recall@1 of captions composed of ideal words", low=0, high=1,
-        by=lambda seen: recall_at_k(seen.z["image"], seen.once(_captions), 1, seen.known["caption"]),
+        by=lambda seen: recall_at_1(seen.some.z["image"], seen.once(_captions), [seen.known["caption"]])[0],
     ),
     Metric(
         "zero_shot_ideal", "image's factor", "zero_shot by ideal words", low=0, high=1,

@@ -12,7 +12,8 @@ from synthgap.metric_names import Metric
 from synthgap.metrics.embedded import QUERIES, Embedded
 
 FOUND = "no two samples share a value"
-SORTED = 2**20  # similarities that are sorted at once
+PRODUCTS, AT_ONCE = 2**20, 64  # similarities that are computed at once, or those of as many queries if they are more
+FLAGS = 8  # factors that are told from one sort, of fewer than 2²⁴ rows
 
 METRICS = (
     Metric(
@@ -48,39 +49,58 @@ def mean_average_precision(
     if not len(gallery) == len(codes) >= len(queries):
         rows = f"{len(gallery)}, {len(codes)} and {len(queries)}"
         raise InputError(f"gallery, codes and queries must be of the same rows, got {rows}")
-    factors = codes.reshape(len(codes), -1).T.contiguous()
-    places = torch.arange(
-        1, len(gallery), device=gallery.device, dtype=torch.float32
-    )  # whole numbers below 2^24 are exact
-    found, step = [[] for _ in factors], max(1, SORTED // len(gallery))
+    factors, step = codes.reshape(len(codes), -1), max(AT_ONCE, PRODUCTS // len(gallery))
+    packs = gallery.device.type == "cpu" and gallery.dtype == torch.float32
+    one_of, of_row = np.unique(factors.numpy(), axis=0, return_inverse=True) if packs else (None, None)
+    found = []
     for start in range(0, len(queries), step):
         similarity = queries[start : start + step] @ gallery.T
         itself = torch.arange(start, start + len(similarity), device=gallery.device)
         similarity[itself - start, itself] = -torch.inf  # sorted last, and cut off there
-        order = falling(similarity)[:, :-1]
-        for of_factor, factor in zip(found, factors, strict=True):
-            right = (factor[order] == factor[itself, None]).float()
-            number = right.cumsum(1)
-            precision = (number / places).mul_(right)
-            of_factor.append(precision.sum(1, dtype=torch.float64) / number[:, -1])  # nan where none is right
-    each = [float(torch.cat(of_factor).nan_to_num(alone).nanmean()) for of_factor in found]
+        if packs:
+            rows = zip(similarity.numpy(), factors[itself].numpy(), strict=True)
+            found.append(torch.tensor([_precisions_of(row, one_of == own, of_row.reshape(-1)) for row, own in rows]))
+        else:
+            found.append(precisions(similarity, factors, itself))
+    each = torch.cat(found).nan_to_num(alone).nanmean(0).tolist()
     return each if codes.ndim > 1 else each[0]
 
 
-def falling(similarity: Tensor) -> Tensor:
-    """The order of each row's numbers [B, N], the largest first, equal ones as they stand; N below 2³².
-
-    On a CPU the numbers are packed into whole ones, each before its place, which sort several times faster than pairs do.
+def precisions(similarity: Tensor, factors: Tensor, queries: Tensor) -> Tensor:
+    """Of each query and factor the mean of the precisions at all right rows but the least similar one, float64 [B, F]; nan
+    where none is right. similarity: [B, N]; factors: codes [N, F]; queries: which rows ask, [B].
     """
-    if similarity.device.type != "cpu" or similarity.dtype != torch.float32:
-        return similarity.sort(dim=1, descending=True, stable=True).indices
-    bits = (similarity + 0.0).numpy().view(np.uint32)  # + 0: −0 and 0 are equal
-    rising = np.where(
-        bits < 2**31, bits ^ 0x7FFFFFFF, bits
-    )  # as the number falls: of negative ones, bits do it by themselves
-    key = rising.astype(np.uint64) << 32 | np.arange(bits.shape[1], dtype=np.uint64)
-    key.sort(axis=1)
-    return torch.from_numpy((key & 0xFFFFFFFF).view(np.int64))
+    order = similarity.sort(dim=1, descending=True, stable=True).indices[:, :-1]
+    places = torch.arange(1, similarity.shape[1], device=similarity.device, dtype=torch.float32)  # exact below 2²⁴
+    found = []
+    for factor in factors.T:
+        right = (factor[order] == factor[queries, None]).float()
+        number = right.cumsum(1)
+        found.append((number / places * right).sum(1, dtype=torch.float64) / number[:, -1])
+    return torch.stack(found, dim=1)
+
+
+def _precisions_of(similarity: np.ndarray, right: np.ndarray, of_row: np.ndarray) -> list[float]:
+    """`precisions` of one query on a CPU. similarity: float32 [N]. right: [combinations of codes, F]; of_row: each row's, [N].
+
+    A row's similarity, its number and whether it is right are packed into a whole number, `FLAGS` factors at a time: such
+    numbers sort several times faster than pairs do, and nothing is looked up afterwards.
+    """
+    bits = (similarity + 0.0).view(np.int32)  # + 0: −0 and 0 are equal
+    rising = np.where(bits < 0, bits, bits ^ 0x7FFFFFFF).view(
+        np.uint32
+    )  # as the number falls: negative bits do it themselves
+    key = rising.astype(np.uint64) << 32 | np.arange(len(bits), dtype=np.uint64) << FLAGS
+    places, found = np.arange(1, len(bits), dtype=np.float32), []
+    for some in range(0, right.shape[1], FLAGS):
+        part = right[:, some : some + FLAGS]
+        ranked = key | (part @ (1 << np.arange(part.shape[1]))).astype(np.uint64)[of_row]
+        ranked.sort()
+        flags = ranked[:-1].astype(np.uint32)
+        for factor in range(part.shape[1]):
+            at = np.flatnonzero((flags & (1 << factor)) != 0)
+            found.append((places[: len(at)] / places[at]).mean(dtype=np.float64) if len(at) else nan)
+    return found
 
 
 def nearest_class_mean(x: Tensor, codes: np.ndarray | Tensor, fitted: int) -> float:

@@ -3,7 +3,7 @@
 Ties count as their expectation under random order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,15 +21,15 @@ METRICS = (
     ),
     Metric(
         "recall@1", "direction", "share of queries whose nearest candidate has the same caption", low=0, high=1,
-        by=lambda seen, query, there: recall(seen.once(_found, query, there)["caption"]),
+        by=lambda seen, query, there: seen.once(_found, query, there)["caption"],
     ),
     Metric(
         "recall@1_instance", "direction", "share of queries whose nearest candidate is their own partner", low=0,
-        high=1, by=lambda seen, query, there: recall(seen.once(_found, query, there)["instance"]),
+        high=1, by=lambda seen, query, there: seen.once(_found, query, there)["instance"],
     ),
     Metric(
         "recall@1_class", "direction", "share of queries whose nearest candidate has the same object", low=0, high=1,
-        by=lambda seen, query, there: recall(seen.once(_found, query, there)["object"]),
+        by=lambda seen, query, there: seen.once(_found, query, there)["object"],
     ),
 )  # fmt: skip
 
@@ -58,6 +58,35 @@ def logit_entropy(x: Tensor, y: Tensor, scale: float) -> float:
             moment += weights.mul_(logits).sum(1, keepdim=True)
         total += float((mass.log() - moment / mass).sum())
     return total / len(x)
+
+
+def recall_at_1(x: Tensor, y: Tensor, groupings: Sequence[Tensor | None]) -> list[float]:
+    """`recall_at_k(x, y, 1, groups)` of several groupings, to the bit, from one pass: who is nearest is the same for all.
+
+    x: queries, unit-norm [N, D]; y: candidates, unit-norm [M, D], M ≥ N. groupings: each as `groups` of `ranks`.
+    """
+    own = torch.arange(len(y), device=x.device)
+    codes = torch.stack([own if groups is None else torch.as_tensor(groups, device=x.device) for groups in groupings])
+    queries, candidates, room, other = tiles.padded(x), tiles.padded(y), tiles.room(x), tiles.room(x)
+    tied, right = own.new_zeros(len(x)), own.new_zeros(len(codes), len(x))
+    for block in tiles.blocks(len(x)):
+        best = x.new_full((block.stop - block.start,), -torch.inf)
+        asking, of_block, right_of_block = codes[:, block], tied[block], right[:, block]
+        for within in tiles.columns(len(y)):
+            similarity = tiles.products(queries, candidates, block, within, room)
+            top = similarity.amax(1)
+            higher, rows = top > best, (top >= best).nonzero()[:, 0]
+            of_block[higher], right_of_block[:, higher] = 0, 0
+            best = torch.maximum(best, top)
+            if len(rows) == len(best):
+                is_best = torch.eq(similarity, best[:, None], out=other[: similarity.numel()].view(similarity.shape))
+            else:
+                is_best = similarity[rows] == best[rows, None]
+            at, column = is_best.nonzero(as_tuple=True)
+            at = rows[at]
+            of_block.index_add_(0, at, torch.ones_like(at))
+            right_of_block.index_add_(1, at, (codes[:, within.start + column] == asking[:, at]).long())
+    return [recall(Ranks((found == 0).long(), tied, found)) for found in right]
 
 
 class Ranks(NamedTuple):
@@ -208,6 +237,6 @@ def _chance(places: Tensor, tied: Tensor, right: Tensor) -> Tensor:
     return 1 - torch.where(places > wrong, 0.0, miss)
 
 
-def _found(seen: Embedded, query: str, there: str) -> dict[str, Ranks]:
+def _found(seen: Embedded, query: str, there: str) -> dict[str, float]:
     groupings = {"caption": seen.known["caption"], "instance": None, "object": seen.known["object"]}
-    return {name: ranks(seen.some.z[query], seen.z[there], groups) for name, groups in groupings.items()}
+    return dict(zip(groupings, recall_at_1(seen.some.z[query], seen.z[there], [*groupings.values()]), strict=True))

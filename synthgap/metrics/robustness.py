@@ -14,6 +14,7 @@ from synthgap.metrics.embedded import Embedded
 
 LENGTH = 0.2  # of the noise, where rows have length 1: much is lost by then, and not all
 ASKED = 500  # queries, the first ones, among all candidates
+PRODUCTS = 2**23  # that are held at once
 
 METRICS = (
     Metric(
@@ -28,15 +29,16 @@ def robustness(queries: Tensor, candidates: Tensor, length: float = LENGTH) -> d
     candidates, and on both, each in [0, 1]. Both unit-norm; noisy rows are left as long as they are.
 
     Noise has length² · D⁻¹ of variance in each of D dimensions, so that it is about `length` long. Where several candidates are
-    nearest, equal ones say, each of them will do. Row blocks keep the memory at 512·N.
+    nearest, equal ones say, each of them will do. Row blocks keep the memory flat.
     """
     noise = generator(0, "robustness")
     on = [_moved(rows, length, noise) for rows in (queries, candidates)]
     asked = {"query": (on[0], candidates), "candidates": (queries, on[1]), "both": tuple(on)}
     halves = {name: there.square().sum(1) / 2 for name, (_, there) in asked.items()}
     kept = dict.fromkeys(NOISE, 0)
-    for start in range(0, len(queries), 512):
-        block = slice(start, start + 512)
+    step = max(64, min(512, PRODUCTS // len(candidates)))
+    for start in range(0, len(queries), step):
+        block = slice(start, start + step)
         similarity = queries[block] @ candidates.T
         nearest = similarity.amax(1, keepdim=True) - 1e-6  # what rounding alone parts is equally near
         for name, (query, there) in asked.items():
