@@ -20,7 +20,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import process_time
 
-HERE = Path(__file__).parents[2]
+HERE = Path(__file__).absolute().parents[2]
+#: what workers have, see `synthgap.server`
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 
 
 def planning():
@@ -135,6 +137,50 @@ def large():
     ]
 
 
+def evaluating():
+    """All metrics of a run on 240,000 images and captions × 64."""
+    import torch
+    from torch.nn.functional import normalize
+
+    from data_gen import MAD, captions
+    from data_gen.seeds import generator
+    from synthgap import evaluation, observations, options
+    from synthgap.losses import clip
+    from synthgap.metric_names import FILES
+    from synthgap.metrics.embedded import Embedded
+
+    n, chance = 240_000, torch.Generator().manual_seed(0)
+    codes = MAD.sample(n, generator(0, "factors"))
+    policy = captions.attributes(MAD, "digit", 3)
+    tokens = captions.write(MAD, policy, codes, generator(0, "captions"))
+    words = torch.randn(len(MAD.words) + 1, 64, generator=chance).index_fill_(0, torch.tensor([0]), 0.0)
+    told = (1 + MAD.offsets + codes, tokens)
+    image, text = (words.new_zeros(n, 64) for _ in told)
+    for z, named in zip((image, text), told, strict=True):
+        for column in torch.from_numpy(named).long().T:
+            z += words[column]
+        z += 0.5 * torch.randn(n, 64, generator=chance)
+    world = observations.world_of(options.resolve([]))
+    known = observations.known_of(world.space, "digit", codes, tokens)
+    seen = Embedded(
+        {"image": normalize(image, dim=1), "text": normalize(text, dim=1)},
+        codes,
+        world,
+        "digit",
+        tokens=torch.from_numpy(tokens),
+        known={name: torch.from_numpy(x) for name, x in known.items()},
+        prompts=normalize(words[1:], dim=1),
+        scale=30.0,
+        loss=lambda z, scale, known: clip(z["image"], z["text"], scale),
+        batch=512,
+    )
+
+    def evaluate():
+        return [v for file in FILES for *_, v in evaluation.measured(seen, evaluation._metrics(file)) if v == v]
+
+    return evaluate
+
+
 def measuring():
     """`synthgap measure` of two matrices of 100,000 × 512, from files to tables and figure."""
     import numpy as np
@@ -153,7 +199,7 @@ def measuring():
     return measure
 
 
-def _training(**encoder):
+def _training(bf16: bool = False, compiled: bool = False, **encoder):
     import torch
 
     from data_gen import MAD
@@ -170,11 +216,13 @@ def _training(**encoder):
     model = build(config, inputs, kinds, vocabulary=len(MAD.words), longest=len(MAD))
     model = initialise(model, chance).to(memory_format=torch.channels_last)
     groups = [Group([p for p in model.parameters() if p.ndim > 1], 0.008, 0.05)]
+    forward = torch.compile(model, options={"compile_threads": 1}) if compiled else model
 
     def steps():
         losses = []
         for _ in range(12):
-            z = model(inputs)
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                z = forward(inputs)
             loss = clip(z["image"], z["text"], 14.0)
             zero_grad(groups)
             loss.backward()
@@ -191,11 +239,46 @@ def training():
     return _training()
 
 
-def training_patch_conv():
-    """The same with encoder.image=patch-conv (where a checkout has none: the usual encoder)."""
-    from synthgap.catalogue import methods
+def _beside(**how):
+    """Steps in another way, beside the usual steps of the checkout before."""
+    import synthgap
 
-    return _training(**({"image": "patch-conv"} if "patch-conv" in methods("encoder") else {}))
+    return _training(**(how if HERE in Path(synthgap.__file__).parents else {}))
+
+
+def training_compiled():
+    """The same with training.compile=true."""
+    return _beside(compiled=True)
+
+
+def training_bf16():
+    """The same with training.bf16=true."""
+    return _beside(bf16=True)
+
+
+def training_bf16_compiled():
+    """The same with training.bf16=true and training.compile=true."""
+    return _beside(bf16=True, compiled=True)
+
+
+def training_patch_conv():
+    """The same with encoder.image=patch-conv."""
+    return _beside(image="patch-conv")
+
+
+def training_patch_conv_bf16():
+    """The same with encoder.image=patch-conv and training.bf16=true."""
+    return _beside(image="patch-conv", bf16=True)
+
+
+def training_pixel_mlp_bf16():
+    """The same with encoder.image=pixel-mlp and training.bf16=true."""
+    return _beside(image="pixel-mlp", bf16=True)
+
+
+def training_pixel_mlp_bf16_compiled():
+    """The same with encoder.image=pixel-mlp, training.bf16=true and training.compile=true."""
+    return _beside(image="pixel-mlp", bf16=True, compiled=True)
 
 
 CASES = {
@@ -209,9 +292,16 @@ CASES = {
         uniformity,
         mean_average_precision,
         large,
+        evaluating,
         measuring,
         training,
+        training_compiled,
+        training_bf16,
+        training_bf16_compiled,
         training_patch_conv,
+        training_patch_conv_bf16,
+        training_pixel_mlp_bf16,
+        training_pixel_mlp_bf16_compiled,
     )
 }
 
@@ -227,7 +317,7 @@ def once(name: str) -> None:
 
 
 def _in(checkout: Path, name: str) -> tuple[float, list[float]]:
-    environment = os.environ | {"PYTHONPATH": str(checkout.absolute()), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(checkout.absolute()), **ENVIRONMENT}
     with TemporaryDirectory() as folder:
         asked = [sys.executable, str(Path(__file__).absolute()), "--case", name]
         done = subprocess.run(asked, env=environment, cwd=folder, capture_output=True, text=True)
