@@ -229,10 +229,10 @@ def _footer(table: pd.DataFrame, study: Study, made: Made) -> str:
 
 def _is_damaged(path: Path, notes: list[str]) -> bool:
     """Whether a picture's own checksums, which a PNG has, do not agree with it. Notes it."""
-    from PIL import Image  # which a sweep does without
-
     if path.suffix != ".png":
         return False
+    from PIL import Image  # which a sweep with a new figure does without
+
     try:
         with Image.open(path) as picture:
             picture.verify()
