@@ -65,16 +65,15 @@ def left_to_the_parent() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with warnings.catch_warnings():
-        # where it died, it is started again, and nothing is lost
-        warnings.filterwarnings("ignore", "resource_tracker: process died unexpectedly")
+    with _tracker_started_again():
         resource_tracker.ensure_running()  # it would let signals through, were it started within
     waiting: list[int] = []
     ended = signal.signal(signal.SIGTERM, lambda number, _: waiting.append(number))
     _block("SIG_BLOCK", [*_OF_THE_TERMINAL, signal.SIGTERM])  # for good in the server, which ends with this process
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _OF_THE_TERMINAL}
     try:
-        yield
+        with _tracker_started_again():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -82,6 +81,14 @@ def left_to_the_parent() -> Iterator[None]:
         for number in waiting:
             signal.raise_signal(number)
         _block("SIG_UNBLOCK", [*_OF_THE_TERMINAL, signal.SIGTERM])
+
+
+@contextmanager
+def _tracker_started_again() -> Iterator[None]:
+    """Without a word where it died: nothing of ours is lost with it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "resource_tracker: process died unexpectedly")
+        yield
 
 
 def begin() -> None:

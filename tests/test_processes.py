@@ -39,8 +39,12 @@ resource_tracker.ensure_running()
 os.kill(resource_tracker._resource_tracker._pid, signal.SIGKILL)
 time.sleep(0.2)
 with processes.left_to_the_parent():
-    pass
-assert resource_tracker._resource_tracker._pid
+    os.kill(killed := resource_tracker._resource_tracker._pid, signal.SIGKILL)
+    time.sleep(0.2)
+    process = processes.context("json").Process(target=print, args=("it works",))
+    process.start()
+process.join()
+assert resource_tracker._resource_tracker._pid != killed
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "it works\n", "")
