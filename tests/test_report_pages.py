@@ -251,6 +251,12 @@ CLAIM = Claim("it falls", "rmg", "image-text", "falls", 0.05, "own", over="capti
         (CLAIM, ("contradicted", 0.02, 0.01, 0.03), "so if it falls at all, it is by less than the 0.05 that matters."),
         (CLAIM, ("undecided", -0.2, -0.5, 0.1), "8 seeds). That decides nothing; about 20 seeds would."),
         (replace(CLAIM, direction="stays"), ("supported", 0.0, -0.01, 0.01), "so it stays: the change is surely less than"),
+        (
+            replace(CLAIM, direction="stays", over="case", levels=("a", "b"), change={"over": "k", "levels": [1, 5]}),
+            ("contradicted", 0.2, 0.1, 0.3),
+            "over case, from a to b, the change of rmg image-text from k = 1 to 5 differs by +0.200 (95 % interval +0.100 to "
+            "+0.300, 8 seeds), so it does not stay: the difference is surely more than the 0.05 that matters.",
+        ),
         (replace(CLAIM, direction="rises", matters=0), ("supported", 0.2, 0.1, 0.3), "8 seeds), so it rises."),
         (replace(CLAIM, seeds=9), ("undecided", -0.2, -0.3, -0.1), "too few seeds to decide it: the claim asks for 9."),
         (

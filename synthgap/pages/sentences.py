@@ -34,7 +34,8 @@ def sentence(row, claim: Claim) -> str:
         if claim.direction == "stays" and len(claim.levels) > 2:
             found = f"{among}the largest change of {what} from {first} is {effect} ({sure}{seeds})"
         else:
-            found = f"{among}from {first} to {last}, {what} changes by {effect} ({sure}{seeds})"
+            differs = "differs" if claim.change else "changes"
+            found = f"{among}from {first} to {last}, {what} {differs} by {effect} ({sure}{seeds})"
     return f"{found}{_so(row, claim)}."
 
 
@@ -51,9 +52,10 @@ def _so(row, claim: Claim) -> str:
             return ". That decides nothing"
         return f". That decides nothing; {seeds_in_words(row.seeds_needed)} seeds would"
     if claim.direction == "stays":
+        how = "difference" if claim.change else "change"
         if row.verdict == "supported":
-            return f", so it stays: the change is surely less than {limit}"
-        return f", so it does not stay: the change is surely more than {limit}"
+            return f", so it stays: the {how} is surely less than {limit}"
+        return f", so it does not stay: the {how} is surely more than {limit}"
     this, other = FALLS[claim.direction]
     with_it = " with it" if claim.explained_by else ""
     if row.verdict == "supported":
