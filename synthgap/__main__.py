@@ -11,11 +11,14 @@ def main() -> int:
     from synthgap import interrupts
 
     interrupts.leave_at_once()
+    from synthgap import memory
+
+    if line := memory.lacking(memory.OF_COMMANDS):
+        print(f"synthgap: error: {line}", file=sys.stderr)
+        return 1
     try:
         from synthgap import cli
     except Exception as error:
-        from synthgap import memory
-
         if not memory.is_short(error):
             raise
         print(f"synthgap: error: {memory.LINE}", file=sys.stderr)

@@ -7,6 +7,7 @@ import sys
 
 import pandas as pd
 import pytest
+from conftest import TINY
 
 from synthgap import cli, memory
 from synthgap.runs import pool
@@ -45,15 +46,27 @@ def test_other_errors_are_not_taken_for_it():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are Linux's")
-def test_a_real_limit_is_told_even_while_modules_load(tmp_path):
+@pytest.mark.parametrize(
+    ("asked", "most", "told"),
+    [
+        (["studies"], 300, "a process may have 0.3 GB of address space (ulimit -v) here, and 1 GB are needed"),
+        (
+            ["run", "imbalance", *TINY],
+            1500,
+            "a process may have 1.5 GB of address space (ulimit -v) here, and 4 GB are",
+        ),
+    ],
+)
+def test_a_real_limit_is_told_before_anything_is_loaded_that_would_wait_for_more(tmp_path, asked, most, told):
     import resource
 
-    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (300 * 2**20, resource.RLIM_INFINITY))  # noqa: E731
-    command = [sys.executable, "-m", "synthgap", "studies"]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (most * 2**20, resource.RLIM_INFINITY))  # noqa: E731
+    command = [sys.executable, "-m", "synthgap", *asked]
     # matplotlib keeps the list of fonts that it finds, and where memory is short, finds few
     one = os.environ | {"OPENBLAS_NUM_THREADS": "1", "MPLCONFIGDIR": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limit, env=one)
-    assert (done.returncode, done.stderr) == (1, SHORT)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert told in done.stderr
 
 
 def test_a_worker_that_finds_no_memory_for_a_thread_stops_with_a_line(copied, monkeypatch):

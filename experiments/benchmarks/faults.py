@@ -373,10 +373,8 @@ def memory(t: Try) -> None:
         most = int(2 ** t.chance.uniform(28, 34))
         t.what, t.struck = f"{most >> 20} MiB from the start", True
         limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))  # noqa: E731
-        done = subprocess.run(
-            [*COMMAND, *RUN, "workers=1"], cwd=t.folder, capture_output=True, text=True, preexec_fn=limit
-        )
-        t.check_said(Ended(done.returncode, done.stdout, done.stderr))
+        process = subprocess.Popen([*COMMAND, *RUN, "workers=1"], cwd=t.folder, **PIPES, preexec_fn=limit)
+        t.check_said(waited_for(process))
 
 
 def clock(t: Try) -> None:
@@ -407,14 +405,7 @@ def several(t: Try) -> None:
 
 def worker_killed(t: Try) -> None:
     """A process of a whole command: the command itself, its workers, the server that they are forks of; or all."""
-    process = subprocess.Popen(
-        [*COMMAND, *RUN, "workers=2"],
-        cwd=t.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = subprocess.Popen([*COMMAND, *RUN, "workers=2"], cwd=t.folder, **PIPES)
     begin, at = time.monotonic(), float(t.chance.uniform(0, 1.2 * t.whole.ended.seconds + 8))
     all_of_it = bool(t.chance.random() < 0.4)
     while time.monotonic() - begin < at and process.poll() is None:
@@ -426,13 +417,25 @@ def worker_killed(t: Try) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
             t.struck = True
-    out, err = process.communicate()
+    told = waited_for(process)
     while members_of(process.pid):  # workers end with their parent
         time.sleep(0.05)
-    t.check_said(Ended(process.returncode, out, err))
+    t.check_said(told)
+
+
+def waited_for(process: subprocess.Popen) -> Ended:
+    """How a whole command ended; one that takes too long is killed with all its processes."""
+    try:
+        out, err = process.communicate(timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return Ended(HANGS, "", "", True)
+    return Ended(process.returncode, out, err)
 
 
 COMMAND = (sys.executable, "-m", "synthgap")
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
 
 
 def members_of(session: int) -> list[int]:

@@ -27,6 +27,8 @@ def sweep(plan: Plan, workers: int) -> int:
         for task in plan.tasks:
             runs.pass_on(plan, task)
         return 0
+    if line := memory.lacking(memory.OF_WORKERS):
+        raise NotStartedError(line)
     context = server.context()
     started: dict[BaseProcess, Array] = {}  # with the id of the run that it is in
     finished = counter(plan)
