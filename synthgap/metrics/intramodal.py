@@ -58,11 +58,12 @@ def mean_average_precision(
         itself = torch.arange(start, start + len(similarity), device=gallery.device)
         similarity[itself - start, itself] = -torch.inf  # sorted last, and cut off there
         if packs:
-            rows = zip(similarity.numpy(), factors[itself].numpy(), strict=True)
-            found.append(torch.tensor([_precisions_of(row, one_of == own, of_row.reshape(-1)) for row, own in rows]))
+            asking = zip(similarity.numpy(), factors[itself].numpy(), strict=True)
+            rows = [_precisions_of(row, one_of == own, of_row.reshape(-1)) for row, own in asking]
+            found.append(torch.tensor(rows, dtype=torch.float64))
         else:
             found.append(precisions(similarity, factors, itself))
-    each = torch.cat(found).nan_to_num(alone).nanmean(0).tolist()
+    each = [float(of_factor.nan_to_num(alone).nanmean()) for of_factor in torch.cat(found).T.contiguous()]
     return each if codes.ndim > 1 else each[0]
 
 
