@@ -163,7 +163,7 @@ SECTIONS = {
         "bf16": Option(False, "bfloat16 autocast: quicker where the CPU or GPU has it, other numbers"),
         "compile": Option(
             False,
-            "the encoders through PyTorch's compiler, for long runs: steps are a sixth to a fourth quicker, the same but for "
+            "the encoders through PyTorch's compiler, for long runs: steps are an eighth to a third quicker, the same but for "
             "rounding; the first takes up to a minute, later ones find what it made; on a CPU it needs g++ or clang++",
         ),
         "device": Option("cpu", "cpu or cuda", choices=("cpu", "cuda")),
