@@ -85,7 +85,7 @@ def left_to_the_parent() -> Iterator[None]:
 
 @contextmanager
 def _tracker_started_again() -> Iterator[None]:
-    """Without a word where it died: nothing of ours is lost with it."""
+    """Python starts its resource tracker again where it died, and warns. Nothing of ours is lost, so nobody is warned."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "resource_tracker: process died unexpectedly")
         yield

@@ -61,7 +61,7 @@ def draw_parts(table: pd.DataFrame, path: Path) -> None:
                 axis.set_xticks(range(i + 1), sorted(some["captions.attributes"].unique())[: i + 1])
             axis.set(title=case.replace("=", "fixed at"), xlabel="attributes that captions name (of 5)")
             axis.set_ylim(0, 1.05 * (table.means + table.rest)[table.case.isin(["τ learnt", "τ = 0.02"])].max())
-        axes[0].set_ylabel("mean squared distance, /4")
+        axes[0].set_ylabel("squared distance of pairs / 4")
         axes[0].legend(loc="upper right")
         figure.supxlabel("bars: means over 8 seeds; dots: each seed, of the means' part and of the whole", fontsize=8)
         style.save(figure, path)

@@ -168,8 +168,9 @@ def _conclude(found: Conclusion, redraw: bool, writes: bool, figures: Figures) -
     if same and not redraw and not _same(where["curves"], points, found.notes):
         found.notes.append(f"{where['curves']} is not what the runs give; it is made anew")
         same = False
-    missing = [path for path in where.values() if not path.exists() or _is_damaged(path, found.notes)]
-    if not writes or not (redraw or not same or missing):
+    if not writes:
+        return
+    if same and not redraw and all(path.exists() and not _is_damaged(path, found.notes) for path in where.values()):
         return
     tables.write(judged, where["verdicts"])
     tables.write(points, where["curves"])

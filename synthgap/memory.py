@@ -3,7 +3,7 @@
 import errno
 import sys
 
-#: bytes of address space that any command needs, and one with workers. With less, linear algebra libraries wait for ever.
+#: bytes of address space that any command needs, and one with workers. With less, linear algebra libraries wait forever.
 OF_COMMANDS, OF_WORKERS = 2**30, 2**32
 LINE = "memory is short; end other programs, or ask for less (workers=1, smaller mad.images, …)"
 _OF_LIBRARIES = (

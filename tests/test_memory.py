@@ -7,7 +7,7 @@ import sys
 
 import pandas as pd
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 
 from synthgap import cli, memory
 from synthgap.runs import pool
@@ -67,6 +67,24 @@ def test_a_real_limit_is_told_before_anything_is_loaded_that_would_wait_for_more
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limit, env=one)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert told in done.stderr
+
+
+def test_a_library_that_cannot_be_loaded_for_want_of_memory_is_told_in_a_line():
+    code = """
+import sys
+
+class Short:
+    def find_spec(self, name, *_):
+        if name == "numpy":
+            raise ImportError("libopenblas.so: failed to map segment from shared object")
+
+sys.meta_path.insert(0, Short())
+sys.argv = ["synthgap", "studies"]
+from synthgap.__main__ import main
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (1, SHORT)
 
 
 def test_a_worker_that_finds_no_memory_for_a_thread_stops_with_a_line(copied, monkeypatch):

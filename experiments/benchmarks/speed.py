@@ -21,10 +21,6 @@ from tempfile import TemporaryDirectory
 from time import process_time, time
 
 HERE = Path(__file__).absolute().parents[2]
-#: what workers have, see `synthgap.server`
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
-
-
 #: a loss that notes when it is first asked, which is in the first step
 NOTED = """\
 from pathlib import Path
@@ -352,6 +348,8 @@ def once(name: str) -> None:
 
 
 def _in(checkout: Path, name: str) -> tuple[float, list[float]]:
+    from synthgap.server import ENVIRONMENT  # what workers have
+
     environment = os.environ | {"PYTHONPATH": str(checkout.absolute()), **ENVIRONMENT}
     with TemporaryDirectory() as folder:
         asked = [sys.executable, str(Path(__file__).absolute()), "--case", name]

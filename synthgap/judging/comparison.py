@@ -23,15 +23,15 @@ def by_level(table: pd.DataFrame, study: Study, claim: Claim) -> dict[str, np.nd
                 known[name] = of_runs(table, variable)
             there = part if claim.over in (METRIC, OF) else part[part[claim.over] == level]
             there = there[there.index.isin(known[name].index)]
-            of_seeds = _of_seeds(known[name][there.index], there, claim.change)
-            if len(of_seeds):
-                values.append(of_seeds)
+            means = _means(known[name][there.index], there, claim.change)
+            if len(means):
+                values.append(means)
         if len(values) > 1:
             found[arm] = pd.concat(values, axis=1).dropna().to_numpy()
     return found
 
 
-def _of_seeds(values: pd.Series, there: pd.DataFrame, change: Mapping | None) -> pd.Series:
+def _means(values: pd.Series, there: pd.DataFrame, change: Mapping | None) -> pd.Series:
     """The mean over the runs of each seed; of a change, that at the last of its levels less that at the first."""
     if not change:
         return values.groupby(there.seed).mean()

@@ -50,7 +50,7 @@ def mean_average_precision(
         rows = f"{len(gallery)}, {len(codes)} and {len(queries)}"
         raise InputError(f"gallery, codes and queries must be of the same rows, got {rows}")
     factors, step = codes.reshape(len(codes), -1), max(AT_ONCE, PRODUCTS // len(gallery))
-    packs = gallery.device.type == "cpu" and gallery.dtype == torch.float32
+    packs = gallery.device.type == "cpu" and gallery.dtype == torch.float32 and len(gallery) < 2 ** (32 - FLAGS)
     one_of, of_row = np.unique(factors.numpy(), axis=0, return_inverse=True) if packs else (None, None)
     found = []
     for start in range(0, len(queries), step):
@@ -88,9 +88,8 @@ def _precisions_of(similarity: np.ndarray, right: np.ndarray, of_row: np.ndarray
     numbers sort several times faster than pairs do, and nothing is looked up afterwards.
     """
     bits = (similarity + 0.0).view(np.int32)  # + 0: −0 and 0 are equal
-    rising = np.where(bits < 0, bits, bits ^ 0x7FFFFFFF).view(
-        np.uint32
-    )  # as the number falls: negative bits do it themselves
+    # rises as the number falls: negative bits do it themselves
+    rising = np.where(bits < 0, bits, bits ^ 0x7FFFFFFF).view(np.uint32)
     key = rising.astype(np.uint64) << 32 | np.arange(len(bits), dtype=np.uint64) << FLAGS
     places, found = np.arange(1, len(bits), dtype=np.float32), []
     for some in range(0, right.shape[1], FLAGS):

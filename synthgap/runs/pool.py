@@ -118,9 +118,8 @@ def _work(plan: Plan, at: Array) -> None:
             runs.work(plan, begins)
     except KeyboardInterrupt:  # the parent's word
         sys.exit(1)
-    except (
-        Exception
-    ) as error:  # not a run's own, which would be recorded: of the folder itself, its locks or their threads
+    except Exception as error:
+        # not a run's own, which would be recorded: of the folder itself, its locks or their threads
         if not memory.is_short(error) and not isinstance(error, OSError | InputError):
             raise
         sys.exit(f"synthgap: a worker stopped: {memory.LINE if memory.is_short(error) else error}")

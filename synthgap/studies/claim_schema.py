@@ -73,8 +73,6 @@ def _claim(raw: dict, info: ValidationInfo) -> Claim:
         raise InputError("it has both levels and an explanation; make two claims of it")
     if len(beside) > 1:
         raise InputError(f"it has both {beside[0]!r} and {beside[1]!r}; an explanation is tested by one of them")
-    if not explains and isinstance(raw.get("change"), dict) and raw["change"].get("over") == raw.get("over"):
-        raise InputError(f"its change is over {raw['over']}, as the claim is; name another swept parameter")
     if not explains and (over := raw.get("over")) in (METRIC, OF):
         if over in raw:
             what = "the metrics" if over == METRIC else f"what {METRIC} is of"
@@ -94,6 +92,8 @@ def _claim(raw: dict, info: ValidationInfo) -> Claim:
         if not isinstance(said[key], str) and given != number:
             raise InputError(f"it has {given} of {key!r} for {number} levels; give one, or one a level")
     found = Claim(**said)
+    if found.change and found.change["over"] == found.over:
+        raise InputError(f"its change is over {found.over}, as the claim is; name another swept parameter")
     for one in found.variables():
         VARIABLE.validate_python(one, context=info.context)
     fits = fitting(found)
