@@ -89,12 +89,22 @@ def test_recall_of_several_groupings_from_one_pass_is_that_of_each(m):
     assert 0 < found[1] < found[0] == 1 and found[1] < found[2] < 1, "equal rows are of one group of the first alone"
 
 
+@pytest.mark.parametrize("n", [40, 150])
+def test_entropy_and_recall_from_one_pass_are_those_of_each(n):
+    x, y = unit(40, 7), unit(n, 8, repeated=2)
+    groupings = [torch.arange(n) % 7, None]
+    found = retrieval.entropy_and_recall(x, y, 20.0, groupings)
+    assert found == (metrics.logit_entropy(x, y, 20.0), metrics.recall_at_1(x, y, groupings))
+    assert math.isnan(retrieval.entropy_and_recall(x, y, None, groupings)[0])
+
+
 def test_of_many_samples_the_first_ask_all(monkeypatch):
     monkeypatch.setattr(embedded, "MOST", 40)
     z = {"image": unit(100, 5), "text": unit(100, 6)}
     known = {"caption": torch.arange(100) % 30, "object": torch.arange(100) % 3}
-    seen = embedded.Embedded(z, np.arange(100)[:, None] % 3, world=None, known=known)
+    seen = embedded.Embedded(z, np.arange(100)[:, None] % 3, world=None, known=known, scale=5.0)
     found = retrieval._found(seen, "image", "text")
+    assert found["entropy"] == metrics.logit_entropy(z["image"][:40], z["text"], 5.0)
     for name, groups in (("caption", known["caption"]), ("object", known["object"]), ("instance", torch.arange(100))):
         expected = retrieval.Ranks(*plain_ranks(z["image"][:40], z["text"], groups))
         assert found[name] == metrics.recall(expected), name

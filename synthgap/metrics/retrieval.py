@@ -4,6 +4,7 @@ Ties count as their expectation under random order.
 """
 
 from collections.abc import Callable, Sequence
+from math import log, nan
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ METRICS = (
     Metric(
         "entropy", "direction", "how unsure the softmax over all candidates is, in nats", low=0,
         paper="Schrodi et al. 2025",
-        by=lambda seen, query, there: logit_entropy(seen.some.z[query], seen.z[there], seen.scale),
+        by=lambda seen, query, there: seen.once(_found, query, there)["entropy"],
     ),
     Metric(
         "recall@1", "direction", "share of queries whose nearest candidate has the same caption", low=0, high=1,
@@ -39,25 +40,7 @@ def logit_entropy(x: Tensor, y: Tensor, scale: float) -> float:
 
     x: queries, unit-norm [M, D]; y: candidates, unit-norm [N, D]. (Schrodi et al. 2025, fig. 8.)
     """
-    total, room, other = 0.0, tiles.room(x), tiles.room(x)
-    scaled, candidates = tiles.padded(scale * x), tiles.padded(y)
-    for block in tiles.blocks(len(x)):
-        top = torch.full(
-            (block.stop - block.start, 1), torch.finfo(x.dtype).min / 2, dtype=torch.float64, device=x.device
-        )
-        mass, moment = torch.zeros_like(top), torch.zeros_like(top)  # Σ e^u, Σ u e^u, where u is a logit less the top
-        for within in tiles.columns(len(y)):
-            logits = tiles.products(scaled, candidates, block, within, room)
-            higher = torch.maximum(top, logits.amax(1, keepdim=True))
-            sunk = top - higher
-            mass, moment, top = mass * sunk.exp(), (moment + sunk * mass) * sunk.exp(), higher
-            # below, exponentials are what processors are ten times as slow with, and too small to count
-            logits.sub_(higher.to(x.dtype)).clamp_(min=-80)
-            weights = torch.exp(logits, out=other[: logits.numel()].view(logits.shape))
-            mass += weights.sum(1, keepdim=True)
-            moment += weights.mul_(logits).sum(1, keepdim=True)
-        total += float((mass.log() - moment / mass).sum())
-    return total / len(x)
+    return entropy_and_recall(x, y, scale, [])[0]
 
 
 def recall_at_1(x: Tensor, y: Tensor, groupings: Sequence[Tensor | None]) -> list[float]:
@@ -65,28 +48,74 @@ def recall_at_1(x: Tensor, y: Tensor, groupings: Sequence[Tensor | None]) -> lis
 
     x: queries, unit-norm [N, D]; y: candidates, unit-norm [M, D], M ≥ N. groupings: each as `groups` of `ranks`.
     """
+    return entropy_and_recall(x, y, None, groupings)[1]
+
+
+def entropy_and_recall(
+    x: Tensor, y: Tensor, scale: float | None, groupings: Sequence[Tensor | None]
+) -> tuple[float, list[float]]:
+    """`logit_entropy` and `recall_at_1`, both to the bit, from one pass: similarities are what takes the time, in both.
+
+    scale: None if the entropy is not asked for, which is then nan.
+    """
     own = torch.arange(len(y), device=x.device)
-    codes = torch.stack([own if groups is None else torch.as_tensor(groups, device=x.device) for groups in groupings])
+    codes = [own if groups is None else torch.as_tensor(groups, device=x.device) for groups in groupings]
+    codes = torch.stack(codes) if codes else own.new_empty(0, len(y))
     queries, candidates, room, other = tiles.padded(x), tiles.padded(y), tiles.room(x), tiles.room(x)
-    tied, right = own.new_zeros(len(x)), own.new_zeros(len(codes), len(x))
+    total, tied, right = 0.0, own.new_zeros(len(x)), own.new_zeros(len(codes), len(x))
     for block in tiles.blocks(len(x)):
-        best = x.new_full((block.stop - block.start,), -torch.inf)
-        asking, of_block, right_of_block = codes[:, block], tied[block], right[:, block]
+        best = x.new_full((block.stop - block.start, 1), -torch.inf)
+        nothing = torch.zeros_like(best, dtype=torch.float64)
+        softmax = Softmax(nothing + torch.finfo(x.dtype).min / 2, nothing, nothing)
         for within in tiles.columns(len(y)):
             similarity = tiles.products(queries, candidates, block, within, room)
-            top = similarity.amax(1)
-            higher, rows = top > best, (top >= best).nonzero()[:, 0]
-            of_block[higher], right_of_block[:, higher] = 0, 0
-            best = torch.maximum(best, top)
-            if len(rows) == len(best):
-                is_best = torch.eq(similarity, best[:, None], out=other[: similarity.numel()].view(similarity.shape))
-            else:
-                is_best = similarity[rows] == best[rows, None]
-            at, column = is_best.nonzero(as_tuple=True)
-            at = rows[at]
-            of_block.index_add_(0, at, torch.ones_like(at))
-            right_of_block.index_add_(1, at, (codes[:, within.start + column] == asking[:, at]).long())
-    return [recall(Ranks((found == 0).long(), tied, found)) for found in right]
+            top = similarity.amax(1, keepdim=True)
+            best, before = torch.maximum(best, top), best
+            if len(codes):
+                tied[block, None][top > before] = 0
+                right[:, block, None][:, top > before] = 0
+                at, column = _where(similarity, best, top)
+                tied[block].index_add_(0, at, torch.ones_like(at))
+                agree = codes[:, block.start + at] == codes[:, within.start + column]
+                right[:, block].index_add_(1, at, agree.long())
+            if scale is not None:
+                softmax = _with(softmax, similarity, best, scale / log(2), other)
+        total += float((softmax.mass.log2() - softmax.moment / softmax.mass).sum())
+    entropy = nan if scale is None else total * log(2) / len(x)
+    return entropy, [recall(Ranks((found == 0).long(), tied, found)) for found in right]
+
+
+def _where(similarity: Tensor, best: Tensor, top: Tensor) -> tuple[Tensor, Tensor]:
+    """Query and column of all candidates in a tile that are as near as the best, [found] each. top: the tile's nearest."""
+    rows = (top == best).nonzero()[:, 0]
+    some = similarity if len(rows) == len(best) else similarity[rows]  # few, but in a query's first tiles
+    equal = torch.eq(some, best[rows], out=torch.empty_like(some))  # as numbers, which is quicker than as booleans
+    columns = torch.arange(some.shape[1], dtype=some.dtype, device=some.device)
+    number, total = equal.sum(1), equal @ columns
+    one, several = (number == 1), (number > 1).nonzero()[:, 0]
+    at, column = equal[several].nonzero(as_tuple=True)
+    return torch.cat([rows[one], rows[several[at]]]), torch.cat([total[one].long(), column])
+
+
+class Softmax(NamedTuple):
+    """A softmax over the candidates so far, float64 [queries, 1] each: Σ 2^u and Σ u·2^u, where u is an exponent, a logit over
+    ln 2, less the base, which is close to the largest."""
+
+    base: Tensor
+    mass: Tensor
+    moment: Tensor
+
+
+def _with(so_far: Softmax, similarity: Tensor, best: Tensor, scale: float, room: Tensor) -> Softmax:
+    """The same with a tile's candidates, whose similarities are lost. best: the largest similarity yet; scale: of exponents."""
+    base = best * scale
+    sunk = so_far.base - base.double()
+    # u rounds once; below -115, powers are what processors are ten times as slow with, and too small to count
+    u = torch.add(-base, similarity, alpha=scale, out=similarity).clamp_(min=-115)
+    weights = torch.exp2(u, out=room[: u.numel()].view(u.shape))  # several times as quick as e^u
+    mass = so_far.mass * sunk.exp2() + weights.sum(1, keepdim=True)
+    moment = (so_far.moment + sunk * so_far.mass) * sunk.exp2() + weights.mul_(u).sum(1, keepdim=True)
+    return Softmax(base.double(), mass, moment)
 
 
 class Ranks(NamedTuple):
@@ -154,7 +183,7 @@ def _in_pairs(x: Tensor, y: Tensor, pairs: Tensor) -> Tensor:
     """The same where pairs say which candidates are right: of the queries that are in any, [3, those]."""
     is_right, asked = _among(pairs, len(x), len(y))
     found = []
-    for block in tiles.blocks(len(x)):
+    for block in tiles.blocks(len(x), tiles.FEW):
         similarity, right = x[block] @ y.T, is_right(block.start, block.stop)
         best = similarity.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
         tied = similarity == best
@@ -174,7 +203,7 @@ def ranks_by_parts(x: Tensor, y: Tensor, parts: list[list[int]], pairs: Tensor |
     closer = squares.sqrt().clamp(min=torch.finfo(y.dtype).tiny).reciprocal()  # what brings candidates back to length 1
     is_right, asked = (None, slice(None)) if pairs is None else _among(pairs, len(x), len(y))
     found = torch.empty(len(parts), 3, len(x), dtype=torch.int64, device=x.device)
-    for block in tiles.blocks(len(x)):
+    for block in tiles.blocks(len(x), tiles.FEW):
         rows = torch.arange(block.start, block.stop, device=x.device)[:, None]
         right = is_right and is_right(block.start, block.stop)
         whole = slice(block.start, block.stop + -(block.stop - block.start) % tiles.STEP)
@@ -239,4 +268,5 @@ def _chance(places: Tensor, tied: Tensor, right: Tensor) -> Tensor:
 
 def _found(seen: Embedded, query: str, there: str) -> dict[str, float]:
     groupings = {"caption": seen.known["caption"], "instance": None, "object": seen.known["object"]}
-    return dict(zip(groupings, recall_at_1(seen.some.z[query], seen.z[there], [*groupings.values()]), strict=True))
+    entropy, found = entropy_and_recall(seen.some.z[query], seen.z[there], seen.scale, [*groupings.values()])
+    return {"entropy": entropy} | dict(zip(groupings, found, strict=True))

@@ -7,7 +7,7 @@ All of it follows from the sums of the embeddings of each value: with S_v = Σ_{
 value sum to Σ_v ‖S_v‖² − N and all pairs to ‖Σ_v S_v‖² − N. So it costs O(N·D) and never needs the N × N matrix.
 """
 
-from math import exp
+from math import exp, log
 
 import numpy as np
 import torch
@@ -53,11 +53,11 @@ def uniformity(x: Tensor) -> float:
     n = len(x)
     if n < 2 or not x.any(1).all():
         return float("nan")
-    # ‖a − b‖² = 2 − 2·cos; what is above the diagonal counts twice
-    total, room, four, x = 0.0, tiles.room(x), tiles.padded(4 * x), tiles.padded(x)
+    # ‖a − b‖² = 2 − 2·cos; what is above the diagonal counts twice. 2^x is several times as quick as e^x.
+    total, room, four, x = 0.0, tiles.room(x), tiles.padded(4 / log(2) * x), tiles.padded(x)
     for block in tiles.blocks(n):
         for within in tiles.columns(n, block.start):
-            near = tiles.products(four, x, block, within, room).exp_()[:, max(block.start - within.start, 0) :]
+            near = tiles.products(four, x, block, within, room).exp2_()[:, max(block.start - within.start, 0) :]
             if within.start <= block.start:  # it begins with the square on the diagonal, which has both halves
                 square = near[:, : len(near)]
                 square.diagonal().zero_()

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-ROWS, COLUMNS = 128, 2048  # of a tile: 1 MB of float32
+ROWS, COLUMNS = 512, 1024  # of a tile: 2 MB of float32
+FEW = 128  # rows whose products with all others are held at once, where these are needed together
 STEP = 16  # rows that matrices are padded to a multiple of
 
 
@@ -19,9 +20,10 @@ def padded(x: Tensor) -> Tensor:
     return pad(x, (0, 0, 0, -len(x) % STEP))
 
 
-def blocks(size: int) -> Iterator[slice]:
-    """The rows of tiles."""
-    return (slice(start, min(start + ROWS, size)) for start in range(0, size, ROWS))
+def blocks(size: int, rows: int | None = None) -> Iterator[slice]:
+    """The rows of tiles, or so many at once."""
+    rows = rows or ROWS
+    return (slice(start, min(start + rows, size)) for start in range(0, size, rows))
 
 
 def columns(size: int, first: int = 0, last: int | None = None) -> Iterator[slice]:
