@@ -62,8 +62,17 @@ def test_uniformity_counts_each_pair_twice_and_no_row_with_itself(n):
     assert metrics.uniformity(x.float()) == pytest.approx(plain, abs=5e-6)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_numbers_sorted_by_their_halves_are_as_after_a_stable_sort(seed):
+    some = np.random.default_rng(seed)
+    special = [0.0, -0.0, np.inf, -np.inf, 1e-42, -1e-42, 1.0, np.nextafter(np.float32(1), np.float32(2))]
+    x = np.concatenate([some.standard_normal(500), some.integers(-3, 4, 500) / 2, special]).astype(np.float32)
+    x = some.permutation(np.concatenate([x, x[:300]]))
+    assert intramodal._falling(x).tolist() == np.argsort(-x, kind="stable").tolist()
+
+
 @pytest.mark.parametrize("factors", [1, 6, 19])
-def test_packed_numbers_rank_as_a_stable_sort_does(factors):
+def test_precisions_on_a_cpu_are_those_of_a_stable_sort(factors):
     x = (
         torch.randn(300, 4, generator=torch.Generator().manual_seed(0)) * 2
     ).round() / 2  # exact ties, zeros of both signs
@@ -72,9 +81,9 @@ def test_packed_numbers_rank_as_a_stable_sort_does(factors):
     similarity = x @ x.T
     similarity[asking, asking] = -torch.inf
     expected = intramodal.precisions(similarity, codes, asking)
-    packed = metrics.mean_average_precision(x, codes)
-    assert packed == pytest.approx(expected.nanmean(0).tolist(), rel=1e-12, nan_ok=True) and np.isnan(packed[-1])
-    assert metrics.mean_average_precision(x.double(), codes) == pytest.approx(packed, rel=1e-6, nan_ok=True)
+    found = metrics.mean_average_precision(x, codes)
+    assert found == pytest.approx(expected.nanmean(0).tolist(), rel=1e-6, nan_ok=True) and np.isnan(found[-1])
+    assert metrics.mean_average_precision(x.double(), codes) == pytest.approx(found, rel=1e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize("m", [150, 2500])
