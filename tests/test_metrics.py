@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 from scipy.stats import entropy as scipy_entropy
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.decomposition import PCA
 from sklearn.metrics import normalized_mutual_info_score, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -18,6 +19,7 @@ from torch.nn.functional import normalize, one_hot
 from data_gen import MAD, Factor, FactorSpace, InputError
 from data_gen.seeds import generator
 from synthgap import metrics
+from synthgap.metrics import clustering
 
 
 def sphere(n: int, d: int = 8, seed: int = 0) -> torch.Tensor:
@@ -321,6 +323,17 @@ def test_clusters_repeat_and_may_be_more_than_the_points():
     assert (metrics.clusters(z, 5) == metrics.clusters(z, 5)).all()
     few = metrics.clusters({"image": at(0, 0, 90), "text": at(0, 90, 90)}, 4)
     assert few[0, 0] == few[0, 1] == few[1, 0] != few[0, 2]
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(400, 16, 2), (400, 16, 7), (90, 3, 12), (5, 8, 5), (40, 8, 1)])
+def test_clusters_are_scikit_learn_s_from_its_own_starts(n, d, k):
+    x = normalize(sphere(n, d) + sphere(12, d, seed=1)[torch.arange(n) % 12], dim=1)
+    z = {"image": x, "text": normalize(x + 0.5 * sphere(n, d, seed=2) + 0.3, dim=1)}
+    stacked = torch.cat(list(z.values())).numpy()
+    centred, chance = stacked - stacked.mean(0), np.random.RandomState(0)
+    own = np.stack([kmeans_plusplus(centred, k, random_state=chance)[0] for _ in range(10)])
+    assert (clustering.starts(centred, k) == own).all()
+    assert (metrics.clusters(z, k).ravel() == KMeans(k, n_init=10, random_state=0).fit_predict(stacked)).all()
 
 
 def test_v_measure_and_nmi_of_known_clusters():
