@@ -12,7 +12,8 @@ from torch.nn.functional import normalize, one_hot
 
 from data_gen import MAD, InputError, captions
 from data_gen.seeds import generator
-from synthgap.metrics.ideal_words import ideal_words, prototypes, published_prototypes
+from synthgap.metrics import recall_at_1
+from synthgap.metrics.ideal_words import ideal_words, prototypes, published_prototypes, recall_of_copies
 
 
 def design(sizes, d: int, seed: int = 0, copies: int = 1):
@@ -52,6 +53,17 @@ def test_on_every_combination_they_are_the_best_sums_of_words():
     nearest = LinearRegression().fit(naming, x.numpy()).predict(naming)
     composed = published_prototypes(*ideal_words(x, tokens, groups), tokens, torch.zeros(5))
     assert composed.numpy() == pytest.approx(nearest, abs=1e-9)
+
+
+@pytest.mark.parametrize("queries", [1, 150, 300])
+def test_recall_among_copies_is_that_among_all_candidates(queries):
+    """Also where two groups' candidates are equal, so that a right one is the nearest by chance."""
+    g = torch.Generator().manual_seed(0)
+    groups = torch.randint(0, 40, (300,), generator=g)
+    y = normalize(torch.randn(37, 8, generator=g), dim=1)[groups.clamp(max=36)]
+    x = normalize(y[:queries] + 0.3 * torch.randn(queries, 8, generator=g), dim=1)
+    found = recall_of_copies(x, y, groups)
+    assert found == pytest.approx(recall_at_1(x, y, [groups])[0], abs=1e-6) and (queries == 1 or 0 < found < 1)
 
 
 @pytest.mark.parametrize(("n", "attributes"), [(300, 0), (300, 2), (12, 2)])
