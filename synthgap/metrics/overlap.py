@@ -35,8 +35,9 @@ def modality_auc(x: Tensor, y: Tensor) -> float:
     """
     from sklearn.metrics import roc_auc_score
 
-    (fitted, of_fitted), (asked, of_asked) = (_both(x[start::2], y[start::2]) for start in (0, 1))
-    return float(roc_auc_score(of_asked, logistic(fitted, of_fitted).decision_function(asked)))
+    probe = logistic(*_both(x[0::2], y[0::2]))
+    asked, of_asked = _both(x[1::2], y[1::2])
+    return float(roc_auc_score(of_asked, probe.decision_function(asked)))
 
 
 def frechet(x: Tensor, y: Tensor) -> float:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from data_gen.seeds import generator
 from synthgap.metric_names import NOISE, Metric
+from synthgap.metrics import tiles
 from synthgap.metrics.embedded import Embedded
 
 LENGTH = 0.2  # of the noise, where rows have length 1: much is lost by then, and not all
 ASKED = 500  # queries, the first ones, among all candidates
-PRODUCTS = 2**23  # that are held at once
 
 METRICS = (
     Metric(
@@ -29,21 +29,28 @@ def robustness(queries: Tensor, candidates: Tensor, length: float = LENGTH) -> d
     candidates, and on both, each in [0, 1]. Both unit-norm; noisy rows are left as long as they are.
 
     Noise has length² · D⁻¹ of variance in each of D dimensions, so that it is about `length` long. Where several candidates are
-    nearest, equal ones say, each of them will do. Row blocks keep the memory flat.
+    nearest, equal ones say, each of them will do.
     """
     noise = generator(0, "robustness")
-    on = [_moved(rows, length, noise) for rows in (queries, candidates)]
-    asked = {"query": (on[0], candidates), "candidates": (queries, on[1]), "both": tuple(on)}
+    still = [tiles.padded(rows) for rows in (queries, candidates)]
+    on = [tiles.padded(_moved(rows, length, noise)) for rows in (queries, candidates)]
+    asked = {"query": (on[0], still[1]), "candidates": (still[0], on[1]), "both": tuple(on)}
     halves = {name: there.square().sum(1) / 2 for name, (_, there) in asked.items()}
-    kept = dict.fromkeys(NOISE, 0)
-    step = max(64, min(512, PRODUCTS // len(candidates)))
-    for start in range(0, len(queries), step):
-        block = slice(start, start + step)
-        similarity = queries[block] @ candidates.T
-        nearest = similarity.amax(1, keepdim=True) - 1e-6  # what rounding alone parts is equally near
-        for name, (query, there) in asked.items():
-            found = torch.addmm(halves[name], query[block], there.T, beta=-1).argmax(1, keepdim=True)
-            kept[name] += int((similarity.gather(1, found) >= nearest).sum())
+    kept, room, other = dict.fromkeys(NOISE, 0), tiles.room(queries), tiles.room(queries)
+    for block in tiles.blocks(len(queries)):
+        nearest = queries.new_full((block.stop - block.start,), -torch.inf)
+        best, found = ({name: nearest.clone() for name in NOISE} for _ in range(2))
+        for within in tiles.columns(len(candidates)):
+            similarity = tiles.products(*still, block, within, room)
+            nearest = torch.maximum(nearest, similarity.amax(1))
+            for name, (query, there) in asked.items():
+                score = tiles.products(query, there, block, within, other).sub_(halves[name][within])
+                top = score.amax(1)
+                rows = (top > best[name]).nonzero()[:, 0]
+                best[name][rows] = top[rows]
+                found[name][rows] = similarity[rows, score[rows].argmax(1)]
+        for name in NOISE:  # what rounding alone parts is equally near
+            kept[name] += int((found[name] >= nearest - 1e-6).sum())
     return {name: n / len(queries) for name, n in kept.items()}
 
 
