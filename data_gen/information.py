@@ -81,8 +81,11 @@ def _seen(space: FactorSpace, visible: Visible) -> np.ndarray:
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Distinct rows [U, F], which of them each row is [N], and how often each occurs [U]."""
-    distinct, which, count = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-    return distinct, which.reshape(-1), count.astype(float)
+    order = np.lexsort(rows.T[::-1])  # column by column, a quarter of the time that np.unique takes for whole rows
+    new = np.append(True, (rows[order[1:]] != rows[order[:-1]]).any(axis=1))
+    which = np.empty(len(rows), dtype=np.int64)
+    which[order] = new.cumsum() - 1
+    return rows[order[new]], which, np.bincount(which).astype(float)
 
 
 def _said(space: FactorSpace, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,9 +97,8 @@ def _said(space: FactorSpace, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _logits(space: FactorSpace, seen: np.ndarray, codes: np.ndarray, said: np.ndarray) -> np.ndarray:
     """log p(x_S = v | x_V)/p(x_S = v) in nats, [N, M], of images [N, F] and captions as in `_said` [M, F]."""
     named, values = said > 0, np.maximum(said - 1, 0)
-    agree = np.ones((len(codes), len(said)), dtype=bool)
-    for f in np.flatnonzero(seen):
-        agree &= ~named[:, f] | (codes[:, None, f] == values[None, :, f])
+    shown, told = _one_hot(space, codes, seen), _one_hot(space, values, named & seen)
+    agree = shown @ told.T == told.sum(axis=1)  # in all that captions name and images show
     log2_said = space.log2_marginal(named, values)
     if not np.isfinite(log2_said).all():
         raise InputError("a caption says what cannot occur in this factor space")
@@ -112,6 +114,14 @@ def _logits(space: FactorSpace, seen: np.ndarray, codes: np.ndarray, said: np.nd
         with np.errstate(divide="ignore"):
             logits[:, at] = np.log2(p)[tuple(both)]
     return np.where(agree, (logits - log2_shown[:, None] - log2_said) * np.log(2), -np.inf)
+
+
+def _one_hot(space: FactorSpace, values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Which word of each factor that is there stands for its value [N, F], 0 or 1, float32 [N, words]."""
+    row, factor = np.nonzero(np.broadcast_to(there, values.shape))
+    words = np.zeros((len(values), len(space.words)), dtype=np.float32)
+    words[row, space.offsets[factor] + values[row, factor]] = 1
+    return words
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,7 @@ def critic_on(
             logits = estimate.logits(space, policy, seen, images[rows], said)
         else:
             logits = _logits(space, seen, images[rows], said)
-        w = np.exp(logits)
+        w = np.exp(logits, out=np.zeros_like(logits), where=logits > -np.inf)  # few agree
         energy = w * np.where(w > 0, logits, 0)
         z_text += repeats[rows] @ w
         e_text += repeats[rows] @ energy

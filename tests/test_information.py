@@ -11,7 +11,7 @@ from scipy.special import logsumexp, xlogy
 from test_factors import entropy_of, joint_spaces, probability_of_each, spaces
 
 from data_gen import MAD, Factor, FactorSpace, InputError, captions
-from data_gen.information import Floor, critic_on, ideal_critic, information, pointwise_information
+from data_gen.information import Floor, _distinct, critic_on, ideal_critic, information, pointwise_information
 from data_gen.seeds import generator
 
 
@@ -228,3 +228,11 @@ def test_mistakes_are_told_in_one_line(make, said):
     with pytest.raises(InputError, match=said) as error:
         make(captions.fixed(MAD, ["digit", "colour"]))
     assert "\n" not in str(error.value)
+
+
+@given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 99))
+def test_distinct_rows_are_numpy_s(n, columns, seed):
+    rows = generator(seed, "rows").integers(0, 3, (n, columns))
+    distinct, which, count = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    found = _distinct(rows)
+    assert [x.tolist() for x in found] == [distinct.tolist(), which.reshape(-1).tolist(), count.tolist()]
