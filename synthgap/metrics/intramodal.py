@@ -12,7 +12,7 @@ from synthgap.metric_names import Metric
 from synthgap.metrics.embedded import QUERIES, Embedded
 
 FOUND = "no two samples share a value"
-PRODUCTS, AT_ONCE = 2**20, 64  # similarities that are computed at once, or those of as many queries if they are more
+PRODUCTS, AT_ONCE = 2**20, 16  # similarities that are computed at once, or those of as many queries if they are more
 
 METRICS = (
     Metric(
@@ -50,14 +50,15 @@ def mean_average_precision(
         raise InputError(f"gallery, codes and queries must be of the same rows, got {rows}")
     factors, step = codes.reshape(len(codes), -1), max(AT_ONCE, PRODUCTS // len(gallery))
     on_cpu = gallery.device.type == "cpu" and gallery.dtype == torch.float32
-    columns, inverse, found = factors.T.contiguous(), 1 / np.arange(1.0, len(gallery)), []
+    columns, places, found = factors.T.contiguous(), np.arange(1.0, len(gallery)), []
+    inverse = 1 / places
     for start in range(0, len(queries), step):
         similarity = queries[start : start + step] @ gallery.T
         itself = torch.arange(start, start + len(similarity), device=gallery.device)
         similarity[itself - start, itself] = -torch.inf  # sorted last, and cut off there
         if on_cpu:
             asking = zip(similarity.numpy(), factors[itself].numpy(), strict=True)
-            rows = [_precisions_of(row, columns.numpy() == own[:, None], inverse) for row, own in asking]
+            rows = [_precisions_of(row, columns.numpy() == own[:, None], places, inverse) for row, own in asking]
             found.append(torch.tensor(rows, dtype=torch.float64))
         else:
             found.append(precisions(similarity, factors, itself))
@@ -79,12 +80,13 @@ def precisions(similarity: Tensor, factors: Tensor, queries: Tensor) -> Tensor:
     return torch.stack(found, dim=1)
 
 
-def _precisions_of(similarity: np.ndarray, right: np.ndarray, inverse: np.ndarray) -> list[float]:
-    """`precisions` of one query on a CPU. similarity: float32 [N]; right: which rows are, [F, N]; inverse: 1/1 to 1/(N − 1)."""
+def _precisions_of(similarity: np.ndarray, right: np.ndarray, places: np.ndarray, inverse: np.ndarray) -> list[float]:
+    """`precisions` of one query on a CPU. similarity: float32 [N]; right: which rows are, [F, N]; places: 1 to N − 1, and
+    1 over these."""
     order, found = _falling(similarity)[:-1], []
     for is_right in right:
         at = is_right.take(order).nonzero()[0]
-        found.append(np.arange(1.0, len(at) + 1) @ inverse.take(at) / len(at) if len(at) else nan)
+        found.append(places[: len(at)] @ inverse.take(at) / len(at) if len(at) else nan)
     return found
 
 
