@@ -19,6 +19,7 @@ from synthgap.encoders import Encoders, initialise
 from synthgap.evaluation import check, evaluate, measured, within
 from synthgap.losses import clip
 from synthgap.metrics import neighbours
+from synthgap.metrics.dimensions import effective_rank
 from synthgap.metrics.embedded import Embedded
 from synthgap.metrics.floors import floors
 from synthgap.training import embed
@@ -113,7 +114,10 @@ def test_three_modalities_have_rows_for_every_pair_and_direction():
     for a, b in combinations(z, 2):
         assert table["rmg", f"{a}-{b}"] == metrics.rmg(z[a], z[b])
         assert table["l2m", f"{a}-{b}"] == metrics.l2m(z[a], z[b])
+        assert table["frechet", f"{a}-{b}"] == metrics.frechet(z[a], z[b])
+        assert table["principal_angle", f"{a}-{b}"] == float(metrics.principal_angles(z[a], z[b])[0])
         assert table["effective_scale", f"{a}-{b}"] == 5 * table["spread", f"{a}-{b}"] == 5 * metrics.spread(z[a], z[b])
+    assert all(table["effective_rank", name] == effective_rank(x) for name, x in z.items())
     assert of["probe"] == of["zero_shot"] == {"digit", "look", "audio digit", "audio voice"}, "what each shows"
     assert of["v_measure"] == set(TRIO.names)
     about = FactorSpace(TRIO.factors[:2])

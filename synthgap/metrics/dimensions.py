@@ -13,13 +13,13 @@ from torch import Tensor
 from data_gen import InputError
 from synthgap.metric_names import Metric
 from synthgap.metrics.embedded import Embedded
-from synthgap.metrics.moments import Moments, moments
+from synthgap.metrics.moments import Moments, moments, moments_of
 
 METRICS = (
     Metric(
         "effective_rank", "modality", "how many dimensions a modality fills, 1 to the embedding's size",
         "all embeddings are the same", low=1, paper="Roy & Vetterli 2007",
-        by=lambda seen, modality: effective_rank(seen.z[modality]),
+        by=lambda seen, modality: rank_of(spectrum_of(seen.once(moments_of, modality))),
     ),
     Metric(
         "gap_share@1", "pair", "share of l2m² in the dimension that holds most of it", "there is no gap", low=0, high=1,

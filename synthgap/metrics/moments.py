@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from synthgap.metrics.embedded import Embedded
+
 ROWS = 4096  # that are copied at once
 NUMBERS = 2**20  # of a piece: 8 MB of float64, which stay in a cache
 
@@ -31,6 +33,11 @@ def moments(x: Tensor) -> Moments:
     """Those of x [N, D], in O(N·D²)."""
     mean = sum(rows.double().sum(0) for rows in x.split(ROWS)) / len(x)
     return Moments(len(x), mean, sum((y := rows.double() - mean).T @ y for rows in x.split(ROWS)))
+
+
+def moments_of(seen: Embedded, modality: str) -> Moments:
+    """Those of a modality, for `seen.once`."""
+    return moments(seen.z[modality])
 
 
 def pieces(x: Tensor) -> tuple[Tensor, ...]:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from synthgap.metric_names import Metric
-from synthgap.metrics.moments import Moments, moments
+from synthgap.metrics.embedded import Embedded
+from synthgap.metrics.moments import Moments, moments, moments_of
 from synthgap.metrics.probes import logistic, scaled
 
 METRICS = (
@@ -18,11 +19,11 @@ METRICS = (
     ),
     Metric(
         "frechet", "pair", "squared Fréchet distance of the two as Gaussians, 0 to 4", low=0, high=4,
-        paper="Heusel et al. 2017", by=lambda seen, a, b: frechet(seen.z[a], seen.z[b]),
+        paper="Heusel et al. 2017", by=lambda seen, a, b: frechet_of(*_moments(seen, a, b)),
     ),
     Metric(
         "principal_angle", "pair", "smallest angle, in degrees, of the subspaces that hold 99 % of each", low=0, high=90,
-        paper="Yi et al. 2026", by=lambda seen, a, b: float(principal_angles(seen.z[a], seen.z[b])[0]),
+        paper="Yi et al. 2026", by=lambda seen, a, b: float(principal_angles_of(*_moments(seen, a, b))[0]),
     ),
 )  # fmt: skip
 
@@ -87,3 +88,7 @@ def _subspace(x: Moments, share: float) -> Tensor:
     values, axes = torch.linalg.eigh(x.uncentred)
     held = values.flip(0).clamp(min=0).cumsum(0)
     return axes.flip(1)[:, : int((held < share * held[-1]).sum()) + 1]
+
+
+def _moments(seen: Embedded, a: str, b: str) -> tuple[Moments, Moments]:
+    return seen.once(moments_of, a), seen.once(moments_of, b)
