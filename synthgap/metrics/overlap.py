@@ -75,7 +75,7 @@ def principal_angles_of(x: Moments, y: Moments, share: float = 0.99) -> Tensor:
 
 def _both(x: Tensor, y: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Features of both, and which are of y."""
-    return scaled(torch.cat([x, y])), np.repeat([0, 1], [len(x), len(y)])
+    return scaled(x, y), np.repeat([0, 1], [len(x), len(y)])
 
 
 def _root(covariance: Tensor) -> Tensor:

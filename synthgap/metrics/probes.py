@@ -41,9 +41,11 @@ def linear_probe(x: Tensor, codes: np.ndarray, fitted: int) -> float:
     return float(logistic(features[:fitted], codes[:fitted]).score(features[fitted:], codes[fitted:]))
 
 
-def scaled(x: Tensor) -> np.ndarray:
-    """Unit-norm rows [N, D] as features whose entries have unit variance, so that a penalty of C = 1 is mild."""
-    return x.cpu().numpy() * np.sqrt(x.shape[1])
+def scaled(*parts: Tensor) -> np.ndarray:
+    """Unit-norm rows of all parts, [N, D], as float64 features of unit variance, so that a penalty of C = 1 is mild."""
+    features = np.concatenate([x.cpu().numpy() for x in parts], dtype=np.float64)
+    features *= np.sqrt(features.shape[1])
+    return features
 
 
 def logistic(features: np.ndarray, codes: np.ndarray):

@@ -5,6 +5,7 @@ query, so that a gap makes it worse. On the query it is the same for all candida
 them: then only distances among candidates count, and closing a gap is of no use.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from data_gen.seeds import generator
 from synthgap.metric_names import NOISE, Metric
 from synthgap.metrics import tiles
 from synthgap.metrics.embedded import Embedded
+from synthgap.metrics.moments import pieces
 
 LENGTH = 0.2  # of the noise, where rows have length 1: much is lost by then, and not all
 ASKED = 500  # queries, the first ones, among all candidates
@@ -54,9 +56,9 @@ def robustness(queries: Tensor, candidates: Tensor, length: float = LENGTH) -> d
     return {name: n / len(queries) for name, n in kept.items()}
 
 
-def _moved(rows: Tensor, length: float, noise) -> Tensor:
-    drawn = torch.from_numpy(noise.standard_normal(tuple(rows.shape))).to(rows)
-    return rows + length / rows.shape[1] ** 0.5 * drawn
+def _moved(rows: Tensor, length: float, noise: np.random.Generator) -> Tensor:
+    step = length / rows.shape[1] ** 0.5
+    return torch.cat([x + step * torch.from_numpy(noise.standard_normal(tuple(x.shape))).to(x) for x in pieces(rows)])
 
 
 def _found(seen: Embedded, query: str, there: str) -> dict[str, float]:

@@ -16,8 +16,8 @@ STEP = 16  # rows that matrices are padded to a multiple of
 
 
 def padded(x: Tensor) -> Tensor:
-    """x [N, D] with rows of 0 below, as `products` needs it."""
-    return pad(x, (0, 0, 0, -len(x) % STEP))
+    """x [N, D] with rows of 0 below, as `products` needs it; a copy of x only if there are any."""
+    return pad(x, (0, 0, 0, -len(x) % STEP)) if len(x) % STEP else x
 
 
 def blocks(size: int, rows: int | None = None) -> Iterator[slice]:
