@@ -1,5 +1,6 @@
 """The gap taken apart: closed forms at known angles, against explicit loops, and against scipy and scikit-learn."""
 
+from importlib import import_module
 from math import comb
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.nn.functional import normalize
 
 from data_gen.seeds import generator
 from synthgap import metrics
+from synthgap.metrics import tiles
 
 
 def sphere(n: int, d: int = 8, seed: int = 0, towards=0.0) -> torch.Tensor:
@@ -194,7 +196,13 @@ def test_with_two_candidates_robustness_is_the_normal_distribution_s():
     assert set(found) == {"query", "candidates", "both"}
 
 
-def test_robustness_is_a_loop_over_noisy_rows():
+@pytest.mark.parametrize("few", [False, True])
+def test_robustness_is_a_loop_over_noisy_rows(few, monkeypatch):
+    """Also in many tiles, with noise drawn in many pieces."""
+    if few:
+        monkeypatch.setattr(tiles, "ROWS", 16)
+        monkeypatch.setattr(tiles, "COLUMNS", 16)
+        monkeypatch.setattr(import_module("synthgap.metrics.moments"), "NUMBERS", 8 * 7)
     x, y = sphere(30).double().numpy(), sphere(20, seed=1).double().numpy()
     y = np.concatenate([y, y])  # each candidate has a twin, which is as good
     noise = generator(0, "robustness")
