@@ -73,7 +73,8 @@ def test_antipodal_cones_with_alike_rows_are_apart_by_their_means_alone():
 
 @given(st.integers(2, 30), st.floats(0, 4), st.integers(0, 1000))
 def test_the_parts_are_their_definitions_and_sum_to_rmg_s_numerator(n, towards, seed):
-    x, y = sphere(n, seed=seed, towards=towards).double(), sphere(n, seed=seed + 1, towards=towards).double()
+    both = (sphere(n, seed=some, towards=towards).double() for some in (seed, seed + 1))
+    x, y = (normalize(z, dim=1) for z in both)  # in double, as a small spread is what is left of 1
     rows = list(zip(x.numpy(), y.numpy(), strict=True))
     means = [sum(z) / n for z in zip(*rows, strict=True)]
     within = np.mean(
