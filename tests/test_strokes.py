@@ -4,6 +4,7 @@ import gzip
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -281,6 +282,36 @@ def test_a_spline_passes_its_points_and_draws_a_circle_round():
     assert curve[:, :: strokes.STEPS] == pytest.approx(points)
     inner = curve[0, strokes.STEPS : -strokes.STEPS]  # the ends have no neighbour to round them
     assert np.linalg.norm(inner, axis=1) == pytest.approx(1, abs=0.01)
+
+
+def test_ink_is_blurred_as_opencv_blurs_bytes():
+    rng = np.random.default_rng(0)
+    low, high = (strokes.ZOOM * end for end in (strokes.LATENTS["blur"].low, strokes.LATENTS["blur"].high))
+    blurs = [low, high, *rng.uniform(low, high, 100), *rng.uniform(1, 2.2, 200)]
+    for blur, weights in zip(blurs, strokes._weights(blurs), strict=True):
+        lines, grey = rng.random((2, *rng.integers(2, 60, 2)))
+        for ink in (255 * (lines < 0.5), 255 * grey):
+            ink = ink.astype(np.uint8)
+            np.testing.assert_array_equal(strokes._blurred(ink, weights), cv2.GaussianBlur(ink, (0, 0), blur))
+
+
+def test_each_ink_is_placed_as_alone():
+    """Against explicit lines for a single image."""
+    rng = np.random.default_rng(0)
+    inks = [
+        rng.integers(1, 256, shape, np.uint8) * (rng.random(shape) < 0.3) for shape in rng.integers(5, 90, (300, 2))
+    ]
+    for ink in inks:
+        ink[rng.integers(len(ink)) :, :] //= 4  # masses beside the middle
+    made = np.full((len(inks), 28, 28), 7, np.uint8)
+    strokes._place(iter(inks), made)
+    for ink, image in zip(inks, made, strict=True):
+        high, wide = (max(1, round(side * 20 / max(ink.shape))) for side in ink.shape)
+        small = cv2.resize(ink, (wide, high), interpolation=cv2.INTER_AREA)
+        mass = cv2.moments(small)
+        left = min(max(round(14 - mass["m10"] / mass["m00"]), 0), 28 - wide)
+        top = min(max(round(14 - mass["m01"] / mass["m00"]), 0), 28 - high)
+        np.testing.assert_array_equal(image, np.pad(small, ((top, 28 - high - top), (left, 28 - wide - left))))
 
 
 def test_strokes_are_readable(many):

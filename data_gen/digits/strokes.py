@@ -305,8 +305,7 @@ def draw(
             {name: (low[i], high[i]) for name, (low, high) in between.items()},
         )
         styles.append(style | {"writer": writer})
-        for image, ink in zip(images[i], _inks(style, *_paths(labels[i], style, noise)), strict=True):
-            _place(ink, image)
+        _place(_inks(style, *_paths(labels[i], style, noise)), images[i])
     return images, {name: np.concatenate([style[name] for style in styles]) for name in styles[0]}
 
 
@@ -481,16 +480,38 @@ def _inks(style: dict[str, np.ndarray], path: np.ndarray, down: np.ndarray) -> I
     turns = np.pad(np.diff(width, axis=1) != 0, ((0, 0), (1, 1)), constant_values=True)
     curve = np.clip(127.5 + style["contrast"][:, None] * (np.arange(256) - 127.5), 0, 255).astype(np.uint8)
     canvas = np.zeros((ZOOM * SIDE, ZOOM * SIDE), np.uint8)
-    for i, blur in enumerate((ZOOM * style["blur"]).tolist()):
+    blurs = (ZOOM * style["blur"]).tolist()
+    for i, (blur, weights, widths) in enumerate(zip(blurs, _weights(blurs), width.tolist(), strict=True)):
         lines: dict[int, list] = {}  # by width: one call each, as calls cost more than ink
         for start, stop in pairwise(np.flatnonzero(turns[i]).tolist()):
-            if width[i, start]:
-                lines.setdefault(int(width[i, start]), []).append(corner[i, start : stop + 1])
+            if widths[start]:
+                lines.setdefault(widths[start], []).append(corner[i, start : stop + 1])
         canvas[:] = 0
         for wide, line in lines.items():
             cv2.polylines(canvas, line, False, 255, wide, cv2.LINE_8, SUBPIXEL)
-        ink = cv2.LUT(cv2.GaussianBlur(_cropped(canvas, 2 * math.ceil(blur)), (0, 0), blur), curve[i])
+        ink = cv2.LUT(_blurred(_cropped(canvas, 2 * math.ceil(blur)), weights), curve[i])
         yield _cropped(ink, 0)
+
+
+def _blurred(ink: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """What cv2.GaussianBlur makes of bytes, in a quarter of the time: its sums are whole 65,536ths, exact in float32."""
+    return cv2.sepFilter2D(ink, cv2.CV_32F, weights, weights, delta=0.5).astype(np.uint8)
+
+
+def _weights(blurs: list[float]) -> list[np.ndarray]:
+    """The weights, float32 [odd], with which cv2.GaussianBlur blurs bytes by each standard deviation.
+
+    They are whole 256ths that add up to 1. Those beside the middle are read off what it makes of a single point.
+    """
+    middle = 4 * math.ceil(max(blurs, default=0))
+    points = np.zeros((len(blurs), 1, 2 * middle + 1), np.uint8)
+    points[..., middle] = 255
+    for point, blur in zip(points, blurs, strict=True):
+        point[:] = cv2.GaussianBlur(point, (0, 0), blur)
+    weights = points[:, 0].astype(np.float32)
+    weights[:, middle] += 256 - weights.sum(axis=1)
+    reach = middle - (weights > 0).argmax(axis=1)
+    return [row[middle - r : middle + r + 1] for row, r in zip(weights / 256, reach.tolist(), strict=True)]
 
 
 def _cropped(ink: np.ndarray, margin: int) -> np.ndarray:
@@ -498,13 +519,16 @@ def _cropped(ink: np.ndarray, margin: int) -> np.ndarray:
     return ink[max(top - margin, 0) : top + high + margin, max(left - margin, 0) : left + wide + margin]
 
 
-def _place(ink: np.ndarray, image: np.ndarray) -> None:
-    """Fit the ink into MNIST's box and set its centre of mass, to whole pixels, on the middle of the empty image."""
-    scale = BOX / max(ink.shape)
-    high, wide = (max(1, round(side * scale)) for side in ink.shape)
-    small = cv2.resize(ink, (wide, high), interpolation=cv2.INTER_AREA)
-    mass = cv2.moments(small)
-    left = min(max(round(SIDE / 2 - mass["m10"] / mass["m00"]), 0), SIDE - wide)
-    top = min(max(round(SIDE / 2 - mass["m01"] / mass["m00"]), 0), SIDE - high)
-    image[:] = 0
-    image[top : top + high, left : left + wide] = small
+def _place(inks: Iterator[np.ndarray], images: np.ndarray) -> None:
+    """Fit each ink into MNIST's box and set its centre of mass, to whole pixels, on the middle of its image."""
+    fitted, sides = np.zeros_like(images), np.empty((len(images), 2), int)
+    for ink, corner, side in zip(inks, fitted, sides, strict=True):
+        scale = BOX / max(ink.shape)
+        high, wide = side[:] = [max(1, round(length * scale)) for length in ink.shape]
+        corner[:high, :wide] = cv2.resize(ink, (wide, high), interpolation=cv2.INTER_AREA)
+    mass = np.stack([fitted.sum(axis=2) @ np.arange(SIDE), fitted.sum(axis=1) @ np.arange(SIDE)], axis=1)
+    centre = mass / fitted.sum(axis=(1, 2))[:, None]
+    start = np.clip(np.rint(SIDE / 2 - centre), 0, SIDE - sides).astype(int)
+    images[:] = 0
+    for ink, image, (high, wide), (top, left) in zip(fitted, images, sides.tolist(), start.tolist(), strict=True):
+        image[top : top + high, left : left + wide] = ink[:high, :wide]
