@@ -55,8 +55,9 @@ class Skeleton(NamedTuple):
 
     def only(self, points: np.ndarray) -> "Skeleton":
         """The same images with only those points that the mask [P] names."""
-        count = np.bincount(self.image[points], minlength=len(self.count))
-        return Skeleton(count, self.y[points], self.x[points], self.d[points])
+        kept = np.flatnonzero(points)
+        count = np.bincount(self.image[kept], minlength=len(self.count))
+        return Skeleton(count, self.y[kept], self.x[kept], self.d[kept])
 
     def of(self, images: np.ndarray) -> "Skeleton":
         """The skeletons of the images that the indices [M] name, as often as they name them."""
@@ -319,8 +320,12 @@ def disk_radius(bones: Skeleton, amount: float | np.ndarray = 0.7) -> np.ndarray
 
 def points(bones: Skeleton, u: np.ndarray) -> np.ndarray:
     """[N,K,2] points of each skeleton, uniform numbers u [N,K] in [0,1) choosing; anywhere if there is no ink."""
-    chosen = (np.cumsum(bones.count) - bones.count)[:, None] + (u * bones.count[:, None]).astype(int)
+    chosen = _chosen(bones, u)
     return np.stack([np.append(bones.y, 0)[chosen], np.append(bones.x, 0)[chosen]], axis=-1)
+
+
+def _chosen(bones: Skeleton, u: np.ndarray) -> np.ndarray:
+    return (np.cumsum(bones.count) - bones.count)[:, None] + (u * bones.count[:, None]).astype(int)
 
 
 # ---- thicken and thin, swell, fracture
@@ -344,11 +349,12 @@ def swell(ink: np.ndarray, centre: np.ndarray, radius: np.ndarray, strength: flo
     out = ink.copy()
     h, w = ink.shape[1:]
     for i in np.flatnonzero(radius):
-        (cy, cx), r = centre[i], int(radius[i])
-        y, x = np.ogrid[max(-r, -cy) : min(r + 1, h - cy), max(-r, -cx) : min(r + 1, w - cx)]
+        (cy, cx), r = centre[i].tolist(), int(radius[i])
+        (top, bottom), (left, right) = ((max(c - r, 0), min(c + r + 1, side)) for c, side in ((cy, h), (cx, w)))
+        y, x = np.arange(top - cy, bottom - cy)[:, None], np.arange(left - cx, right - cx)
         nearer = np.minimum((y * y + x * x) / np.float32(radius[i] ** 2), 1) ** ((float(strength) - 1) / 2)
-        source = np.rint(nearer * y).astype(int) * w + np.rint(nearer * x).astype(int) + (cy * w + cx)
-        out[i, cy + y, cx + x] = ink[i].take(source)
+        source = (np.rint(nearer * y) + cy) * w + (np.rint(nearer * x) + cx)
+        out[i, top:bottom, left:right] = ink[i].take(source.astype(int))
     return out
 
 
@@ -369,28 +375,29 @@ def cuts(bones: Skeleton, u: np.ndarray, prune: float = 2.0) -> np.ndarray:
     are no others.
     """
     n = len(bones.count)
-    here = bones.image, bones.y, bones.x
-    frame = np.zeros((n, SIDE * SCALE, SIDE * SCALE), np.float32)
-    frame[here] = bones.d
-    clear = frame > 0
-    for degrees in ([1], range(3, 9)):  # tips, then forks of what is left, as published
-        pixel, inside = _around(frame.shape, *here, np.ones((3, 3)))
-        degree = (clear.take(pixel, mode="clip") & inside).sum(-1) - 1
-        ends = clear[here] & np.isin(degree, degrees)
-        _wipe(clear, *(axis[ends] for axis in here), _disk(int(prune * SCALE)))
-    clear = clear[here]
+    tip, window = _disk(int(prune * SCALE)), np.ones((4 * SCALE + 1, 4 * SCALE + 1))
+    rim = max(len(tip), len(window)) // 2
+    axis = np.zeros((n, SIDE * SCALE + 2 * rim, SIDE * SCALE + 2 * rim), np.uint8)
+    here = _flat(axis, bones.image, bones.y + rim, bones.x + rim)
+    axis.reshape(-1)[here] = 1
+    clear = axis.copy()
+    for least, most in ((1, 1), (3, 8)):  # tips, then forks of what is left, as published
+        degree = clear.take(_under(axis, here, np.ones((3, 3)))).sum(0, np.uint8) - 1
+        ends = clear.take(here).view(bool) & (least <= degree) & (degree <= most)
+        clear.reshape(-1)[_under(clear, here[ends], tip)] = 0
+    clear = clear.take(here).view(bool)
     none_clear = np.bincount(bones.image, clear, n) == 0
-    centre = points(bones.only(clear | none_clear[bones.image]), u)
+    bones = bones.only(clear | none_clear[bones.image])
+    centre, half = points(bones, u), np.append(bones.d, 0)[_chosen(bones, u)] * (bones.count > 0)[:, None]
 
     # Direction is half the angle of the window's complex variance: squaring makes opposite directions one.
-    middle = np.arange(n)[:, None], centre[..., 0], centre[..., 1]
-    window = np.ones((4 * SCALE + 1, 4 * SCALE + 1))
-    pixel, inside = _around(frame.shape, *middle, window)
+    middle = _flat(axis, np.arange(n)[:, None], centre[..., 0] + rim, centre[..., 1] + rim)
     z = np.argwhere(window) @ [1j, 1]
-    sums = ((frame.take(pixel, mode="clip") > 0) & inside) @ np.stack([z**0, z, z**2], axis=-1)
-    count, total, squares = np.moveaxis(sums, -1, 0)
+    powers = np.stack([z**0, z, z**2])
+    near = axis.take(_under(axis, middle.reshape(-1), window)).astype(float)
+    count, total, squares = (powers.real @ near + 1j * (powers.imag @ near)).reshape(3, *middle.shape)
     along = np.exp(0.5j * np.angle(squares - total**2 / np.maximum(count.real, 1)))
-    across = frame[middle][..., None] * np.stack([along.real, -along.imag], axis=-1)
+    across = half.astype(np.float32)[..., None] * np.stack([along.real, -along.imag], axis=-1)
     return np.stack([centre - across, centre + across], axis=-2)
 
 
@@ -399,15 +406,21 @@ def erase(ink: np.ndarray, ends: np.ndarray, width: float = 1.5) -> np.ndarray:
 
     The round brush is about `width` px of the 28-grid across. An image that would lose all its ink stays as it is.
     """
-    brush = max(0, int(np.ceil((width * SCALE - 1) / 2)))
+    radius = max(0, int(np.ceil((width * SCALE - 1) / 2)))
     along = ends[:, :, 1] - ends[:, :, 0]
     along *= SCALE / 2 / np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-6)
     first, last = np.rint(ends[:, :, 0] - along), np.rint(ends[:, :, 1] + along)
     steps = np.abs(last - first).max(-1)[..., None]
-    part = np.minimum(np.arange(steps.max(initial=0) + 1), steps) / np.maximum(steps, 1)
+    step = np.arange(steps.max(initial=0) + 1)
+    part = step / np.maximum(steps, 1)
     line = np.rint(first[:, :, None] + part[..., None] * (last - first)[:, :, None]).astype(int)
-    out = ink.copy()
-    _wipe(out, np.arange(len(ink))[:, None, None], line[..., 0], line[..., 1], _disk(brush))
+    rim = 2 * radius  # a brush farther out than its radius does not reach the frame
+    reaches = (step <= steps) & ((line >= -radius) & (line < radius + np.array(ink.shape[1:]))).all(-1)
+    image = np.broadcast_to(np.arange(len(ink))[:, None, None], reaches.shape)
+    y, x = np.moveaxis(line[reaches] + rim, -1, 0)
+    out = np.pad(ink, ((0, 0), (rim, rim), (rim, rim)))
+    out.reshape(-1)[_under(out, _flat(out, image[reaches], y, x), _disk(radius))] = False
+    out = out[:, rim : rim + ink.shape[1], rim : rim + ink.shape[2]]
     blank = ~out.any((1, 2))
     out[blank] = ink[blank]
     return out
@@ -419,13 +432,12 @@ def _disk(radius: int) -> np.ndarray:
     return (span[:, None] ** 2 + span**2 <= radius**2).astype(np.uint8)
 
 
-def _around(shape: tuple, image: np.ndarray, y: np.ndarray, x: np.ndarray, brush: np.ndarray) -> tuple:
-    """Flat indices [...,K] of the pixels that a brush covers when held at each place, and which are in the frame."""
+def _flat(frames: np.ndarray, image: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Flat indices of places in frames [N,H,W]."""
+    return (image * frames.shape[1] + y) * frames.shape[2] + x
+
+
+def _under(frames: np.ndarray, place: np.ndarray, brush: np.ndarray) -> np.ndarray:
+    """Flat indices [pixels of the brush, P] of what a brush covers, held at flat places [P] with so much rim about them."""
     dy, dx = np.argwhere(brush).T - len(brush) // 2
-    y, x = y[..., None] + dy, x[..., None] + dx
-    return (image[..., None] * shape[1] + y) * shape[2] + x, (y >= 0) & (y < shape[1]) & (x >= 0) & (x < shape[2])
-
-
-def _wipe(frames: np.ndarray, image: np.ndarray, y: np.ndarray, x: np.ndarray, brush: np.ndarray) -> None:
-    pixel, inside = _around(frames.shape, image, y, x, brush)
-    frames.reshape(-1)[pixel[inside]] = 0
+    return np.add.outer(dy * frames.shape[2] + dx, place)
