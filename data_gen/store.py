@@ -178,7 +178,9 @@ def _write(folder: Path, world: World, codes: np.ndarray, drawn: Drawn, report: 
                     np.lib.format.write_array_header_1_0(opened[modality], header)
                 opened[modality].write(values[:take].tobytes())
             shapes = given
-            rows.append(world.space.table(codes[done : done + take]).assign(**{k: v[:take] for k, v in style.items()}))
+            named = world.space.table(codes[done : done + take])
+            latents = pd.DataFrame({name: latent[:take] for name, latent in style.items()}, named.index)
+            rows.append(pd.concat([named, latents], axis=1))
             done += take
             if done == n or sum(map(len, rows)) >= ROWS:
                 table = pa.Table.from_pandas(pd.concat(rows, ignore_index=True), preserve_index=False)

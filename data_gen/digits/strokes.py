@@ -414,20 +414,22 @@ def _paths(labels: np.ndarray, style: dict[str, np.ndarray], noise: np.ndarray) 
     for digit, forms in enumerate(FORMS):
         for variant, (*_, strokes, ranges) in enumerate(forms):
             rows = np.flatnonzero((labels == digit) & (style["variant"] == variant))
-            mine = {name: latent[rows] for name, latent in style.items()}
+            jitter, tension, *overshoot = (
+                style[name][rows] for name in ("jitter", "tension", "overshoot_0", "overshoot_1")
+            )
             parameters = {
-                name: (low + high) / 2 + (high - low) / 2 * mine[f"shape_{i}"]
+                name: (low + high) / 2 + (high - low) / 2 * style[f"shape_{i}"][rows]
                 for i, (name, (low, high)) in enumerate(ranges.items())
             }
             knot = at = 0
             for stroke in strokes(**parameters):
-                points = mine["jitter"][:, None, None] * noise[rows, knot : knot + len(stroke)]
+                points = jitter[:, None, None] * noise[rows, knot : knot + len(stroke)]
                 for j, (x, y, *_) in enumerate(stroke):
                     points[:, j, 0] += x
                     points[:, j, 1] += y
-                points[:, 0] += mine["overshoot_0"][:, None] * (points[:, 0] - points[:, 1])
-                points[:, -1] += mine["overshoot_1"][:, None] * (points[:, -1] - points[:, -2])
-                curve = _spline(points, [len(p) == 3 for p in stroke], mine["tension"])
+                points[:, 0] += overshoot[0][:, None] * (points[:, 0] - points[:, 1])
+                points[:, -1] += overshoot[1][:, None] * (points[:, -1] - points[:, -2])
+                curve = _spline(points, [len(p) == 3 for p in stroke], tension)
                 knot, stop = knot + len(stroke), at + curve.shape[1]
                 path[rows, at:stop], down[rows, at : stop - 1] = curve, True
                 at = stop

@@ -110,7 +110,7 @@ def _renderer(draw, published: bool, strength: Mapping[str, float]) -> Render:
 
 
 def _paint(gray: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    return gray[..., None] * HUES[colour][:, None, None, :]
+    return np.stack([gray * lit[:, None, None] for lit in HUES[colour].T], axis=-1)
 
 
 def _paint_as_published(gray: np.ndarray, colour: np.ndarray) -> np.ndarray:
