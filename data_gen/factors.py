@@ -294,8 +294,18 @@ class FactorSpace:
         import pandas as pd
 
         return pd.DataFrame(
-            {f.name: pd.Categorical.from_codes(codes[:, i], list(f.values)) for i, f in enumerate(self.factors)}
+            {
+                name: pd.Categorical.from_codes(codes[:, i], dtype=values)
+                for i, (name, values) in enumerate(self._categories.items())
+            }
         )
+
+    @cached_property
+    def _categories(self) -> "dict[str, pd.CategoricalDtype]":
+        """Each factor's value names as pandas holds them, which takes longer than a block's codes."""
+        import pandas as pd
+
+        return {f.name: pd.CategoricalDtype(list(f.values)) for f in self.factors}
 
     def codes(self, table: "pd.DataFrame | Mapping[str, Iterable] | np.ndarray") -> np.ndarray:
         """Codes int64 [N, F] from a table or mapping with a column a factor (value names or indices), or from codes."""

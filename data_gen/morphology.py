@@ -250,14 +250,11 @@ def skeleton(ink: np.ndarray) -> Skeleton:
     tall, high, up, left = _tiles(ink)
     w, flat = tall.shape[1], tall.reshape(-1)
     distance = cv2.distanceTransform(tall, cv2.DIST_L2, cv2.DIST_MASK_5).reshape(-1)
-    crowd = cv2.boxFilter(tall, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT).reshape(-1)
-
+    crowd = cv2.boxFilter(tall, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    # only ink beside paper differs in crowd; rows and columns of a tile are even in number
+    late = np.tile(np.array([[0, 1], [2, 3]], np.uint8), (len(tall) // 2, w // 2)) + 4 * (9 - crowd)
     at = np.flatnonzero(flat.view(bool))
-    # only ink beside paper differs in crowd
-    level = np.rint(64 * distance.take(at)).astype(np.uint16) + 9 - crowd.take(at)
-    place = at.astype(np.uint32)
-    parity = 2 * (place // np.uint32(w) & 1) + (place & 1)  # w is even
-    turn = 4 * level + parity.astype(np.uint16)
+    turn = 4 * np.rint(64 * distance.take(at)).astype(np.uint16) + late.take(at)
     order = at[np.argsort(turn, kind="stable")]  # a radix sort, as turns have 16 bits
     sizes = np.bincount(turn)
     around = np.array([-w - 1, -w, -w + 1, -1, 1, w - 1, w, w + 1])[:, None]
@@ -344,7 +341,7 @@ def thicken(ink: np.ndarray, radius: np.ndarray) -> np.ndarray:
     paper = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
     for i in np.flatnonzero(radius):
         change = cv2.dilate if radius[i] > 0 else cv2.erode
-        out[i] = change(ink[i].view(np.uint8), _disk(abs(int(radius[i]))), **paper)
+        change(ink[i].view(np.uint8), _disk(abs(int(radius[i]))), out[i].view(np.uint8), **paper)
     return out
 
 
@@ -358,7 +355,7 @@ def swell(ink: np.ndarray, centre: np.ndarray, radius: np.ndarray, strength: flo
     for i in np.flatnonzero(radius):
         (cy, cx), r = centre[i].tolist(), int(radius[i])
         (top, bottom), (left, right) = ((max(c - r, 0), min(c + r + 1, side)) for c, side in ((cy, h), (cx, w)))
-        y, x = np.arange(top - cy, bottom - cy)[:, None], np.arange(left - cx, right - cx)
+        y, x = np.arange(top - cy, bottom - cy, 1.0)[:, None], np.arange(left - cx, right - cx, 1.0)
         nearer = np.minimum((y * y + x * x) / np.float32(radius[i] ** 2), 1) ** ((float(strength) - 1) / 2)
         source = (np.rint(nearer * y) + cy) * w + (np.rint(nearer * x) + cx)
         out[i, top:bottom, left:right] = ink[i].take(source.astype(int))

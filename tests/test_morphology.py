@@ -6,6 +6,7 @@ import os
 from itertools import product
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -160,6 +161,31 @@ def test_skeleton_keeps_the_parts_and_holes_of_its_ink(blocks):
         assert measure.label(thin, connectivity=2).max() == measure.label(image, connectivity=2).max()
 
 
+def peeled(image):
+    """The skeleton of one image, pixel after pixel."""
+    frame = np.pad(image, 1).astype(np.uint8)
+    distance = np.rint(64 * cv2.distanceTransform(frame, cv2.DIST_L2, cv2.DIST_MASK_5))
+    crowd = ndimage.convolve(frame, np.ones((3, 3), np.uint8), mode="constant")
+    turns = sorted((distance[y, x] - crowd[y, x], y % 2, x % 2, y, x) for y, x in np.argwhere(frame))
+    for *_, y, x in turns:
+        near = frame[y - 1 : y + 2, x - 1 : x + 2].copy()
+        near[1, 1] = 0
+        plug = near[0, 1] & near[1, 0] & near[1, 2] & near[2, 1]
+        frame[y, x] = near.sum() < 2 or measure.label(near, connectivity=2).max() > 1 or plug
+    return frame[1:-1, 1:-1].astype(bool)
+
+
+def test_skeleton_is_peeled_pixel_after_pixel():
+    blank = np.zeros((1, 112, 112), bool)
+    ink = np.concatenate([morphology.upscale(shapes()), blank, morphology.upscale(mnist(6)), blank])
+    ink[0] = np.roll(ink[0], 37, axis=1)  # up to the frame
+    bones = morphology.skeleton(ink)
+    np.testing.assert_array_equal(drawn(bones), [peeled(image) for image in ink])
+    np.testing.assert_array_equal(np.stack([bones.image, bones.y, bones.x], 1), np.argwhere(drawn(bones)))
+    distance = [cv2.distanceTransform(np.pad(image, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1] for image in ink]
+    np.testing.assert_array_equal(bones.d, np.stack(distance)[drawn(bones)])
+
+
 def test_skeleton_of_a_digit_does_not_depend_on_its_batch():
     ink = morphology.upscale(shapes())
     together = drawn(morphology.skeleton(ink))
@@ -258,6 +284,34 @@ def fractured(image, axis, places):
         for y, x in zip(*draw.line(*np.rint(place + arm).astype(int), *np.rint(place - arm).astype(int)), strict=True):
             image[y - 3 : y + 4, x - 3 : x + 4] &= ~plain.disk(3, dtype=bool)
     return image[40:-40, 40:-40]
+
+
+def plain_cuts(axis, distance, u, prune):
+    """The cuts of one image: the skeleton without its tips, then without the forks of what is left."""
+    axis, clear = np.pad(axis, 40), np.pad(axis, 40)
+    for degrees in ([1], range(3, 9)):
+        around = ndimage.convolve(clear.astype(int), np.ones((3, 3), int)) - 1
+        for y, x in np.argwhere(clear & np.isin(around, degrees)):
+            clear[y - prune : y + prune + 1, x - prune : x + prune + 1] &= ~plain.disk(prune, dtype=bool)
+    places = np.argwhere(clear if clear.any() else axis)
+    for place in places[(u * len(places)).astype(int)]:
+        window = np.argwhere(axis[tuple(slice(c - 8, c + 9) for c in place)])
+        (u02, u11), (_, u20) = np.cov(window.T, bias=True)
+        across = np.arctan2(2 * u11, u20 - u02) / 2 + np.pi / 2
+        arm = distance[tuple(place - 40)] * np.array([np.sin(across), np.cos(across)])
+        yield [place - 40 - arm, place - 40 + arm]
+
+
+def test_cuts_are_those_of_each_image_alone():
+    for digits in (shapes(), mnist(100)):
+        bones = morphology.skeleton(morphology.upscale(digits))
+        distance, u = np.zeros((len(digits), 112, 112)), np.random.default_rng(0).random((len(digits), 3))
+        distance[bones.image, bones.y, bones.x] = bones.d
+        for prune in (2.0, 3.0, 0.25):
+            made = np.sort(morphology.cuts(bones, u, prune), axis=2)  # which end is the first is up to rounding
+            for one, axis, depth, chance in zip(made, drawn(bones), distance, u, strict=True):
+                expected = np.sort(list(plain_cuts(axis, depth, chance, int(4 * prune))), axis=1)
+                np.testing.assert_allclose(one, expected, atol=1e-6)
 
 
 def test_fractures_are_the_published_ones_centred():

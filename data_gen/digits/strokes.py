@@ -503,17 +503,22 @@ def _blurred(ink: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _weights(blurs: list[float]) -> list[np.ndarray]:
     """The weights, float32 [odd], with which cv2.GaussianBlur blurs bytes by each standard deviation.
 
-    They are whole 256ths that add up to 1. Those beside the middle are read off what it makes of a single point.
+    They are whole 256ths: from either end, what rounding leaves is handed on to the next weight, and the rest to the middle.
     """
-    middle = 4 * math.ceil(max(blurs, default=0))
-    points = np.zeros((len(blurs), 1, 2 * middle + 1), np.uint8)
-    points[..., middle] = 255
-    for point, blur in zip(points, blurs, strict=True):
-        point[:] = cv2.GaussianBlur(point, (0, 0), blur)
-    weights = points[:, 0].astype(np.float32)
-    weights[:, middle] += 256 - weights.sum(axis=1)
-    reach = middle - (weights > 0).argmax(axis=1)
-    return [row[middle - r : middle + r + 1] for row, r in zip(weights / 256, reach.tolist(), strict=True)]
+    deviation = np.array(blurs)[:, None]
+    farthest = (np.rint(6 * deviation + 1).astype(int) | 1) // 2
+    distance = np.arange(farthest.max(initial=0), 0, -1)
+    side = np.where(distance <= farthest, np.exp(-0.5 / deviation**2 * distance**2), 0)
+    side *= 256 / (1 + 2 * side.sum(axis=1, keepdims=True))
+    left = np.zeros(len(blurs))
+    for weight in side.T:
+        left += weight
+        weight[:] = np.rint(left)
+        left -= weight
+    middle = 256 - 2 * side.sum(axis=1, keepdims=True)
+    weights = np.concatenate([side, middle, side[:, ::-1]], axis=1).astype(np.float32) / 256
+    start = (weights > 0).argmax(axis=1).tolist()
+    return [row[i : len(row) - i] for row, i in zip(weights, start, strict=True)]
 
 
 def _cropped(ink: np.ndarray, margin: int) -> np.ndarray:
