@@ -448,10 +448,11 @@ def _spline(points: np.ndarray, corner: list[bool], tension: np.ndarray) -> np.n
     sharp = np.array(corner[1:-1], bool)[:, None]
     leave = np.concatenate([ahead[:, :1], np.where(sharp, ahead[:, 1:], through)], axis=1) * length
     arrive = np.concatenate([np.where(sharp, ahead[:, :-1], through), ahead[:, -1:]], axis=1) * length
-    t = np.linspace(0, 1, STEPS, endpoint=False)[:, None]
-    p, c, a, b = (v[:, :, None] for v in (points[:, :-1], chord, leave, arrive))
-    curve = p + c * t**2 * (3 - 2 * t) + a * t * (1 - t) ** 2 - b * t**2 * (1 - t)
-    return np.concatenate([curve.reshape(len(points), STEPS * chord.shape[1], 2), points[:, -1:]], axis=1)
+    # Steps come first while it is computed: numpy is slow along short last axes.
+    t = np.linspace(0, 1, STEPS, endpoint=False)[:, None, None, None]
+    curve = points[:, :-1] + chord * t**2 * (3 - 2 * t) + leave * t * (1 - t) ** 2 - arrive * t**2 * (1 - t)
+    curve = np.moveaxis(curve, 0, 2).reshape(len(points), STEPS * chord.shape[1], 2)
+    return np.concatenate([curve, points[:, -1:]], axis=1)
 
 
 def _bend(path: np.ndarray, style: dict[str, np.ndarray]) -> np.ndarray:
@@ -464,17 +465,18 @@ def _bend(path: np.ndarray, style: dict[str, np.ndarray]) -> np.ndarray:
     x, y = (x + wave(0, y) + wave(1, x)) * s["aspect"], y + wave(2, x) + wave(3, y)
     x = x - s["slant"] * y
     cos, sin = np.cos(s["rotation"]), np.sin(s["rotation"])
-    path = np.stack([cos * x - sin * y, sin * x + cos * y], axis=2)
-    low, high = path.min(axis=1, keepdims=True), path.max(axis=1, keepdims=True)
-    size = np.maximum(np.max(high - low, axis=2, keepdims=True), 1e-3)
-    return (path - (low + high) / 2) * (BOX - s["pen"][:, :, None]) / size
+    x, y = cos * x - sin * y, sin * x + cos * y
+    ends = [(v.min(axis=1, keepdims=True), v.max(axis=1, keepdims=True)) for v in (x, y)]
+    size = np.maximum(np.maximum(*(high - low for low, high in ends)), 1e-3)
+    x, y = ((v - (low + high) / 2) * (BOX - s["pen"]) / size for v, (low, high) in zip((x, y), ends, strict=True))
+    return np.stack([x, y], axis=2)
 
 
 def _inks(style: dict[str, np.ndarray], path: np.ndarray, down: np.ndarray) -> Iterator[np.ndarray]:
     """Each image's ink, uint8 and large, cropped to itself."""
-    step = np.diff(path, axis=1)
-    length = np.linalg.norm(step, axis=2) + 1e-6
-    across = 2 * step[..., 0] * step[..., 1] / length**2  # 1 where the pen moves along the falling diagonal
+    dx, dy = np.moveaxis(np.diff(path, axis=1), 2, 0)
+    length = np.sqrt(dx**2 + dy**2) + 1e-6
+    across = 2 * dx * dy / length**2  # 1 where the pen moves along the falling diagonal
     swell = np.sin(2 * np.cumsum(length, axis=1) / BOX + 2 * np.pi * style["swell"][:, None])
     width = style["pen"][:, None] * (1 + style["nib"][:, None] * across + style["pressure"][:, None] * swell)
     width = np.where(down[:, :-1], np.maximum(np.rint(ZOOM * width), 2).astype(int), 0)
