@@ -251,7 +251,7 @@ def skeleton(ink: np.ndarray) -> Skeleton:
     w, flat = tall.shape[1], tall.reshape(-1)
     distance = cv2.distanceTransform(tall, cv2.DIST_L2, cv2.DIST_MASK_5).reshape(-1)
     crowd = cv2.boxFilter(tall, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    # only ink beside paper differs in crowd; rows and columns of a tile are even in number
+    # only ink beside paper differs in crowd
     late = np.tile(np.array([[0, 1], [2, 3]], np.uint8), (len(tall) // 2, w // 2)) + 4 * (9 - crowd)
     at = np.flatnonzero(flat.view(bool))
     turn = 4 * np.rint(64 * distance.take(at)).astype(np.uint16) + late.take(at)
@@ -272,10 +272,11 @@ def skeleton(ink: np.ndarray) -> Skeleton:
 
 
 def _tiles(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Images under one another, each cut to its ink in a rim of paper, uint8 [rows, columns].
+    """Images under one another, each cut to its ink in a rim of paper, uint8 [rows, columns]; and three [N] about them:
+    how many rows each takes, and what to add to a row and to a column here to have the image's own.
 
-    Also, of each: the rows it takes, and what to add to a row and to a column to have the image's own. That is even less
-    one, and so is the first row of a tile, so that parity means the same wherever an image lies.
+    What is added is always odd, and a tile's rows and columns are even in number, so that parity means the same in
+    every batch.
     """
     box = np.array([cv2.boundingRect(image) for image in ink.view(np.uint8)])
     start, stop = box[:, :2] // 2 * 2, box[:, :2] + box[:, 2:]
@@ -329,6 +330,7 @@ def points(bones: Skeleton, u: np.ndarray) -> np.ndarray:
 
 
 def _chosen(bones: Skeleton, u: np.ndarray) -> np.ndarray:
+    """Where the points that u [N,K] chooses are in the list, [N,K]."""
     return (np.cumsum(bones.count) - bones.count)[:, None] + (u * bones.count[:, None]).astype(int)
 
 
