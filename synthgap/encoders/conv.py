@@ -65,7 +65,7 @@ def _positions(shape: tuple[int, ...], kind: str, channels: int) -> tuple[Pixels
     for c_out in (channels, 2 * channels, 4 * channels):
         layers += _convolution(nn.Conv2d(c_in, c_out, 3, stride=2, padding=1))
         c_in, height, width = c_out, -(-height // 2), -(-width // 2)
-    return Pixels(*layers, nn.Flatten()), c_in * height * width
+    return _flattened(layers), c_in * height * width
 
 
 def _patched(shape: tuple[int, ...], side: int, channels: int) -> tuple[Pixels, int]:
@@ -76,7 +76,13 @@ def _patched(shape: tuple[int, ...], side: int, channels: int) -> tuple[Pixels, 
     height, width = (-(-(length // side) // 2) for length in shape[:2])
     layers = _convolution(nn.Conv2d(3 if len(shape) == 3 else 1, 2 * channels, side, stride=side))
     layers += _convolution(nn.Conv2d(2 * channels, 4 * channels, 3, stride=2, padding=1))
-    return Pixels(*layers, nn.Flatten()), 4 * channels * height * width
+    return _flattened(layers), 4 * channels * height * width
+
+
+def _flattened(layers: list[nn.Module]) -> Pixels:
+    """The last ReLU comes after positions are one vector: the same numbers, and its gradient need not change their order, which
+    takes longer than a convolution."""
+    return Pixels(*layers[:-1], nn.Flatten(), layers[-1])
 
 
 def _convolution(convolution: nn.Conv2d) -> list[nn.Module]:
