@@ -113,6 +113,15 @@ def test_centring_takes_the_vectors_and_its_means_coincide(settled):
     assert np.isnan(after["zero_shot", "colour"])
 
 
+def test_captions_of_more_than_one_word_leave_only_what_asks_one_word_undefined(tmp_path):
+    plan = planned(tmp_path, "captions.attributes=2", "seed=0", "keep=tables")
+    runs.prepare(plan)
+    runs.work(plan)
+    assert not runs.failures(plan)
+    found = rows_of(plan, plan.tasks[0])
+    assert np.isnan(found["zero_shot", "digit"]) and found["rmg", "image-text"] > 0
+
+
 def test_seeds_draw_other_samples_and_another_start():
     seeds = [options.resolve([*FEW, "captions.attributes=0", f"seed={seed}"]) for seed in (0, 1)]
     a, b = (ideal.ideal(free.population_of(c), **free.sought(c), steps=10) for c in seeds)
