@@ -52,6 +52,75 @@ def starting():
     return start
 
 
+def _command(*asked: str):
+    def do() -> float:
+        begun = time()
+        subprocess.run([sys.executable, "-m", "synthgap", *asked], check=True, capture_output=True)
+        return time() - begun
+
+    return do
+
+
+EIGHT = ("run", "imbalance", "images=symbolic", "seed=0,1", "captions.attributes=1,2,3,4")
+
+
+def eight_one_worker():
+    """Eight symbolic runs and their figure with one worker, from the command to its end, by the clock."""
+    return _command(*EIGHT, "workers=1")
+
+
+def eight_two_workers():
+    """The same with two workers."""
+    return _command(*EIGHT, "workers=2")
+
+
+def demo():
+    """What make demo does once synthgap is installed: 24 runs on strokes, their images and figure, with two workers."""
+    return _command("run", "imbalance", "preset=quick", "workers=2")
+
+
+def _quick_run(*parts: str):
+    """Seconds of some parts of a run on strokes, by the run's own clock; its images are drawn before."""
+    import pandas as pd
+
+    asked = ["run", "imbalance", "seed=0", "workers=1"]
+    _command(*asked, "captions.attributes=1")()
+
+    def seconds() -> float:
+        _command(*asked, "captions.attributes=3", "out=timed")()
+        (run,) = Path("timed/imbalance").glob("*/metrics.parquet")
+        rows = pd.read_parquet(run)
+        return float(rows[(rows.metric == "seconds") & rows.of.isin(parts)].value.sum())
+
+    return seconds
+
+
+def quick_run():
+    """A run of `imbalance` on strokes whose images are drawn, by its own clock."""
+    return _quick_run("")
+
+
+def quick_run_evaluation():
+    """Its evaluation."""
+    return _quick_run("evaluation")
+
+
+def generating():
+    """10,000 images and captions of MAD on strokes: drawn, changed, coloured, written."""
+    import numpy as np
+
+    from data_gen import store
+    from data_gen.worlds import mad
+
+    weights = np.random.default_rng(0).random((28, 28, 3))
+
+    def make():
+        folder = store.make("made", mad.world(), 10_000, "train", 0)
+        return [float((image * weights).sum()) for image in np.load(folder / "images.npy", mmap_mode="r")[::100]]
+
+    return make
+
+
 def planning():
     """2,000 runs of a study, from its file to their ids."""
     from synthgap import runs, studies
@@ -314,6 +383,12 @@ CASES = {
     each.__name__.replace("_", "-"): each
     for each in (
         starting,
+        eight_one_worker,
+        eight_two_workers,
+        demo,
+        quick_run,
+        quick_run_evaluation,
+        generating,
         planning,
         collecting,
         collecting_packed,
@@ -341,6 +416,8 @@ def once(name: str) -> None:
     do = CASES[name]()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+    if "cv2" in sys.modules:
+        sys.modules["cv2"].setNumThreads(1)
     begun = process_time()
     numbers = do()
     by_clock = isinstance(numbers, float)
