@@ -134,7 +134,7 @@ WRONG = {
     "world=mars": "no such file",
     "digits=idx": "digits.root is not set",
     "workers=0": "whole number of at least 1",
-    "workers=x": "whole number of at least 1",
+    "workers=many": "it must be auto, or a whole number of at least 1",
     "~sed": "did you mean 'seed'",
     "hello": "write name=value",
     "out=file": "Not a directory: file/imbalance",

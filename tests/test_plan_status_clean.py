@@ -31,6 +31,7 @@ def test_a_plan_of_nothing_done_is_estimated_and_writes_nothing(tmp_path, monkey
     assert "4 runs of imbalance, over 2 seeds: 0 done" in told and "4 datasets to draw" in told
     assert "(an estimate from typical runs)" in told and "with 1 worker" in told
     assert "runs/imbalance" in told and list(tmp_path.iterdir()) == []
+    assert tell("plan", "imbalance", *CELLS, "workers=auto") == tell("plan", "imbalance", *CELLS)
     plan = planned(tmp_path, *CELLS, "seed=0,1,2,3", "images=pixels")
     images = sum(number for _, number, _, _ in runs.missing_datasets(plan).values())
     assert runs.estimate(plan).bytes == images * 28 * 28 * 3 + len(plan.tasks) * 2**20

@@ -25,7 +25,7 @@ overrides are name=value pairs in Hydra's syntax; several values make a sweep:
   world=my_world.py                    a world of your own
   encoder.image=my_encoder.py          an encoder of your own; loss, posthoc and captions take files, too
   out=DIR                              where runs are kept (runs)
-  workers=N                            processes, one core each (all cores)
+  workers=N                            processes, one core each (auto: all cores)
   engine=submitit workers=N            as N jobs of a Slurm cluster; engine.slurm_partition=NAME and so on, as submitit
   engine=ray                           as tasks of the Ray cluster at engine.address=HOST:PORT or $RAY_ADDRESS; else of one here
   figure.format=png,svg,pdf            what run and show draw, one or several (png)
@@ -67,12 +67,12 @@ def study_arguments(command) -> None:
 
 
 def workers(overrides: list[str]) -> tuple[list[str], int]:
-    """The other overrides, and N of workers=N: the number of cores, if it is not given. Raises InputError."""
-    given = [o.removeprefix("workers=") for o in overrides if o.startswith("workers=")]
-    if given and (not given[-1].isdecimal() or int(given[-1]) < 1):
-        raise InputError(f"workers={given[-1]}: it must be a whole number of at least 1")
+    """The other overrides, and N of workers=N: the number of cores, if it is auto, or not given. Raises InputError."""
+    given = ["auto", *(o.removeprefix("workers=") for o in overrides if o.startswith("workers="))][-1]
+    if given != "auto" and (not given.isdecimal() or int(given) < 1):
+        raise InputError(f"workers={given}: it must be auto, or a whole number of at least 1")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return [o for o in overrides if not o.startswith("workers=")], int(given[-1]) if given else cores
+    return [o for o in overrides if not o.startswith("workers=")], cores if given == "auto" else int(given)
 
 
 def engine(overrides: list[str]) -> tuple[list[str], str, dict[str, str]]:
