@@ -100,6 +100,11 @@ def quick_run():
     return _quick_run("")
 
 
+def quick_run_training():
+    """Its training."""
+    return _quick_run("training")
+
+
 def quick_run_evaluation():
     """Its evaluation."""
     return _quick_run("evaluation")
@@ -387,6 +392,7 @@ CASES = {
         eight_two_workers,
         demo,
         quick_run,
+        quick_run_training,
         quick_run_evaluation,
         generating,
         planning,
