@@ -266,6 +266,10 @@ def test_a_latent_is_drawn_from_a_part_of_its_distribution(many):
         ({"between": {"slant": (0.5, 0.4)}}, "low <= high"),
         ({"between": {"slant": 0.5}}, "low <= high"),
         ({"between": {"slant": (0, "half")}}, "a part of slant must be a number"),
+        (
+            {"given": {"pen": 1.1, "blur": 2, "contrast": 10}},
+            "nothing is left of a digit with pen=1.1, blur=2, contrast=10",
+        ),
         ({"split": "valid"}, "did you mean 'validation'"),
     ],
 )

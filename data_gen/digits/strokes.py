@@ -286,7 +286,7 @@ def draw(
     half a pixel of (14, 14), or as near as the box fits; and the style that shaped each, every entry [N]: `LATENTS`, float32;
     `variant` (int8), which of the digit's `FORMS`, in their order; and `writer` (int16). `shape_i` is 0 where a form has
     fewer parameters. Only the jitter's own draws, two a control point, are left out of the style.
-    Raises InputError for a latent or split that is none, and for numbers outside a latent's range.
+    Raises InputError for a latent or split that is none, for numbers outside a latent's range, and where they leave no ink.
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not np.isin(labels, range(10)).all():
@@ -493,8 +493,13 @@ def _inks(style: dict[str, np.ndarray], path: np.ndarray, down: np.ndarray) -> I
         canvas[:] = 0
         for wide, line in lines.items():
             cv2.polylines(canvas, line, False, 255, wide, cv2.LINE_8, SUBPIXEL)
-        ink = cv2.LUT(_blurred(_cropped(canvas, 2 * math.ceil(blur)), weights), curve[i])
-        yield _cropped(ink, 0)
+        ink = _cropped(cv2.LUT(_blurred(_cropped(canvas, 2 * math.ceil(blur)), weights), curve[i]), 0)
+        if not ink.size:
+            pen, soft, gain = (f"{name}={style[name][i]:.3g}" for name in ("pen", "blur", "contrast"))
+            raise InputError(
+                f"nothing is left of a digit with {pen}, {soft}, {gain}: a wider pen or less of the others"
+            )
+        yield ink
 
 
 def _blurred(ink: np.ndarray, weights: np.ndarray) -> np.ndarray:
