@@ -52,9 +52,7 @@ def evaluate(
     known = known_of(world.space, object, codes, inputs[TEXT].cpu().numpy())
     words = torch.arange(1, len(world.space.words) + 1, device=device)[:, None]
     prompts = embed(model, {TEXT: words})[TEXT]
-    if isinstance(
-        model, Encoders
-    ):  # free vectors there are only of captions that are written, and none may have one word
+    if isinstance(model, Encoders):  # free vectors are of captions that are written, of which none may have one word
         finite({"one-word": prompts})
     there = prompts.isfinite().all(1, keepdim=True)  # what has no vector has none after a map either
     seen = Embedded(

@@ -1,4 +1,4 @@
-"""Runs on a GPU that is not there: tensors that are said to lie on it, and are in truth on the CPU.
+"""Runs on a stand-in for a GPU: tensors that are said to lie on it, and are in truth on the CPU.
 
 What a GPU would refuse is refused: an operation on tensors that lie apart, and numpy on one that was not brought back. A run
 that gets through, with the numbers of the same run on the CPU, has all its tensors where they belong. How fast a GPU is, and

@@ -80,8 +80,8 @@ def _patched(shape: tuple[int, ...], side: int, channels: int) -> tuple[Pixels, 
 
 
 def _flattened(layers: list[nn.Module]) -> Pixels:
-    """The last ReLU comes after positions are one vector: the same numbers, and its gradient need not change their order, which
-    takes longer than a convolution."""
+    """The last ReLU comes after positions are one vector: the same numbers, but its gradient need not change their order, which
+    takes as long as a convolution."""
     return Pixels(*layers[:-1], nn.Flatten(), layers[-1])
 
 

@@ -81,9 +81,8 @@ def recall_of_copies(x: Tensor, y: Tensor, groups: Tensor) -> float:
 
     Each is looked at once, and counts as often as it is there, so that it costs O(N·groups·D).
     """
-    _, first, group, copies = np.unique(
-        groups.cpu().numpy(), return_index=True, return_inverse=True, return_counts=True
-    )
+    wanted = {"return_index": True, "return_inverse": True, "return_counts": True}
+    _, first, group, copies = np.unique(groups.cpu().numpy(), **wanted)
     candidates, group, copies = (
         tiles.padded(y[first]),
         torch.from_numpy(group).to(x.device),
