@@ -152,11 +152,13 @@ def _csv(path: Path) -> pd.DataFrame:
 
 
 def csv(folders: Sequence[Path], file: str, **forms: str) -> str:
-    """A CSV as a table. forms: of columns that are numbers."""
+    """A CSV as a table, with a dash where it says nothing. forms: of columns that are numbers."""
     table = _csv(folders[0] / file)
-    rows = [
-        [_shown(x, forms[c]) if c in forms else str(x) for c, x in zip(table, row, strict=True)] for row in table.values
-    ]
+
+    def told(column: str, x: Any) -> str:
+        return "–" if pd.isna(x) else _shown(x, forms[column]) if column in forms else str(x)
+
+    rows = [[told(column, x) for column, x in zip(table, row, strict=True)] for row in table.values]
     return overview.grid([column.replace("_", " ") for column in table], rows)
 
 

@@ -24,11 +24,8 @@ from synthgap import catalogue, runs, studies
 from synthgap.runs import execution
 
 aten = torch.ops.aten
-INDEXED = {
-    aten.index.Tensor,
-    aten.index_put_.default,
-    aten._index_put_impl_.default,
-}  # whose indices may lie on the CPU
+#: operations whose indices may lie on the CPU
+INDEXED = {aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default}
 
 
 class Gpu:

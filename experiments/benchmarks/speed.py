@@ -79,8 +79,8 @@ def demo():
     return _command("run", "imbalance", "preset=quick", "workers=2")
 
 
-def _quick_run(*parts: str):
-    """Seconds of some parts of a run on strokes, by the run's own clock; its images are drawn before."""
+def _quick_run(part: str):
+    """Seconds of a part of a run on strokes ("": the whole), by the run's own clock; its images are drawn before."""
     import pandas as pd
 
     asked = ["run", "imbalance", "seed=0", "workers=1"]
@@ -90,7 +90,7 @@ def _quick_run(*parts: str):
         _command(*asked, "captions.attributes=3", "out=timed")()
         (run,) = Path("timed/imbalance").glob("*/metrics.parquet")
         rows = pd.read_parquet(run)
-        return float(rows[(rows.metric == "seconds") & rows.of.isin(parts)].value.sum())
+        return float(rows[(rows.metric == "seconds") & (rows.of == part)].value.item())
 
     return seconds
 
@@ -427,7 +427,7 @@ def once(name: str) -> None:
     begun = process_time()
     numbers = do()
     by_clock = isinstance(numbers, float)
-    print(json.dumps([numbers, [0.0]] if by_clock else [process_time() - begun, numbers]))
+    print(json.dumps([numbers, []] if by_clock else [process_time() - begun, numbers]))
 
 
 def _in(checkout: Path, name: str) -> tuple[float, list[float]]:
@@ -472,9 +472,11 @@ def main() -> None:
         if asked.old:
             ratios = [old / new for (old, _), (new, _) in zip(found["old"], found["new"], strict=True)]
             old, new = (found[what][0][1] for what in ("old", "new"))
-            row |= {"ratio": median(ratios), "difference": max(abs(a - b) for a, b in zip(old, new, strict=True))}
+            differences = [abs(a - b) for a, b in zip(old, new, strict=True)]  # none where only the clock tells
+            row |= {"ratio": median(ratios), "difference": max(differences, default=None)}
         rows.append(row)
-        print(*(f"{value:.3g}" if isinstance(value, float) else value for value in row.values()), sep="  ", flush=True)
+        told = [value for value in row.values() if value is not None]
+        print(*(f"{value:.3g}" if isinstance(value, float) else value for value in told), sep="  ", flush=True)
     table = pd.DataFrame(rows)
     if asked.out:
         table.to_csv(asked.out, index=False)
